@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole files in and out. */
+#ifndef BASE_IO_H
+#define BASE_IO_H
+
+#include <stddef.h>
+
+#include "base/cleanup.h"
+
+/*
+ * Reads all of @path into a fresh buffer (the caller frees), with a NUL behind it that *ret_len
+ * does not count. -EFBIG if it is longer than @max bytes, otherwise what open(2) and read(2) say.
+ */
+int read_whole_file(const char *path, size_t max, char **ret, size_t *ret_len);
+int read_whole_fd(int fd, size_t max, char **ret, size_t *ret_len);
+
+/* Writes all bytes, retrying short writes and EINTR. */
+int write_whole_fd(int fd, const void *buf, size_t len);
+
+/*
+ * A file that appears under its name only when it is whole: bytes go to a temporary name in the
+ * same folder; commit renames it over @path. Standard output ("-") and anything that is no regular
+ * file (a device, a pipe) is written in place. Closing without commit removes the temporary file
+ * and leaves an existing @path as it was.
+ */
+struct atomic_file;
+
+/* What open(2) says of the folder; -EISDIR if @path is a folder. */
+int atomic_file_open(const char *path, struct atomic_file **ret);
+int atomic_file_write(struct atomic_file *f, const void *buf, size_t len);
+int atomic_file_commit(struct atomic_file *f);
+void atomic_file_close(struct atomic_file *f); /* NULL is fine */
+DEFINE_CLEANUP(struct atomic_file *, atomic_file_close)
+
+#endif

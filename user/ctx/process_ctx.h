@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * OpenTelemetry process context (OTEP 4719): the resource attributes that a process publishes in a
+ * mapping called OTEL_CTX. The bytes are foreign. Never logs.
+ */
+#ifndef CTX_PROCESS_CTX_H
+#define CTX_PROCESS_CTX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/cleanup.h"
+
+#define PROCESS_CTX_PAYLOAD_MAX 65536
+
+/* Strings are UTF-8 (invalid bytes cut off), NULL where absent or empty. */
+struct process_ctx {
+	uint64_t published_at_ns; /* of the publisher's clock: only equality means something */
+	char *service_name;
+	char *service_namespace;
+	char *service_instance_id;
+	char *service_version;
+	char *deployment_environment_name;
+	char *sdk_language;
+	char *schema_version; /* threadlocal.schema_version */
+	char **key_map;	      /* threadlocal.attribute_key_map: index → name */
+	size_t n_keys;
+};
+
+void process_ctx_free(struct process_ctx *pc); /* NULL is fine */
+DEFINE_CLEANUP(struct process_ctx *, process_ctx_free)
+
+/* Is this pathname column of /proc/PID/maps a process context's? */
+bool process_ctx_is_mapping(const char *name);
+
+/*
+ * Decodes a payload (protobuf ProcessContext: fields may repeat and merge, the last scalar wins,
+ * unknown ones are skipped). -EBADMSG if it is not protobuf, -ENOMEM.
+ */
+int process_ctx_decode(const void *buf, size_t len, struct process_ctx **ret);
+
+/*
+ * Reads the context whose header lies at @addr in process @pid. -EAGAIN: being written right now,
+ * try later; -EBADMSG: signature, version, size or payload wrong; -ESRCH, -EFAULT: gone;
+ * -EALREADY: still the one with @known_published_at_ns (0: none known).
+ */
+int process_ctx_read(pid_t pid, uint64_t addr, uint64_t known_published_at_ns,
+		     struct process_ctx **ret);
+
+/* Does this schema_version announce thread context in native TLS (section B of OTEP 4947)? */
+bool process_ctx_has_native_tls(const struct process_ctx *pc);
+
+#endif

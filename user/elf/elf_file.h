@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An ELF file opened for reading, on libelf. Foreign bytes: every size, offset and index is
+ * checked, every loop is bounded. Never logs; every error is a negative errno. 64-bit, host byte
+ * order only.
+ */
+#ifndef ELF_ELF_FILE_H
+#define ELF_ELF_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+struct elf_file;
+
+/* Does not take over @fd (it is duplicated). -ENOEXEC if it is no ELF file that we read. */
+int elf_file_open_fd(int fd, struct elf_file **ret);
+/* The same of bytes in memory, which must outlive the result. */
+int elf_file_open_memory(const void *buf, size_t len, struct elf_file **ret);
+void elf_file_close(struct elf_file *ef); /* NULL is fine */
+DEFINE_CLEANUP(struct elf_file *, elf_file_close)
+
+/* GNU build id; borrowed from @ef until it is closed. -ENODATA if the file has none. */
+int elf_file_build_id(struct elf_file *ef, const uint8_t **ret_id, size_t *ret_len);
+
+/* ELF virtual address of a file offset through PT_LOAD; -ENOENT if no segment holds it. */
+int elf_file_offset_to_vaddr(struct elf_file *ef, uint64_t offset, uint64_t *ret_vaddr);
+
+/* e_entry (an ELF virtual address). */
+uint64_t elf_file_entry(struct elf_file *ef);
+
+/* ET_EXEC, or ET_DYN with DF_1_PIE. */
+bool elf_file_is_executable(struct elf_file *ef);
+
+struct elf_symbol {
+	uint64_t value;
+	uint64_t size;
+};
+
+/*
+ * A defined STT_TLS symbol of exactly this name (a @VERSION is ignored) from .dynsym, or, if
+ * @symtab_too, from .symtab. -ENOENT if there is none.
+ */
+int elf_file_find_tls_symbol(struct elf_file *ef, const char *name, bool symtab_too,
+			     struct elf_symbol *ret);
+
+/* PT_TLS; -ENOENT if there is none, -EBADMSG if its alignment is no power of two or memsz absurd.
+ */
+struct elf_tls_segment {
+	uint64_t vaddr;
+	uint64_t memsz;
+	uint64_t align;
+};
+int elf_file_tls_segment(struct elf_file *ef, struct elf_tls_segment *ret);
+
+/* How the file's own code reaches a TLS symbol: the named dynamic relocation, best kind first. */
+enum elf_tls_reloc_kind { ELF_TLS_RELOC_DESC, ELF_TLS_RELOC_DTPMOD, ELF_TLS_RELOC_TPOFF };
+struct elf_tls_reloc {
+	enum elf_tls_reloc_kind kind;
+	uint64_t got_vaddr; /* where the dynamic linker wrote */
+	int64_t addend;
+};
+/* From DT_RELA and DT_JMPREL; -ENOENT if none names @name. */
+int elf_file_find_tls_reloc(struct elf_file *ef, const char *name, struct elf_tls_reloc *ret);
+
+#endif

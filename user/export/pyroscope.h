@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Grafana Pyroscope's Push API: POST /push.v1.PusherService/Push, Connect unary, protobuf. A
+ * profile is split by service and to the server's limits; one series a request, as requests are not
+ * idempotent. Never logs: what happened is in the result.
+ */
+#ifndef EXPORT_PYROSCOPE_H
+#define EXPORT_PYROSCOPE_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "export/pprof.h"
+
+struct pyroscope_options {
+	const char *url;	/* http(s)://[user:password@]host[:port][/prefix] */
+	unsigned timeout_ms;	/* for everything: all requests, all tries */
+	const atomic_int *stop; /* not NULL: gives up soon after this becomes non-zero */
+};
+
+struct pyroscope_result {
+	size_t series;		 /* requests that were taken by the server */
+	uint64_t samples_sent;	 /* sum of samples/count in those */
+	uint64_t samples_failed; /* sum of samples/count in the others */
+	long http_status;	 /* of the first failed request; 0: no answer */
+	char message[512]; /* why it failed, with the server's own words; "" if nothing failed */
+};
+
+/* -EINVAL, with a message in ret->message, if @url is not one that we can push to. */
+int pyroscope_check_url(const char *url, struct pyroscope_result *ret);
+
+/*
+ * Sends @p. *ret is always filled. 0: all of it arrived. -EIO: something did not (see *ret);
+ * retried within the time limit where that may help (no answer, 408, 429, 5xx but for code
+ * "unknown").
+ */
+int pyroscope_push(const struct pyroscope_options *opt, const struct pprof *p,
+		   struct pyroscope_result *ret);
+
+#endif

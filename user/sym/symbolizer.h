@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names for addresses. A batch holds the addresses of one file, each once; what a file costs to
+ * open is paid once per batch and given back at its end. Never logs.
+ */
+#ifndef SYM_SYMBOLIZER_H
+#define SYM_SYMBOLIZER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+/* One function at an address; several, innermost first, where calls were inlined. */
+struct sym_frame {
+	const char *function; /* demangled; owned by the symbolizer, valid until it is freed */
+	const char *file;     /* source file, or NULL */
+	uint32_t line;	      /* 0: unknown */
+};
+
+struct sym_result {
+	uint64_t vaddr;	 /* ELF virtual address (kernel: the address itself) */
+	uint64_t start;	 /* address of the symbol's first byte, same space as vaddr; 0: no name */
+	size_t n_frames; /* 0: no name */
+	struct sym_frame *frames; /* owned by the symbolizer */
+};
+
+struct symbolizer;
+
+int symbolizer_new(struct symbolizer **ret);
+void symbolizer_free(struct symbolizer *s); /* NULL is fine */
+DEFINE_CLEANUP(struct symbolizer *, symbolizer_free)
+
+/*
+ * Names @n file offsets of the ELF file @fd. @path is what the process called it; it serves to find
+ * separate debug files. @offsets are those of the instruction itself: for a caller's frame that is
+ * return address - 1. Fills results[0..n); an offset without a name has n_frames = 0.
+ * Negative errno (-ENOEXEC: no ELF file; -ENOMEM, …) when nothing of the file can be used; then
+ * results are all without name and vaddr = offset.
+ */
+int symbolizer_file(struct symbolizer *s, int fd, const char *path, const uint64_t *offsets,
+		    size_t n, struct sym_result *results);
+
+/*
+ * The same for kernel addresses, from /proc/kallsyms (modules and BPF programs too).
+ * -EPERM if the kernel hides its addresses (kptr_restrict).
+ */
+int symbolizer_kernel(struct symbolizer *s, const uint64_t *addrs, size_t n,
+		      struct sym_result *results);
+
+/* The same for the vDSO, whose image is read from our own process; offsets from its start. */
+int symbolizer_vdso(struct symbolizer *s, const uint64_t *offsets, size_t n,
+		    struct sym_result *results);
+
+/*
+ * Is the instruction at @vaddr, in a function called @function of a file whose e_entry is @entry,
+ * the outermost frame that a process or thread can have: the program's entry, or the place where
+ * the C library or the Go runtime starts a thread? A stack that ends elsewhere is truncated.
+ */
+int symbol_is_entry(const struct sym_result *res, uint64_t e_entry);
+
+#endif

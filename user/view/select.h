@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which samples of a profile to show. */
+#ifndef VIEW_SELECT_H
+#define VIEW_SELECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "export/pprof.h"
+
+struct view_select {
+	const char *span_id;  /* NULL: any; hex of either case */
+	const char *trace_id; /* NULL: any */
+	int64_t pid;	      /* 0: any */
+};
+
+bool view_select_matches(const struct view_select *sel, const struct pprof_sample *s);
+
+#endif
