@@ -28,7 +28,10 @@ enum sample_flag {
 	SAMPLE_KERNEL_THREAD = 1 << 2,
 };
 
-/* Followed by n_kernel + n_user return addresses, innermost first; user_ips[0] is the PC. */
+/*
+ * Followed by n_kernel + n_user addresses (__u64): the kernel stack, then the user stack, each
+ * innermost first. The first of each is a program counter, the others are return addresses.
+ */
 struct sample_record {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u32 tgid;
@@ -42,10 +45,9 @@ struct sample_record {
 	char comm[COMM_LEN]; /* the thread's name */
 	__u8 trace_id[TRACE_ID_LEN];
 	__u8 span_id[SPAN_ID_LEN];
-	__u64 ips[];
 };
 
-_Static_assert(sizeof(struct sample_record) == 80, "no padding that nobody writes");
+_Static_assert(sizeof(struct sample_record) == 72, "no padding that nobody writes");
 _Static_assert(KERNEL_FRAMES_MAX + USER_FRAMES_MAX < 512, "frames are indexed with 9 bits");
 
 #endif

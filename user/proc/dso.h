@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A mapped file ("dynamic shared object", as perf says; also an executable, the vDSO, JIT memory).
- * One object per (device, inode, path), shared by all processes, kept while the table lives.
+ * One object per (path, device, inode), shared by all processes, kept while the table lives.
  */
 #ifndef PROC_DSO_H
 #define PROC_DSO_H
@@ -13,44 +13,54 @@
 #include "base/hashmap.h"
 
 enum dso_kind {
-	DSO_KERNEL, /* addresses are kernel addresses */
-	DSO_FILE,   /* offsets are file offsets */
-	DSO_VDSO,   /* offsets are from the start of the mapping */
-	DSO_ANON,   /* no file behind it: JIT code, [heap], //anon; offsets are addresses */
+	DSO_KERNEL,  /* offsets are kernel addresses */
+	DSO_FILE,    /* offsets are file offsets */
+	DSO_VDSO,    /* offsets are from the start of the mapping */
+	DSO_ANON,    /* no file behind it (JIT code, [heap]): offsets are addresses */
+	DSO_UNKNOWN, /* addresses that lie in no known mapping */
 };
 
 struct dso {
-	uint32_t id; /* index in the table, 0 is the kernel */
+	uint32_t id; /* index in the table */
 	enum dso_kind kind;
 	char *path; /* as the process sees it, or "[kernel.kallsyms]", "[vdso]", "//anon" */
 	dev_t dev;
 	ino_t ino;
 	int fd;	   /* opened while the process lived; -1: not open */
-	int error; /* negative errno of the attempt to open it, 0: none or not tried */
-	bool tried;
-	bool replaced; /* path leads to another file now */
+	int error; /* negative errno of the last attempt to open it */
 };
 
 struct dso_table {
 	struct dso **dsos;
 	size_t n, cap;
-	size_t n_open; /* open descriptors */
 	struct hashmap by_key;
 };
 
-int dso_table_init(struct dso_table *t); /* makes the kernel's entry; -ENOMEM */
+/* Ids of the two entries that every table begins with. */
+enum { DSO_ID_KERNEL, DSO_ID_UNKNOWN };
+
+/* Which file is meant; @path is copied. */
+struct dso_key {
+	const char *path;
+	dev_t dev;
+	ino_t ino;
+};
+
+int dso_table_init(struct dso_table *t); /* -ENOMEM */
 void dso_table_clear(struct dso_table *t);
 
-/* Finds or makes the entry; it lives as long as the table. -ENOMEM. */
-int dso_table_get(struct dso_table *t, const char *path, dev_t dev, ino_t ino, struct dso **ret);
+/* Finds or makes the entry, which lives as long as the table. -ENOMEM. */
+int dso_table_get(struct dso_table *t, const struct dso_key *key, struct dso **ret);
 
 /*
- * Opens the file behind @dso as process @pid sees it, by its mapping at [@start, @end) first (right
- * for deleted and replaced files and other mount namespaces), then by path, accepted only if device
- * and inode agree. Tried once per dso. Returns dso->fd (still owned by @dso) or a negative errno:
- * -ESTALE: the path leads to another file now; -ENOTSUP: there is no file (JIT, vDSO).
+ * Opens the file as process @pid sees it: by its mapping at [@start, @end), which is right for
+ * deleted and replaced files and in any mount namespace; else by its path below the process's root,
+ * else by its path below ours, where only a file with the same inode is accepted. Never opens
+ * anything but regular files. Nothing is done if it is open already.
+ * Returns dso->fd, which stays the table's, or a negative errno, also kept in dso->error:
+ * -ESTALE: the path leads to another file now; -ENOTSUP: there is no file behind this kind.
  */
-int dso_open(struct dso_table *t, struct dso *dso, pid_t pid, uint64_t start, uint64_t end);
+int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end);
 
 /* The last component of the path. */
 const char *dso_name(const struct dso *dso);

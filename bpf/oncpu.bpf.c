@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* On-CPU sampling: a perf event per CPU fires oncpu_sample(), which emits one sample_record. */
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "filter.bpf.h"
+#include "regs.bpf.h"
+#include "rings.bpf.h"
+#include "scratch.bpf.h"
+#include "stats.bpf.h"
+#include "trace_ctx.bpf.h"
+#include "user_stack.bpf.h"
+
+#define PF_KTHREAD 0x00200000
+
+/* Reused memory: every field of the record is written for every sample. */
+static __always_inline void record_start(struct sample_record *rec, __u64 pid_tgid)
+{
+	rec->time_ns = bpf_ktime_get_ns();
+	rec->tgid = pid_tgid >> 32;
+	rec->tid = (__u32)pid_tgid;
+	rec->cpu = bpf_get_smp_processor_id();
+	rec->n_kernel = 0;
+	rec->n_user = 0;
+	rec->flags = 0;
+	rec->user_end = USER_END_NONE;
+	__builtin_memset(rec->reserved, 0, sizeof(rec->reserved));
+	if (bpf_get_current_comm(rec->comm, sizeof(rec->comm)))
+		__builtin_memset(rec->comm, 0, sizeof(rec->comm));
+}
+
+static __always_inline void add_kernel_stack(struct bpf_perf_event_data *ctx, struct scratch *s)
+{
+	long len = bpf_get_stack(ctx, s->ips, KERNEL_FRAMES_MAX * sizeof(__u64), 0);
+
+	if (len < 0) {
+		stat_inc(STAT_KSTACK_FAILED);
+		return;
+	}
+	s->rec.n_kernel = (len / sizeof(__u64)) & 0x7f;
+	if (s->rec.n_kernel >= KERNEL_FRAMES_MAX) {
+		s->rec.flags |= SAMPLE_KERNEL_TRUNCATED;
+		stat_inc(STAT_KSTACK_TRUNCATED);
+	}
+}
+
+static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
+					   struct task_struct *task, bool in_user,
+					   struct scratch *s)
+{
+	struct user_regs regs = {};
+
+	if (BPF_CORE_READ(task, flags) & PF_KTHREAD) {
+		s->rec.flags |= SAMPLE_KERNEL_THREAD;
+		return;
+	}
+	if (regs_of_user(ctx, task, in_user, &regs)) {
+		s->rec.user_end = USER_END_NO_REGS;
+		user_stack_count(USER_END_NO_REGS);
+		return;
+	}
+	user_stack_walk(s, &regs);
+}
+
+static __always_inline void emit(struct scratch *s)
+{
+	__u32 n = s->rec.n_kernel + s->rec.n_user;
+
+	if (n > KERNEL_FRAMES_MAX + USER_FRAMES_MAX)
+		n = KERNEL_FRAMES_MAX + USER_FRAMES_MAX; /* for the verifier */
+	if (ring_output(s->rec.cpu, s, sizeof(s->rec) + n * sizeof(__u64)))
+		stat_inc(STAT_SAMPLE_LOST_RING);
+}
+
+SEC("perf_event")
+int oncpu_sample(struct bpf_perf_event_data *ctx)
+{
+	bool in_user = regs_are_user((struct arch_regs *)ctx);
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct task_struct *task;
+	struct scratch *s;
+
+	if (!pid_tgid)
+		return 0; /* idle */
+	if (!filter_wants(pid_tgid >> 32)) {
+		stat_inc(STAT_SAMPLE_FILTERED);
+		return 0;
+	}
+
+	s = scratch_get();
+	if (!s)
+		return 0; /* cannot be: array of one */
+
+	stat_inc(STAT_SAMPLE_TAKEN);
+	task = (struct task_struct *)bpf_get_current_task();
+	record_start(&s->rec, pid_tgid);
+	trace_ctx_add(&s->rec, task); /* before the stacks: it must survive a failed walk */
+	if (!in_user)
+		add_kernel_stack(ctx, s);
+	add_user_stack(ctx, task, in_user, s);
+	emit(s);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Trace context of the interrupted thread. The writer orders its stores with compiler barriers
+ * only; as the thread stands still on this CPU, one look is exact and a second one would be of no
+ * use.
+ */
+#ifndef BPF_TRACE_CTX_BPF_H
+#define BPF_TRACE_CTX_BPF_H
+
+#include <bpf/bpf_helpers.h>
+
+#include "shared/proc_info.h"
+#include "shared/record.h"
+#include "shared/thread_ctx.h"
+#include "stats.bpf.h"
+#include "tls.bpf.h"
+
+#define PROCS_MAX 65536 /* processes with a context; entries are allocated as they come */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PROCS_MAX);
+	__type(key, __u32); /* tgid */
+	__type(value, struct proc_info);
+} procs SEC(".maps") __weak;
+
+static __always_inline enum stat_id thread_ctx_stat(enum thread_ctx_state state)
+{
+	switch (state) {
+	case THREAD_CTX_OK:
+		return STAT_CTX_READ;
+	case THREAD_CTX_TORN:
+		return STAT_CTX_TORN;
+	case THREAD_CTX_NO_IDS:
+		return STAT_CTX_ABSENT;
+	default:
+		return STAT_CTX_INVALID;
+	}
+}
+
+/* Fills *ret when, and only when, the outcome is STAT_CTX_READ. */
+static __always_inline enum stat_id
+thread_ctx_read(const struct tls_var *var, struct task_struct *task, struct thread_ctx *ret)
+{
+	__u64 addr = tls_addr(var, task);
+	__u64 record = 0;
+
+	if (!addr)
+		return STAT_CTX_NO_TLS;
+	if (bpf_probe_read_user(&record, sizeof(record), (void *)addr))
+		return STAT_CTX_UNREADABLE;
+	if (!record)
+		return STAT_CTX_ABSENT;
+	if (bpf_probe_read_user(ret, sizeof(*ret), (void *)record))
+		return STAT_CTX_UNREADABLE;
+	return thread_ctx_stat(thread_ctx_check(ret));
+}
+
+/* Every tick ends in exactly one of the CTX counters. */
+static __always_inline enum stat_id trace_ctx_find(__u32 tgid, struct task_struct *task,
+						   struct thread_ctx *ret)
+{
+	struct proc_info *proc = bpf_map_lookup_elem(&procs, &tgid);
+
+	if (!proc || proc->thread_ctx.model == TLS_MODEL_NONE)
+		return STAT_CTX_NO_WRITER;
+	return thread_ctx_read(&proc->thread_ctx, task, ret);
+}
+
+static __always_inline void trace_ctx_add(struct sample_record *rec, struct task_struct *task)
+{
+	struct thread_ctx tc = {};
+	enum stat_id outcome = trace_ctx_find(rec->tgid, task, &tc);
+
+	stat_inc(outcome);
+	if (outcome != STAT_CTX_READ) {
+		__builtin_memset(rec->trace_id, 0, sizeof(rec->trace_id));
+		__builtin_memset(rec->span_id, 0, sizeof(rec->span_id));
+		return;
+	}
+	__builtin_memcpy(rec->trace_id, tc.trace_id, sizeof(rec->trace_id));
+	__builtin_memcpy(rec->span_id, tc.span_id, sizeof(rec->span_id));
+	rec->flags |= SAMPLE_HAS_CONTEXT;
+}
+
+#endif

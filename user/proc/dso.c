@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/dso.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/cleanup.h"
+#include "base/vec.h"
+
+static enum dso_kind kind_of(const char *path)
+{
+	if (strcmp(path, "[vdso]") == 0)
+		return DSO_VDSO;
+	/* perf says //anon where maps says nothing. */
+	if (path[0] == '/' && strncmp(path, "//anon", 6) != 0)
+		return DSO_FILE;
+	return DSO_ANON;
+}
+
+static uint64_t key_hash(const struct dso_key *key)
+{
+	uint64_t h = hash_bytes(0, key->path, strlen(key->path));
+
+	return hash_u64(hash_u64(h, key->dev), key->ino);
+}
+
+static bool key_eq(const void *value, const void *k)
+{
+	const struct dso *dso = value;
+	const struct dso_key *key = k;
+
+	return dso->dev == key->dev && dso->ino == key->ino && strcmp(dso->path, key->path) == 0;
+}
+
+static void dso_free(struct dso *dso)
+{
+	if (!dso)
+		return;
+	closep(&dso->fd);
+	free(dso->path);
+	free(dso);
+}
+DEFINE_CLEANUP(struct dso *, dso_free)
+
+static int dso_new(const struct dso_key *key, struct dso **ret)
+{
+	CLEANUP(dso_freep) struct dso *dso = calloc(1, sizeof(*dso));
+
+	if (!dso)
+		return -ENOMEM;
+	dso->fd = -1;
+	dso->path = strdup(key->path);
+	if (!dso->path)
+		return -ENOMEM;
+	dso->kind = kind_of(key->path);
+	dso->dev = key->dev;
+	dso->ino = key->ino;
+	*ret = TAKE_PTR(dso);
+	return 0;
+}
+
+static int dso_table_add(struct dso_table *t, const struct dso_key *key, struct dso **ret)
+{
+	CLEANUP(dso_freep) struct dso *dso = NULL;
+	int r;
+
+	r = vec_reserve_bytes((void **)&t->dsos, &t->cap, t->n + 1, sizeof(*t->dsos));
+	if (r < 0)
+		return r;
+	r = dso_new(key, &dso);
+	if (r < 0)
+		return r;
+	r = hashmap_put(&t->by_key, key_hash(key), dso);
+	if (r < 0)
+		return r;
+
+	dso->id = t->n;
+	t->dsos[t->n++] = dso;
+	*ret = TAKE_PTR(dso);
+	return 0;
+}
+
+int dso_table_get(struct dso_table *t, const struct dso_key *key, struct dso **ret)
+{
+	struct dso *dso = hashmap_get(&t->by_key, key_hash(key), key_eq, key);
+
+	if (!dso)
+		return dso_table_add(t, key, ret);
+	*ret = dso;
+	return 0;
+}
+
+int dso_table_init(struct dso_table *t)
+{
+	struct dso *dso;
+	int r;
+
+	*t = (struct dso_table){ 0 };
+	r = dso_table_add(t, &(struct dso_key){ .path = "[kernel.kallsyms]" }, &dso);
+	if (r < 0)
+		return r;
+	dso->kind = DSO_KERNEL;
+	r = dso_table_add(t, &(struct dso_key){ .path = "[unknown]" }, &dso);
+	if (r < 0)
+		return r;
+	dso->kind = DSO_UNKNOWN;
+	return 0;
+}
+
+void dso_table_clear(struct dso_table *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		dso_free(t->dsos[i]);
+	free(t->dsos);
+	hashmap_clear(&t->by_key);
+	*t = (struct dso_table){ 0 };
+}
+
+/*
+ * Opening a device or a FIFO would have effects of its own, and a path in a container may lead
+ * anywhere: look at it with O_PATH first, then open what was looked at.
+ */
+static int open_regular(const char *path, struct stat *ret_st)
+{
+	CLEANUP(closep) int fd = open(path, O_PATH | O_CLOEXEC);
+	char self[64];
+	int real;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, ret_st) < 0)
+		return -errno;
+	if (!S_ISREG(ret_st->st_mode))
+		return -ENOTSUP;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	real = open(self, O_RDONLY | O_CLOEXEC);
+	return real < 0 ? -errno : real;
+}
+
+/*
+ * The device is not compared: overlayfs and btrfs show another one in /proc/PID/maps than stat(2)
+ * does.
+ */
+static int open_same(const char *path, ino_t ino)
+{
+	struct stat st;
+	int fd = open_regular(path, &st);
+
+	if (fd >= 0 && st.st_ino != ino) {
+		close(fd);
+		return -ESTALE;
+	}
+	return fd;
+}
+
+static int open_mapping(pid_t pid, uint64_t start, uint64_t end)
+{
+	struct stat st;
+	char path[96];
+
+	/* Unlike maps, map_files does not pad its numbers. */
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", pid, start, end);
+	return open_regular(path, &st);
+}
+
+static int open_below_root(pid_t pid, const struct dso *dso)
+{
+	CLEANUP(freep) char *path = NULL;
+
+	if (asprintf(&path, "/proc/%d/root%s", pid, dso->path) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	return open_same(path, dso->ino);
+}
+
+int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end)
+{
+	int fd, below_root;
+
+	if (dso->fd >= 0)
+		return dso->fd;
+	if (dso->kind != DSO_FILE)
+		return dso->error = -ENOTSUP;
+
+	fd = open_mapping(pid, start, end);
+	if (fd < 0)
+		fd = below_root = open_below_root(pid, dso);
+	if (fd < 0) {
+		fd = open_same(dso->path, dso->ino);
+		/* A file that was found but is another one says more than one that was not. */
+		if (fd < 0 && below_root == -ESTALE)
+			fd = below_root;
+	}
+
+	dso->error = fd < 0 ? fd : 0;
+	dso->fd = fd < 0 ? -1 : fd;
+	return fd;
+}
+
+const char *dso_name(const struct dso *dso)
+{
+	const char *slash = strrchr(dso->path, '/');
+
+	return slash && slash[1] ? slash + 1 : dso->path;
+}

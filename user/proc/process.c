@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/process.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "proc/maps.h"
+
+static uint64_t pid_hash(pid_t pid)
+{
+	return hash_u64(0, pid);
+}
+
+static bool pid_eq(const void *value, const void *key)
+{
+	return ((const struct process *)value)->pid == *(const pid_t *)key;
+}
+
+static void process_free(struct process *p)
+{
+	if (!p)
+		return;
+	vec_free(&p->maps);
+	free(p);
+}
+DEFINE_CLEANUP(struct process *, process_free)
+
+int process_table_init(struct process_table *t)
+{
+	*t = (struct process_table){ .next_id = 1 };
+	return dso_table_init(&t->dsos);
+}
+
+void process_table_clear(struct process_table *t)
+{
+	struct process *p;
+	size_t pos = 0;
+
+	while ((p = hashmap_next(&t->by_pid, &pos)))
+		process_free(p);
+	hashmap_clear(&t->by_pid);
+	dso_table_clear(&t->dsos);
+}
+
+struct process *process_find(const struct process_table *t, pid_t pid)
+{
+	return hashmap_get(&t->by_pid, pid_hash(pid), pid_eq, &pid);
+}
+
+int process_get(struct process_table *t, pid_t pid, struct process **ret)
+{
+	CLEANUP(process_freep) struct process *fresh = NULL;
+	int r;
+
+	*ret = process_find(t, pid);
+	if (*ret)
+		return 0;
+
+	fresh = calloc(1, sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	fresh->pid = pid;
+	fresh->id = t->next_id;
+	r = hashmap_put(&t->by_pid, pid_hash(pid), fresh);
+	if (r < 0)
+		return r;
+	t->next_id++;
+	*ret = TAKE_PTR(fresh);
+	return 0;
+}
+
+/* Another program under the same pid is another process to whoever counts. */
+static void process_reset(struct process_table *t, struct process *p)
+{
+	p->id = t->next_id++;
+	p->maps.n = 0;
+	p->exe = NULL;
+	p->exited_ns = 0;
+	p->scanned_ns = 0;
+	memset(p->comm, 0, sizeof(p->comm));
+}
+
+static void set_comm(struct process *p, const char *comm)
+{
+	snprintf(p->comm, sizeof(p->comm), "%s", comm);
+}
+
+/* Index of the first mapping that ends behind @addr. */
+static size_t lower_bound(const struct process *p, uint64_t addr)
+{
+	size_t lo = 0, hi = p->maps.n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (p->maps.data[mid].end > addr)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo;
+}
+
+const struct mapping *process_find_mapping(const struct process *p, uint64_t addr)
+{
+	size_t i = lower_bound(p, addr);
+
+	return i < p->maps.n && p->maps.data[i].start <= addr ? &p->maps.data[i] : NULL;
+}
+
+/* Replaces elements [@from, @to) by @n others; room must be there. */
+static void splice(struct process *p, size_t from, size_t to, const struct mapping *with, size_t n)
+{
+	struct mapping *maps = p->maps.data;
+
+	memmove(maps + from + n, maps + to, (p->maps.n - to) * sizeof(*maps));
+	memcpy(maps + from, with, n * sizeof(*maps));
+	p->maps.n = p->maps.n - (to - from) + n;
+}
+
+/* What was mapped there before is unmapped, as mmap(MAP_FIXED) does; its ends may be left over. */
+static int map_insert(struct process *p, const struct mapping *m)
+{
+	size_t from = lower_bound(p, m->start), to = from;
+	struct mapping parts[3];
+	size_t n = 0;
+	int r;
+
+	r = vec_reserve(&p->maps, 2);
+	if (r < 0)
+		return r;
+
+	while (to < p->maps.n && p->maps.data[to].start < m->end)
+		to++;
+	if (from < to && p->maps.data[from].start < m->start) {
+		parts[n] = p->maps.data[from];
+		parts[n++].end = m->start;
+	}
+	parts[n++] = *m;
+	if (from < to && p->maps.data[to - 1].end > m->end) {
+		parts[n] = p->maps.data[to - 1];
+		parts[n].offset += m->end - parts[n].start;
+		parts[n++].start = m->end;
+	}
+	splice(p, from, to, parts, n);
+	return 0;
+}
+
+int process_on_mmap(struct process_table *t, pid_t pid, const struct mapping_event *ev)
+{
+	struct mapping m = { .start = ev->start, .end = ev->end, .offset = ev->offset };
+	struct process *p;
+	int r;
+
+	if (ev->end <= ev->start)
+		return 0;
+	r = process_get(t, pid, &p);
+	if (r < 0)
+		return r;
+	r = dso_table_get(&t->dsos, &ev->file, &m.dso);
+	if (r < 0)
+		return r;
+	/* The first file that exec maps executable is the program; the dynamic linker comes after.
+	 */
+	if (!p->exe && m.dso->kind == DSO_FILE)
+		p->exe = m.dso;
+	return map_insert(p, &m);
+}
+
+int process_on_fork(struct process_table *t, pid_t parent, pid_t child)
+{
+	struct process *from, *to;
+	int r;
+
+	r = process_get(t, child, &to);
+	if (r < 0)
+		return r;
+	process_reset(t, to);
+	from = process_find(t, parent);
+	if (!from)
+		return 0;
+
+	r = vec_reserve(&to->maps, from->maps.n);
+	if (r < 0)
+		return r;
+	if (from->maps.n)
+		memcpy(to->maps.data, from->maps.data, from->maps.n * sizeof(*from->maps.data));
+	to->maps.n = from->maps.n;
+	to->exe = from->exe;
+	to->scanned_ns = from->scanned_ns;
+	memcpy(to->comm, from->comm, sizeof(to->comm));
+	return 0;
+}
+
+int process_on_exec(struct process_table *t, pid_t pid, const char *comm)
+{
+	struct process *p;
+	int r;
+
+	r = process_get(t, pid, &p);
+	if (r < 0)
+		return r;
+	process_reset(t, p);
+	set_comm(p, comm);
+	return 0;
+}
+
+int process_on_comm(struct process_table *t, pid_t pid, const char *comm)
+{
+	struct process *p;
+	int r;
+
+	r = process_get(t, pid, &p);
+	if (r < 0)
+		return r;
+	set_comm(p, comm);
+	return 0;
+}
+
+void process_on_exit(struct process_table *t, pid_t pid, uint64_t time_ns)
+{
+	struct process *p = process_find(t, pid);
+
+	if (p)
+		p->exited_ns = time_ns;
+}
+
+static bool has_other_threads(pid_t pid)
+{
+	struct stat st;
+	char path[32];
+
+	/* Links of the folder: one per thread, and ".", "..". The ended main thread stays listed.
+	 */
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	return stat(path, &st) == 0 && st.st_nlink > 3;
+}
+
+static bool is_over(const struct process *p, uint64_t before_ns)
+{
+	return p->exited_ns && p->exited_ns < before_ns && !has_other_threads(p->pid);
+}
+
+void process_sweep(struct process_table *t, uint64_t before_ns)
+{
+	VEC(struct process *) over = { 0 };
+	struct process *p;
+	size_t pos = 0;
+
+	while ((p = hashmap_next(&t->by_pid, &pos)))
+		if (is_over(p, before_ns) && vec_push(&over, p) < 0)
+			break; /* the rest goes next time */
+	for (size_t i = 0; i < over.n; i++) {
+		p = over.data[i];
+		hashmap_remove(&t->by_pid, pid_hash(p->pid), pid_eq, &p->pid);
+		process_free(p);
+	}
+	vec_free(&over);
+}
+
+static void load_comm(struct process *p)
+{
+	CLEANUP(freep) char *text = NULL;
+	char path[32];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", p->pid);
+	if (read_whole_file(path, 256, &text, &len) < 0)
+		return;
+	text[strcspn(text, "\n")] = '\0';
+	set_comm(p, text);
+}
+
+static int load_mapping(struct process_table *t, struct process *p, const struct map_entry *e)
+{
+	struct mapping m = { .start = e->start, .end = e->end, .offset = e->offset };
+	CLEANUP(freep) char *path = NULL;
+	int r;
+
+	r = map_entry_path(e, &path);
+	if (r < 0)
+		return r;
+	r = dso_table_get(&t->dsos,
+			  &(struct dso_key){ e->path_len ? path : "//anon", e->dev, e->ino },
+			  &m.dso);
+	if (r < 0)
+		return r;
+	return map_insert(p, &m);
+}
+
+/* /proc/PID/exe is the only thing that says which of the mapped files is the program. */
+static struct dso *find_exe(const struct process *p)
+{
+	struct stat st;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", p->pid);
+	if (stat(path, &st) < 0)
+		return NULL;
+	for (size_t i = 0; i < p->maps.n; i++)
+		if (p->maps.data[i].dso->kind == DSO_FILE && p->maps.data[i].dso->ino == st.st_ino)
+			return p->maps.data[i].dso;
+	return NULL;
+}
+
+int process_load(struct process_table *t, pid_t pid, const char *maps, size_t len,
+		 struct process **ret)
+{
+	struct maps_cursor cursor = { .buf = maps, .len = len };
+	struct map_entry e;
+	struct process *p;
+	int r;
+
+	r = process_get(t, pid, &p);
+	if (r < 0)
+		return r;
+
+	p->maps.n = 0;
+	while (maps_next(&cursor, &e)) {
+		if (!e.exec)
+			continue;
+		r = load_mapping(t, p, &e);
+		if (r < 0)
+			return r;
+	}
+	load_comm(p);
+	p->exe = find_exe(p);
+	*ret = p;
+	return 0;
+}
+
+const char *process_name(const struct process *p)
+{
+	return p->exe ? dso_name(p->exe) : p->comm;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Processes and their executable mappings as they were at one moment: the table is moved forward by
+ * events in the order of their time, and a sample is resolved when its own time has come. So a
+ * sample sees the mappings that held when it was taken, though the process may be gone by now.
+ */
+#ifndef PROC_PROCESS_H
+#define PROC_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/vec.h"
+#include "proc/dso.h"
+
+struct mapping {
+	uint64_t start, end; /* addresses, end excluded */
+	uint64_t offset;     /* of start in the file, bytes */
+	struct dso *dso;
+};
+
+/* A process between fork or exec and exit or the next exec. */
+struct process {
+	uint32_t id; /* unique in the table, never used again */
+	pid_t pid;
+	char comm[16];
+	struct dso *exe; /* the program itself; NULL: not known (kernel threads have none) */
+	VEC(struct mapping) maps; /* sorted, do not overlap */
+	uint64_t exited_ns;	  /* main thread's exit; 0: lives */
+	uint64_t scanned_ns;	  /* when /proc/PID/maps was read last; 0: never */
+};
+
+struct process_table {
+	struct dso_table dsos;
+	struct hashmap by_pid;
+	uint32_t next_id;
+};
+
+int process_table_init(struct process_table *t); /* -ENOMEM */
+void process_table_clear(struct process_table *t);
+
+struct process *process_find(const struct process_table *t, pid_t pid); /* NULL: unknown */
+
+/* The process of @pid, made empty if it is not known. -ENOMEM. */
+int process_get(struct process_table *t, pid_t pid, struct process **ret);
+
+/*
+ * Takes the state of @pid from /proc: name, program, executable mappings, replacing what was known.
+ * @maps is the text of /proc/PID/maps. -ENOMEM.
+ */
+int process_load(struct process_table *t, pid_t pid, const char *maps, size_t len,
+		 struct process **ret);
+
+/* Events; all -ENOMEM or 0. A process that nobody announced comes into being by its first event. */
+int process_on_fork(struct process_table *t, pid_t parent, pid_t child);
+int process_on_exec(struct process_table *t, pid_t pid, const char *comm);
+int process_on_comm(struct process_table *t, pid_t pid, const char *comm);
+
+struct mapping_event {
+	uint64_t start, end, offset;
+	struct dso_key file;
+};
+int process_on_mmap(struct process_table *t, pid_t pid, const struct mapping_event *ev);
+
+/* The main thread ended at @time_ns. Others may go on: the entry stays until process_sweep(). */
+void process_on_exit(struct process_table *t, pid_t pid, uint64_t time_ns);
+
+/* Forgets processes whose main thread ended before @before_ns, unless other threads still run. */
+void process_sweep(struct process_table *t, uint64_t before_ns);
+
+/* The mapping that holds @addr, or NULL. Valid until the next event of the process. */
+const struct mapping *process_find_mapping(const struct process *p, uint64_t addr);
+
+/* The program's name: last component of its path, else the name of its main thread. */
+const char *process_name(const struct process *p);
+
+#endif
