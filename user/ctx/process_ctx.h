@@ -25,7 +25,8 @@ struct process_ctx {
 	char *deployment_environment_name;
 	char *sdk_language;
 	char *schema_version; /* threadlocal.schema_version */
-	char **key_map;	      /* threadlocal.attribute_key_map: index → name */
+	/* threadlocal.attribute_key_map: index → name, at most 256; NULL: no valid name there */
+	char **key_map;
 	size_t n_keys;
 };
 
