@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TLS descriptors: two words in the GOT, a resolver and its argument. The dynamic linker picks the
+ * resolver when it has placed the module: in static TLS the argument is the offset from the thread
+ * pointer, otherwise it points to a tls_index.
+ */
+#include <errno.h>
+
+#include "ctx/tls_model.h"
+#include "proc/remote_mem.h"
+
+#define MODULE_MAX 65535
+
+#define AARCH64_HINT	  0xd503201f /* nop, bti, pac… differ in bits 5-11 */
+#define AARCH64_HINT_MASK 0xfffff01f
+#define AARCH64_LDR_ARG	  0xf9400400 /* ldr x0, [x0, #8] */
+#define AARCH64_RET	  0xd65f03c0
+#define AARCH64_SMALL_OFF 0x10000 /* no pointer is as low: vm.mmap_min_addr */
+
+struct descriptor {
+	uint64_t resolver;
+	uint64_t arg;
+};
+
+struct tls_index {
+	uint64_t module;
+	uint64_t offset;
+};
+
+bool tls_desc_resolver_is_static(const uint32_t code[4])
+{
+	int i = 0;
+
+	while (i < 2 && (code[i] & AARCH64_HINT_MASK) == AARCH64_HINT)
+		i++;
+	return code[i] == AARCH64_LDR_ARG && code[i + 1] == AARCH64_RET;
+}
+
+/*
+ * The argument is a pointer. With an old glibc (lazy binding) it leads to the relocation until the
+ * descriptor is first used, and r_info of that is no offset of a variable.
+ */
+static int classify_pointer(pid_t pid, uint64_t arg)
+{
+	struct tls_index ti;
+	int r = remote_mem_read(pid, arg, &ti, sizeof(ti));
+
+	if (r < 0)
+		return r == -EFAULT ? -EAGAIN : r;
+	if (ti.module == 0 || ti.module > MODULE_MAX || ti.offset > INT32_MAX)
+		return -EAGAIN;
+	return -ENOTSUP;
+}
+
+/* Offsets are negative on x86_64. On aarch64 they look like pointers; the resolver's code tells. */
+static int is_static(enum tls_arch arch, pid_t pid, const struct descriptor *d)
+{
+	uint32_t code[4];
+	int r;
+
+	if (arch == TLS_ARCH_X86_64)
+		return (int64_t)d->arg < 0;
+	if (d->arg < AARCH64_SMALL_OFF)
+		return 1;
+
+	r = remote_mem_read(pid, d->resolver, code, sizeof(code));
+	return r < 0 ? r : tls_desc_resolver_is_static(code);
+}
+
+int tls_desc_locate(const struct tls_symbol *ts, pid_t pid, uint64_t bias, struct tls_var *ret)
+{
+	struct descriptor d;
+	int r = remote_mem_read(pid, bias + ts->got_vaddr, &d, sizeof(d));
+
+	if (r < 0)
+		return r;
+	if (d.resolver == 0)
+		return -EAGAIN;
+
+	r = is_static(TLS_ARCH_HOST, pid, &d);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return classify_pointer(pid, d.arg);
+	return tls_var_static(TLS_ARCH_HOST, (int64_t)d.arg, ret);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ways in which code reaches a thread-local variable, one file each. Internal to ctx/. */
+#ifndef CTX_TLS_MODEL_H
+#define CTX_TLS_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ctx/thread_ctx_finder.h"
+
+enum tls_arch { TLS_ARCH_X86_64, TLS_ARCH_AARCH64 };
+
+#if defined(__aarch64__)
+#define TLS_ARCH_HOST TLS_ARCH_AARCH64
+#else
+#define TLS_ARCH_HOST TLS_ARCH_X86_64
+#endif
+
+/* tls_symbol_locate() of one model; the same contract. */
+int tls_local_exec_locate(const struct tls_symbol *ts, pid_t pid, uint64_t bias,
+			  struct tls_var *ret);
+int tls_initial_exec_locate(const struct tls_symbol *ts, pid_t pid, uint64_t bias,
+			    struct tls_var *ret);
+int tls_desc_locate(const struct tls_symbol *ts, pid_t pid, uint64_t bias, struct tls_var *ret);
+
+/*
+ * Offset from the thread pointer that the linker compiles into the program for the variable at
+ * @value of its TLS segment @seg, whose alignment is a power of two.
+ */
+int64_t tls_local_exec_offset(enum tls_arch arch, const struct elf_tls_segment *seg,
+			      uint64_t value);
+
+/*
+ * *@ret for a variable in static TLS. -EBADMSG if no variable of a program can lie at @tp_off: on
+ * x86_64 static TLS ends at the thread pointer, on aarch64 it begins there.
+ */
+int tls_var_static(enum tls_arch arch, int64_t tp_off, struct tls_var *ret);
+
+/* aarch64: do these first four instructions of a descriptor's resolver mean static TLS? */
+bool tls_desc_resolver_is_static(const uint32_t code[4]);
+
+#endif
