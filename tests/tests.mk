@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+# The three rings of tests, fuzz targets, benchmarks, format and lint. Included by the Makefile.
+# Results (JUnit XML and logs) go to $(RESULTS).
+
+#: test          test-unit, test-bpf and test-e2e
+#: test-unit     tests/unit under ASAN and UBSAN (TEST_FILTER=suite/test, a glob)
+#: test-bpf      tests/bpf, in the running kernel; needs root
+#: test-e2e      tests/e2e: the program on tests/workloads; needs root
+#: bench         tests/bench, one after the other
+#: fuzz          every tests/fuzz/fuzz_*.c for FUZZ_SECONDS (3600)
+#: format        clang-format all C; format-check only says what it would change
+#: lint          layers, headers, clang's warnings, clang-tidy
+
+CLANG_FORMAT ?= clang-format-14
+CLANG_TIDY   ?= clang-tidy-14
+# Debian's: python3-pytest and python3-protobuf belong to it, not to a python3 found first in PATH.
+PYTHON       ?= /usr/bin/python3
+RESULTS      ?= $(BUILDDIR)/results
+FUZZ_SECONDS ?= 3600
+TEST_FILTER  ?= *
+
+TB := $(BUILDDIR)/tests
+
+# GCC's sanitizers make its flow warnings wrong: the product's build is the one that has -Werror.
+SANITIZE       := -fsanitize=address,undefined -fno-sanitize-recover=all
+SANITIZE_FLAGS := $(LANGUAGE) -O1 -g $(SANITIZE)
+SANITIZE_WARN  := $(filter-out -Werror,$(WARNINGS)) -Wno-maybe-uninitialized
+TEST_WARN      := -Wall -Wextra -Wshadow -Wno-unused-parameter -Wno-maybe-uninitialized -Werror
+SANITIZE_ENV   := ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 \
+                  UBSAN_OPTIONS=print_stacktrace=1
+
+$(eval $(call user_library,$(BUILDDIR)/asan,$$(CC),$$(SANITIZE_FLAGS),$$(SANITIZE_WARN)))
+ASAN_LIB := $(BUILDDIR)/asan/libspanprof.a
+
+# --- unit --------------------------------------------------------------------------------------
+# tests/bpfhost stands in for vmlinux.h and bpf_helpers.h where a test includes a .bpf.c.
+UNIT_BIN := $(patsubst tests/unit/%.c,$(TB)/unit/%,$(wildcard tests/unit/test_*.c))
+
+$(TB)/unit/%: tests/unit/%.c $(ASAN_LIB)
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -Itests/unit -Itests/bpfhost $(ALL_CPPFLAGS) $(SANITIZE_FLAGS) $(TEST_WARN) \
+		-MMD -MP -MF $@.d $< $(ASAN_LIB) $(LDFLAGS) -lcriterion $(LIBS) -o $@
+
+unit-build: $(UNIT_BIN)
+
+test-unit: $(UNIT_BIN)
+	$(Q)$(SANITIZE_ENV) tests/run-criterion $(RESULTS)/unit '$(TEST_FILTER)' $(UNIT_BIN)
+
+# --- in the kernel -----------------------------------------------------------------------------
+# tests/bpf/X.bpf.c becomes X.skel.h (struct X_bpf), which tests/bpf/test_*.c include.
+BPF_TEST_SKEL := $(patsubst tests/bpf/%.bpf.c,$(TB)/bpf/%.skel.h,$(wildcard tests/bpf/*.bpf.c))
+BPF_TEST_BIN  := $(patsubst tests/bpf/%.c,$(TB)/bpf/%,$(wildcard tests/bpf/test_*.c))
+
+$(TB)/bpf/%.bpf.o: tests/bpf/%.bpf.c $(BPF_HDR) $(BPF_SRC)
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) $(BPF_CPPFLAGS) -Itests/bpf -c $< -o $@
+
+$(TB)/bpf/%.skel.h: $(TB)/bpf/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
+
+$(TB)/bpf/test_%: tests/bpf/test_%.c $(ASAN_LIB) $(BPF_TEST_SKEL) $(GENERATED)
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -Itests/bpf -Itests/unit -I$(TB)/bpf $(ALL_CPPFLAGS) $(SANITIZE_FLAGS) $(TEST_WARN) \
+		-MMD -MP -MF $@.d $< $(ASAN_LIB) $(LDFLAGS) -lcriterion $(LIBS) -o $@
+
+bpf-build: $(BPF_TEST_BIN)
+
+test-bpf: $(BPF_TEST_BIN)
+	$(Q)$(SANITIZE_ENV) tests/run-criterion $(RESULTS)/bpf '$(TEST_FILTER)' $(BPF_TEST_BIN)
+
+-include $(wildcard $(TB)/unit/*.d $(TB)/bpf/*.d)
+
+# --- end to end --------------------------------------------------------------------------------
+-include tests/workloads/workloads.mk
+workloads:
+
+test-e2e: $(BUILDDIR)/spanprof workloads
+	@mkdir -p $(RESULTS)
+	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider \
+		--junitxml=$(RESULTS)/e2e.xml $(PYTEST_ARGS) tests/e2e
+
+test: test-unit test-bpf test-e2e
+
+bench: $(BUILDDIR)/spanprof workloads
+	$(Q)set -e; for b in $(sort $(wildcard tests/bench/*.sh tests/bench/*.py)); do \
+		[ ! -x $$b ] || { echo "== $$b"; $$b; }; done
+
+# --- fuzzing -----------------------------------------------------------------------------------
+# Seeds are tests/fuzz/corpus/STEM; what libFuzzer finds on top stays in $(BUILDDIR)/fuzz/corpus.
+FUZZ_FLAGS := $(LANGUAGE) -O1 -g $(SANITIZE)
+$(eval $(call user_library,$(BUILDDIR)/fuzz,$$(CLANG),$$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,$$(SANITIZE_WARN) -Wno-unknown-warning-option))
+
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BIN     := $(FUZZ_TARGETS:%=$(BUILDDIR)/fuzz/fuzz_%)
+
+$(BUILDDIR)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(BUILDDIR)/fuzz/libspanprof.a
+	$(call say,FUZZ,$<)
+	$(Q)$(CLANG) -Itests/fuzz $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -Wall -Wextra -Werror \
+		-Wno-unused-parameter -MMD -MP -MF $@.d $^ $(LDFLAGS) $(LIBS) -o $@
+
+-include $(wildcard $(BUILDDIR)/fuzz/*.d)
+
+fuzz-build: $(FUZZ_BIN)
+
+fuzz: $(FUZZ_TARGETS:%=fuzz-%)
+
+$(FUZZ_TARGETS:%=fuzz-%): fuzz-%: $(BUILDDIR)/fuzz/fuzz_%
+	$(call say,RUN,"$< for $(FUZZ_SECONDS) s")
+	$(Q)tests/fuzz/run $< $(FUZZ_SECONDS) $(BUILDDIR)/fuzz
+
+# --- format and lint ---------------------------------------------------------------------------
+C_FILES  := $(shell find user bpf tests -name '*.[ch]' | sort)
+HEADERS  := $(wildcard user/*/*.h)
+SHARED_H := $(wildcard bpf/shared/*.h)
+
+format:
+	$(Q)$(CLANG_FORMAT) -i $(C_FILES)
+
+format-check:
+	$(Q)$(CLANG_FORMAT) --dry-run --Werror $(C_FILES)
+
+lint: layers lint-headers lint-clang lint-tidy lint-tests
+
+layers:
+	$(Q)tools/layers
+
+# Each header compiles alone. Those of bpf/shared take the kernel's integer types from what stands
+# before them, vmlinux.h in BPF and linux/types.h elsewhere, so that they suit both sides.
+lint-headers: $(GENERATED)
+	$(Q)tools/headers-alone $(CC) $(LANGUAGE) $(ALL_CPPFLAGS) $(WARNINGS) -- $(HEADERS) $(SHARED_H)
+
+lint-clang: $(GENERATED)
+	$(Q)$(CLANG) -fsyntax-only $(ALL_CPPFLAGS) $(LANGUAGE) $(WARNINGS) $(USER_SRC)
+
+lint-tidy: $(GENERATED)
+	$(Q)printf '%s\n' $(USER_SRC) | xargs -P $(shell nproc) -n 4 \
+		sh -c '$(CLANG_TIDY) --quiet "$$@" -- $(subst ','"'"',$(ALL_CPPFLAGS)) $(LANGUAGE) 2>/dev/null' tidy
+	$(Q)printf '%s\n' $(BPF_SRC) | xargs -r -P $(shell nproc) -n 4 \
+		sh -c '$(CLANG_TIDY) --quiet "$$@" -- $(BPF_CPPFLAGS) $(BPF_CFLAGS) 2>/dev/null' tidy
+
+# A suite without leak_check cannot fail on a leak.
+lint-tests:
+	@! grep -L '\.fini = leak_check' $(wildcard tests/unit/test_*.c) /dev/null | grep -v '^/dev/null$$' || \
+		{ echo 'the suites above lack .fini = leak_check' >&2; false; }
+
+.PHONY: test test-unit test-bpf test-e2e unit-build bpf-build workloads bench fuzz fuzz-build \
+        $(FUZZ_TARGETS:%=fuzz-%) format format-check lint layers lint-headers lint-clang lint-tidy \
+        lint-tests
