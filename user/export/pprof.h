@@ -101,7 +101,9 @@ struct pprof_builder;
 
 /*
  * Building: everything that is added is copied; mappings, functions, locations and strings that are
- * equal become one. All calls return 0 or -ENOMEM.
+ * equal become one (mappings that differ only in has_… flags as well: it gets the flags of both).
+ * Samples stay as many as were added, but share equal stacks and label sets. All calls return 0 or
+ * -ENOMEM.
  */
 int pprof_builder_new(struct pprof_builder **ret);
 void pprof_builder_free(struct pprof_builder *b); /* NULL is fine */
@@ -128,12 +130,16 @@ struct pprof *pprof_builder_finish(struct pprof_builder *b);
 void pprof_free(struct pprof *p); /* NULL is fine */
 DEFINE_CLEANUP(struct pprof *, pprof_free)
 
-/* Serialized profile in fresh memory (the caller frees), gzip'd if @gzip. -ENOMEM. */
+/*
+ * Serialized profile in fresh memory (the caller frees), gzip'd if @gzip. String labels of no text
+ * are left out: the format cannot tell them from the number 0. -ENOMEM.
+ */
 int pprof_encode(const struct pprof *p, bool gzip, uint8_t **ret, size_t *ret_len);
 
 /*
  * The reverse, of foreign bytes, gzip'd or not. -EBADMSG: neither gzip nor a pprof, cut off, or an
- * index or id leads nowhere; -EFBIG: inflates to more than 1 GiB; -ENOMEM.
+ * index or id leads nowhere; -EFBIG: inflates to more than 1 GiB, or has more than 32 million
+ * samples or strings; -ENOMEM: no memory, or the profile would take more than about 2 GiB.
  */
 int pprof_decode(const void *buf, size_t len, struct pprof **ret);
 
