@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A program whose split over functions and spans is known.
+ *
+ *   split [--threads N] [--seconds S] [--span-us LIST] [--shares LIST] [--outside PERCENT]
+ *         [--writer swap|valid] [--seed N] [--log FILE]
+ *
+ * Each thread goes from span to span. A span of kind "ascending" splits its work over the stages by
+ * --shares, one of kind "descending" in the reverse order; its length is one of --span-us (of CPU
+ * time, ± 25 %), each of which gets the same share of CPU. Between spans it works in
+ * idle_chatter(). Work is counted in steps that cost the same in every stage: the log tells shares,
+ * not estimates.
+ */
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "args.h"
+#include "otel_ctx.h"
+#include "truth.h"
+#include "work.h"
+
+#define STAGES	    4
+#define OUTSIDE	    STAGES /* index of idle_chatter() */
+#define LENGTHS_MAX 8
+#define ROUND_NS    5000000 /* longer spans do all stages again and again */
+
+enum kind {
+	KIND_ASCENDING,
+	KIND_DESCENDING,
+};
+
+struct split {
+	unsigned int threads;
+	uint64_t deadline;
+	uint64_t lengths_us[LENGTHS_MAX];
+	unsigned int n_lengths;
+	uint64_t shares[STAGES];
+	uint64_t shares_sum;
+	uint64_t outside_percent;
+	uint64_t seed;
+	enum otel_style style;
+	pthread_barrier_t ready;
+};
+
+static const char *const function_names[] = { "stage_parse",  "stage_match",  "stage_price",
+					      "stage_render", "idle_chatter", NULL };
+static const char *const kind_names[] = { "ascending", "descending" };
+static struct split split;
+static volatile uint64_t sink;
+
+WORK_FUNCTION static void stage_parse(uint64_t steps)
+{
+	sink = work_chain(1, steps);
+}
+
+WORK_FUNCTION static void stage_match(uint64_t steps)
+{
+	sink = work_chain(2, steps);
+}
+
+WORK_FUNCTION static void stage_price(uint64_t steps)
+{
+	sink = work_chain(3, steps);
+}
+
+WORK_FUNCTION static void stage_render(uint64_t steps)
+{
+	sink = work_chain(4, steps);
+}
+
+WORK_FUNCTION static void idle_chatter(uint64_t steps)
+{
+	sink = work_chain(5, steps);
+}
+
+static void (*const stages[STAGES])(uint64_t) = { stage_parse, stage_match, stage_price,
+						  stage_render };
+
+static bool time_is_up(void)
+{
+	return truth_stopped() || clock_ns(CLOCK_MONOTONIC) >= split.deadline;
+}
+
+/* All stages once, from a random one on, so that none keeps step with the sampling clock. */
+WORK_FUNCTION static void do_round(struct truth_span *s, enum kind kind, uint64_t ns,
+				   unsigned int first)
+{
+	for (unsigned int i = 0; i < STAGES; i++) {
+		unsigned int stage = (first + i) % STAGES;
+		uint64_t share = split.shares[kind == KIND_ASCENDING ? stage : STAGES - 1 - stage];
+		uint64_t steps = work_steps(ns) * share / split.shares_sum;
+
+		stages[stage](steps);
+		truth_work(s, stage, steps);
+	}
+}
+
+/* Spends @ns in one span and returns what was spent: less if the time is up. */
+WORK_FUNCTION static uint64_t do_span(enum kind kind, uint64_t ns, uint64_t *random)
+{
+	struct truth_span s;
+	uint8_t trace_id[16];
+	uint64_t spent = 0;
+
+	truth_trace_id(trace_id);
+	truth_span_begin(&s, kind_names[kind], trace_id, NULL);
+	while (spent < ns && !(spent && time_is_up())) {
+		uint64_t part = ns - spent < ROUND_NS ? ns - spent : ROUND_NS;
+
+		do_round(&s, kind, part, work_random(random) % STAGES);
+		spent += part;
+	}
+	truth_span_end(&s);
+	return spent;
+}
+
+WORK_FUNCTION static void do_outside(uint64_t inside_ns)
+{
+	uint64_t percent = split.outside_percent;
+	uint64_t steps = work_steps(inside_ns * percent / (100 - percent));
+
+	idle_chatter(steps);
+	truth_work(NULL, OUTSIDE, steps);
+}
+
+/* The length that has had the least CPU time so far. */
+static unsigned int next_length(const uint64_t *spent)
+{
+	unsigned int best = 0;
+
+	for (unsigned int i = 1; i < split.n_lengths; i++) {
+		if (spent[i] < spent[best])
+			best = i;
+	}
+	return best;
+}
+
+static void *worker_main(void *arg)
+{
+	uint64_t random = split.seed ^ (uintptr_t)arg << 32;
+	uint64_t spent[LENGTHS_MAX] = { 0 };
+
+	truth_thread_begin(split.style);
+	pthread_barrier_wait(&split.ready);
+	while (!time_is_up()) {
+		unsigned int length = next_length(spent);
+		uint64_t ns = split.lengths_us[length] * (750 + work_random(&random) % 501);
+		uint64_t done = do_span(work_random(&random) & 1, ns, &random);
+
+		spent[length] += done;
+		do_outside(done);
+	}
+	truth_thread_end();
+	return NULL;
+}
+
+static void options_read(char **argv)
+{
+	const char *writer = arg_string(argv, "writer", "swap");
+
+	split.threads = (unsigned int)arg_number(argv, "threads", 2);
+	split.n_lengths =
+		arg_list(arg_string(argv, "span-us", "1000"), split.lengths_us, LENGTHS_MAX);
+	split.outside_percent = (uint64_t)arg_number(argv, "outside", 10);
+	split.seed = (uint64_t)arg_number(argv, "seed", 1);
+	split.style = strcmp(writer, "valid") == 0 ? OTEL_FLIP_VALID : OTEL_SWAP_POINTER;
+	arg_list(arg_string(argv, "shares", "10,20,30,40"), split.shares, STAGES);
+	for (int i = 0; i < STAGES; i++)
+		split.shares_sum += split.shares[i];
+
+	if (!split.threads || !split.n_lengths || split.outside_percent > 99 || !split.shares_sum) {
+		fprintf(stderr, "split: threads, lengths and shares must not be 0\n");
+		exit(2);
+	}
+}
+
+static void run_threads(double seconds)
+{
+	pthread_t *threads = calloc(split.threads, sizeof(*threads));
+
+	if (!threads)
+		exit(1);
+
+	pthread_barrier_init(&split.ready, NULL, split.threads);
+	split.deadline = clock_ns(CLOCK_MONOTONIC) + (uint64_t)(seconds * 1e9);
+	for (uintptr_t i = 0; i < split.threads; i++) {
+		if (pthread_create(&threads[i], NULL, worker_main, (void *)i) != 0)
+			exit(1);
+	}
+	for (unsigned int i = 0; i < split.threads; i++)
+		pthread_join(threads[i], NULL);
+	free(threads);
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const keys[] = { "span.name", NULL };
+	struct otel_process process = {
+		.service_name = "split",
+		.service_version = "1",
+		.schema_version = OTEL_SCHEMA_NATIVE,
+		.key_map = keys,
+	};
+	const char *log;
+
+	(void)argc;
+	options_read(argv);
+	log = arg_string(argv, "log", NULL);
+	truth_init("split", "steps", function_names, split.seed);
+	work_calibrate();
+	if (otel_process_publish(&process) < 0)
+		return 1;
+
+	run_threads(arg_number(argv, "seconds", 5));
+	return log && truth_write(log) < 0;
+}

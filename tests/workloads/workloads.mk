@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+# Programs to be profiled, whose behaviour is known: `make workloads` puts them in build/workloads/.
+
+WL       := $(BUILDDIR)/workloads
+WL_DIR   := tests/workloads
+WL_HDR   := $(wildcard $(WL_DIR)/*.h) $(WL_DIR)/workloads.mk
+WL_CFLAGS = -std=gnu11 -O2 -g -fno-omit-frame-pointer -fno-optimize-sibling-calls -D_GNU_SOURCE \
+            -pthread $(WARNINGS) $(SYS_CPPFLAGS)
+WL_LINK   = $(Q)$(CC) $(WL_CFLAGS) $(1) $(filter %.c,$^) -o $@ $(SYS_LDFLAGS) $(2)
+WL_CORE  := $(WL_DIR)/work.c $(WL_DIR)/truth.c
+WL_CTX   := $(WL_DIR)/otel_ctx.c
+
+# A TLS descriptor is an option on x86_64 and the rule on aarch64.
+ifeq ($(ARCH),x86_64)
+WL_TLS_DESC := -mtls-dialect=gnu2
+else
+WL_TLS_DESC := -mtls-dialect=desc
+endif
+
+# As instrumented runtimes do it: the variable is found in .dynsym even after strip.
+WL_EXPORT := -Wl,--export-dynamic-symbol=otel_thread_ctx_v1
+
+WL_PROGRAMS := $(addprefix $(WL)/,shop split-le split-static split-so-ie split-so-desc \
+               split-preload hostile hostile-dl procs ie/libotelctx.so desc/libotelctx.so \
+               libplug_alpha.so libplug_beta.so)
+
+workloads: $(WL_PROGRAMS)
+
+$(WL)/shop: $(WL_DIR)/shop.c $(WL_CORE) $(WL_CTX) $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-fPIE -pie $(WL_EXPORT))
+
+# Local-exec in a position-independent executable, and in a static one with nothing but .symtab.
+$(WL)/split-le: $(WL_DIR)/split.c $(WL_CORE) $(WL_CTX) $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-fPIE -pie $(WL_EXPORT))
+
+$(WL)/split-static: $(WL_DIR)/split.c $(WL_CORE) $(WL_CTX) $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-static -no-pie)
+
+# The same writer in a library, whose variable is reached in two ways.
+$(WL)/ie/libotelctx.so: $(WL_CTX) $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-shared -fPIC -ftls-model=initial-exec -Wl$(comma)-soname=libotelctx.so)
+
+$(WL)/desc/libotelctx.so: $(WL_CTX) $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-shared -fPIC $(WL_TLS_DESC) -Wl$(comma)-soname=libotelctx.so)
+
+$(WL)/libotelnone.so: $(WL_DIR)/otel_none.c $(WL_HDR)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-shared -fPIC -Wl$(comma)-soname=libotelnone.so)
+
+$(WL)/split-so-ie: $(WL_DIR)/split.c $(WL_CORE) $(WL_HDR) | $(WL)/ie/libotelctx.so
+	$(call say,WORK,$@)
+	$(call WL_LINK,-fPIE -pie,-L$(WL)/ie -lotelctx '-Wl$(comma)-rpath$(comma)$$ORIGIN/ie')
+
+$(WL)/split-so-desc: $(WL_DIR)/split.c $(WL_CORE) $(WL_HDR) | $(WL)/desc/libotelctx.so
+	$(call say,WORK,$@)
+	$(call WL_LINK,-fPIE -pie,-L$(WL)/desc -lotelctx '-Wl$(comma)-rpath$(comma)$$ORIGIN/desc')
+
+# To be run with LD_PRELOAD=…/libotelctx.so; without it, it publishes nothing.
+$(WL)/split-preload: $(WL_DIR)/split.c $(WL_CORE) $(WL_HDR) | $(WL)/libotelnone.so
+	$(call say,WORK,$@)
+	$(call WL_LINK,-fPIE -pie,-L$(WL) -lotelnone '-Wl$(comma)-rpath$(comma)$$ORIGIN')
+
+$(WL)/hostile: $(WL_DIR)/hostile.c $(WL_CORE) $(WL_CTX) $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-fPIE -pie)
+
+# Without the variable of its own: it loads libotelctx.so, and has it go away.
+$(WL)/hostile-dl: $(WL_DIR)/hostile_dl.c $(WL_DIR)/work.c $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-fPIE -pie,-ldl)
+
+$(WL)/procs: $(WL_DIR)/procs.c $(WL_CORE) $(WL_CTX) $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-fPIE -pie,-ldl)
+
+$(WL)/libplug_%.so: $(WL_DIR)/plug.c $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-shared -fPIC -DPLUG_WORK=plug_$* -Wl$(comma)-soname=libplug.so)
+
+comma := ,
+
+.PHONY: workloads
