@@ -6,9 +6,8 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "shared/record.h"
 #include "stats.bpf.h"
-
-#define RINGS_MAX 256
 
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -65,6 +65,8 @@ static __always_inline enum stat_id trace_ctx_find(__u32 tgid, struct task_struc
 
 	if (!proc || proc->thread_ctx.model == TLS_MODEL_NONE)
 		return STAT_CTX_NO_WRITER;
+	if (BPF_CORE_READ(task, mm, start_stack) != proc->start_stack)
+		return STAT_CTX_STALE;
 	return thread_ctx_read(&proc->thread_ctx, task, ret);
 }
 

@@ -4,6 +4,8 @@
 #ifndef SHARED_PROC_INFO_H
 #define SHARED_PROC_INFO_H
 
+#include "shared/types.h"
+
 /* How the thread-local variable that holds the context is reached. One enumerator, one file. */
 enum tls_model {
 	TLS_MODEL_NONE,	  /* process publishes nothing */
@@ -16,10 +18,17 @@ struct tls_var {
 	__s64 tp_off; /* bytes from the thread pointer */
 };
 
+/*
+ * The entry holds for one program image only. A pid lives on through exec, and comes back after
+ * exit, faster than user space hears of it, and the old image's TLS offset means nothing in the new
+ * one. mm->start_stack is set anew, and randomly, by every exec: an entry that does not agree is
+ * not used.
+ */
 struct proc_info {
+	__u64 start_stack;	   /* field 28 of /proc/PID/stat */
 	struct tls_var thread_ctx; /* otel_thread_ctx_v1: pointer to struct thread_ctx */
 };
 
-_Static_assert(sizeof(struct proc_info) == 16, "map value ABI");
+_Static_assert(sizeof(struct proc_info) == 24, "map value ABI");
 
 #endif

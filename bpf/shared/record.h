@@ -3,11 +3,14 @@
 #ifndef SHARED_RECORD_H
 #define SHARED_RECORD_H
 
+#include "shared/types.h"
+
 #define KERNEL_FRAMES_MAX 127 /* kernel.perf_event_max_stack's default */
 #define USER_FRAMES_MAX	  254
 #define TRACE_ID_LEN	  16
 #define SPAN_ID_LEN	  8
 #define COMM_LEN	  16
+#define RINGS_MAX	  256 /* ring buffers: one per CPU, up to this many */
 
 /* How the walk over the user stack ended. Only the first two can be a whole stack. */
 enum user_end {

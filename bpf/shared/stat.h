@@ -25,6 +25,7 @@
 	X(USTACK_BAD_RETURN, "user_stack_bad_return", "return address is no user address")         \
 	X(USTACK_DEPTH, "user_stack_too_deep", "user stack deeper than the limit")                 \
 	X(CTX_NO_WRITER, "context_no_writer", "process publishes no trace context")                \
+	X(CTX_STALE, "context_stale", "process has executed another program since")                \
 	X(CTX_NO_TLS, "context_no_tls", "thread has no thread pointer yet")                        \
 	X(CTX_ABSENT, "context_absent", "thread is in no span")                                    \
 	X(CTX_READ, "context_read", "trace and span id read")                                      \

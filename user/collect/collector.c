@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collect/collector.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "collect/cpu_list.h"
+#include "collect/cpu_sampler.h"
+#include "collect/event_queue.h"
+
+#include "spanprof.skel.h"
+
+#define NSEC_PER_SEC  1000000000ULL
+#define NSEC_PER_MSEC 1000000ULL
+
+#define TICK_MS 100
+/* A record is committed to its buffer within this time of its time stamp. */
+#define COMMIT_NS  (20 * NSEC_PER_MSEC)
+#define HOTPLUG_NS NSEC_PER_SEC
+
+#define RING_SIZE_MIN	(256u << 10)
+#define RING_SIZE_MAX	(4u << 20)
+#define RING_RECORD	1536 /* bytes of a sample with deep stacks, for sizing */
+#define EVENTS_SIZE_ALL (8u << 20)
+#define EVENTS_SIZE_MIN (64u << 10)
+#define EVENTS_SIZE_MAX (512u << 10)
+
+enum queue_kind { QUEUE_EVENT, QUEUE_SAMPLE };
+
+struct collector {
+	struct spanprof_bpf *bpf;
+	struct ring_buffer *rings;
+	struct collector_handlers handlers;
+	struct sampling sampling;
+	struct cpu_sampler *cpus; /* one per possible CPU */
+	int n_cpus;
+	size_t events_size; /* of the process event buffer of one CPU */
+	int epoll_fd;
+	bool sampling_on;
+	struct event_queue queue;
+	uint64_t last_poll_ns, last_hotplug_ns;
+	uint64_t counters[STAT_COUNT]; /* of user space */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+static size_t clamp_pow2(size_t want, size_t min, size_t max)
+{
+	size_t n = min;
+
+	while (n < want && n < max)
+		n *= 2;
+	return n;
+}
+
+static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	/* Its warnings repeat, at length, what we say about a failure ourselves. */
+	if (log_get_level() < LOG_LEVEL_DEBUG)
+		return 0;
+	return vfprintf(stderr, fmt, ap);
+}
+
+/* --- samples ---------------------------------------------------------------------------------- */
+
+static bool record_is_whole(const struct sample_record *rec, size_t len)
+{
+	return len >= sizeof(*rec) &&
+	       len == sizeof(*rec) + (rec->n_kernel + rec->n_user) * sizeof(uint64_t);
+}
+
+static int take_sample(void *ctx, void *data, size_t len)
+{
+	struct collector *c = ctx;
+	const struct sample_record *rec = data;
+
+	if (!record_is_whole(rec, len)) {
+		c->counters[STAT_SAMPLE_MALFORMED]++;
+		return 0;
+	}
+	return event_queue_add(&c->queue, rec->time_ns, QUEUE_SAMPLE, data, len);
+}
+
+static void take_event(void *ctx, const void *record, size_t len)
+{
+	struct collector *c = ctx;
+	struct proc_event ev;
+
+	if (proc_event_decode(record, len, &ev) < 0) {
+		c->counters[STAT_EVENT_MALFORMED]++;
+		return;
+	}
+	if (ev.kind == PROC_EVENT_OTHER)
+		return;
+	if (event_queue_add(&c->queue, ev.time_ns, QUEUE_EVENT, record, len) < 0)
+		c->counters[STAT_EVENT_LOST]++;
+}
+
+static void deliver_event(struct collector *c, const void *buf, size_t len)
+{
+	struct proc_event ev;
+
+	if (proc_event_decode(buf, len, &ev) < 0)
+		return; /* was decoded when it came in */
+	if (ev.kind == PROC_EVENT_LOST)
+		c->counters[STAT_EVENT_LOST] += ev.lost;
+	if (ev.kind == PROC_EVENT_THROTTLED)
+		c->counters[STAT_THROTTLED]++;
+	c->handlers.on_event(c->handlers.ctx, &ev);
+}
+
+static void deliver(void *ctx, uint16_t kind, const void *buf, size_t len)
+{
+	struct collector *c = ctx;
+	const struct sample_record *rec = buf;
+
+	if (kind == QUEUE_EVENT) {
+		deliver_event(c, buf, len);
+		return;
+	}
+	c->counters[STAT_SAMPLE_DELIVERED]++;
+	c->handlers.on_sample(c->handlers.ctx, rec, (const uint64_t *)(rec + 1));
+}
+
+static int drain(struct collector *c)
+{
+	int r;
+
+	for (int i = 0; i < c->n_cpus; i++) {
+		if (!c->cpus[i].open)
+			continue;
+		r = perf_ring_drain(&c->cpus[i].ring, take_event, c);
+		if (r == -EBADMSG)
+			c->counters[STAT_EVENT_MALFORMED]++;
+		else if (r < 0)
+			return r;
+	}
+	r = ring_buffer__consume(c->rings);
+	return r < 0 ? r : 0;
+}
+
+/* --- CPUs ------------------------------------------------------------------------------------- */
+
+static int watch(struct collector *c, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+static int cpu_start(struct collector *c, struct cpu_sampler *s)
+{
+	int r = cpu_sampler_start(s, &c->sampling);
+
+	if (r < 0)
+		return log_error_errno(r, "cannot sample CPU %d with event %s", s->cpu,
+				       collector_event_name(c->sampling.event));
+	return 0;
+}
+
+static int cpu_come(struct collector *c, int cpu)
+{
+	struct cpu_sampler *s = &c->cpus[cpu];
+	int r;
+
+	r = cpu_sampler_open(s, cpu, c->events_size);
+	if (r == -EACCES || r == -EPERM)
+		return log_error_errno(r,
+				       "cannot open perf events on CPU %d; needs root or "
+				       "CAP_PERFMON, and kernel.perf_event_paranoid below 3 "
+				       "without CAP_PERFMON",
+				       cpu);
+	if (r < 0)
+		return log_error_errno(r, "cannot open perf events on CPU %d", cpu);
+	r = watch(c, s->ring.fd);
+	if (r < 0)
+		return log_error_errno(r, "cannot wait for perf events");
+	return c->sampling_on ? cpu_start(c, s) : 0;
+}
+
+/* A perf event dies with its CPU and does not come back with it. */
+static void cpu_go(struct collector *c, int cpu)
+{
+	log_debug("CPU %d went offline", cpu);
+	perf_ring_drain(&c->cpus[cpu].ring, take_event, c);
+	cpu_sampler_close(&c->cpus[cpu]);
+}
+
+static int update_cpus(struct collector *c)
+{
+	CLEANUP(freep) bool *online = calloc(c->n_cpus, sizeof(*online));
+	int r;
+
+	if (!online)
+		return -ENOMEM;
+	r = cpu_list_online(online, c->n_cpus);
+	if (r < 0)
+		return log_error_errno(r, "cannot read which CPUs are online");
+
+	for (int i = 0; i < c->n_cpus; i++) {
+		if (!online[i] && c->cpus[i].open)
+			cpu_go(c, i);
+		if (!online[i] || c->cpus[i].open)
+			continue;
+		r = cpu_come(c, i);
+		/* Gone again since the list was read: the next look will tell. */
+		if (r < 0 && r != -ENODEV)
+			return r;
+	}
+	return 0;
+}
+
+/* --- set-up ----------------------------------------------------------------------------------- */
+
+static int add_ring(struct collector *c, __u32 shard, size_t size)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "samples", 0, 0, size, NULL);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = bpf_map_update_elem(bpf_map__fd(c->bpf->maps.rings), &shard, &fd, BPF_ANY);
+	if (r == 0 && !c->rings) {
+		c->rings = ring_buffer__new(fd, take_sample, c, NULL);
+		r = c->rings ? 0 : -errno;
+	} else if (r == 0) {
+		r = ring_buffer__add(c->rings, fd, take_sample, c);
+	}
+	close(fd); /* the map of maps and the mapping keep it alive */
+	return r;
+}
+
+static int make_rings(struct collector *c, size_t size)
+{
+	for (__u32 i = 0; i < c->bpf->rodata->cfg_ring_count; i++) {
+		int r = add_ring(c, i, size);
+
+		if (r < 0)
+			return log_error_errno(r, "cannot make a ring buffer of %zu bytes", size);
+	}
+	return watch(c, ring_buffer__epoll_fd(c->rings));
+}
+
+static int load_failed(int r)
+{
+	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
+		return log_error_errno(r, "cannot load BPF programs: the kernel has no BTF "
+					  "(/sys/kernel/btf/vmlinux); needs one built with "
+					  "CONFIG_DEBUG_INFO_BTF=y");
+	if (r == -EPERM || r == -EACCES)
+		return log_error_errno(r, "cannot load BPF programs; needs root or CAP_BPF and "
+					  "CAP_PERFMON, and a kernel that is not locked down "
+					  "(/sys/kernel/security/lockdown)");
+	return log_error_errno(r, "cannot load BPF programs; 'spanprof doctor' says what is "
+				  "missing, -v shows the verifier's words");
+}
+
+static int set_cgroup(struct collector *c, int cgroup_fd)
+{
+	__u32 zero = 0;
+	int r = bpf_map_update_elem(bpf_map__fd(c->bpf->maps.target_cgroup), &zero, &cgroup_fd,
+				    BPF_ANY);
+
+	return r < 0 ? log_error_errno(r, "cannot filter by this cgroup; it must be a folder of "
+					  "the cgroup v2 hierarchy")
+		     : 0;
+}
+
+static int load_bpf(struct collector *c, const struct collector_options *opt)
+{
+	size_t ring_size =
+		clamp_pow2((size_t)opt->frequency * RING_RECORD, RING_SIZE_MIN, RING_SIZE_MAX);
+	int r;
+
+	libbpf_set_print(print_libbpf);
+	c->bpf = spanprof_bpf__open();
+	if (!c->bpf)
+		return load_failed(-errno);
+
+	c->bpf->rodata->cfg_filter_tgid = opt->filter_pids;
+	c->bpf->rodata->cfg_filter_cgroup = opt->cgroup_fd >= 0;
+	c->bpf->rodata->cfg_ring_count = c->n_cpus < RINGS_MAX ? c->n_cpus : RINGS_MAX;
+	c->bpf->rodata->cfg_ring_wakeup = ring_size / 4;
+	bpf_program__set_autoload(c->bpf->progs.follow_fork, opt->follow);
+	bpf_program__set_autoload(c->bpf->progs.follow_exit, opt->follow);
+	r = spanprof_bpf__load(c->bpf);
+	if (r < 0)
+		return load_failed(r);
+
+	c->sampling.prog = c->bpf->progs.oncpu_sample;
+	r = opt->cgroup_fd >= 0 ? set_cgroup(c, opt->cgroup_fd) : 0;
+	return r < 0 ? r : make_rings(c, ring_size);
+}
+
+static int attach_follow(struct collector *c)
+{
+	c->bpf->links.follow_fork = bpf_program__attach(c->bpf->progs.follow_fork);
+	if (!c->bpf->links.follow_fork)
+		return log_error_errno(-errno, "cannot attach to raw tracepoint "
+					       "sched_process_fork");
+	c->bpf->links.follow_exit = bpf_program__attach(c->bpf->progs.follow_exit);
+	if (!c->bpf->links.follow_exit)
+		return log_error_errno(-errno, "cannot attach to raw tracepoint "
+					       "sched_process_exit");
+	return 0;
+}
+
+int collector_probe_event(enum collector_event event, int cpu)
+{
+	CLEANUP(closep) int fd = sampling_event_open(event, 99, cpu);
+
+	return fd < 0 ? fd : 0;
+}
+
+static enum collector_event choose_event(enum collector_event wanted)
+{
+	if (wanted != COLLECTOR_EVENT_AUTO)
+		return wanted;
+	return collector_probe_event(COLLECTOR_EVENT_CYCLES, 0) == 0 ? COLLECTOR_EVENT_CYCLES
+								     : COLLECTOR_EVENT_CPU_CLOCK;
+}
+
+static int allocate(const struct collector_options *opt, const struct collector_handlers *handlers,
+		    struct collector **ret)
+{
+	CLEANUP(collector_closep) struct collector *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->handlers = *handlers;
+	c->sampling.frequency = opt->frequency;
+	c->sampling.event = choose_event(opt->event);
+	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (c->epoll_fd < 0)
+		return -errno;
+	c->n_cpus = libbpf_num_possible_cpus();
+	if (c->n_cpus < 0)
+		return c->n_cpus;
+	c->cpus = calloc(c->n_cpus, sizeof(*c->cpus));
+	if (!c->cpus)
+		return -ENOMEM;
+	c->events_size = clamp_pow2(EVENTS_SIZE_ALL / c->n_cpus, EVENTS_SIZE_MIN, EVENTS_SIZE_MAX);
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+int collector_open(const struct collector_options *opt, const struct collector_handlers *handlers,
+		   struct collector **ret)
+{
+	CLEANUP(collector_closep) struct collector *c = NULL;
+	int r;
+
+	r = allocate(opt, handlers, &c);
+	if (r < 0)
+		return log_error_errno(r, "cannot set up the collector");
+	r = load_bpf(c, opt);
+	if (r < 0)
+		return r;
+	r = opt->follow ? attach_follow(c) : 0;
+	if (r < 0)
+		return r;
+	r = update_cpus(c);
+	if (r < 0)
+		return r;
+
+	c->last_hotplug_ns = c->last_poll_ns = now_ns();
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+void collector_close(struct collector *c)
+{
+	if (!c)
+		return;
+	for (int i = 0; c->cpus && i < c->n_cpus; i++)
+		cpu_sampler_close(&c->cpus[i]);
+	free(c->cpus);
+	ring_buffer__free(c->rings);
+	spanprof_bpf__destroy(c->bpf);
+	event_queue_clear(&c->queue);
+	closep(&c->epoll_fd);
+	free(c);
+}
+
+/* --- running ---------------------------------------------------------------------------------- */
+
+int collector_start(struct collector *c)
+{
+	c->sampling_on = true;
+	for (int i = 0; i < c->n_cpus; i++) {
+		int r = c->cpus[i].open ? cpu_start(c, &c->cpus[i]) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int wait_tick(struct collector *c)
+{
+	struct epoll_event ev;
+	int n = epoll_wait(c->epoll_fd, &ev, 1, TICK_MS);
+
+	return n < 0 && errno != EINTR ? -errno : 0;
+}
+
+int collector_poll(struct collector *c)
+{
+	uint64_t start, until;
+	int r;
+
+	r = wait_tick(c);
+	if (r < 0)
+		return log_error_errno(r, "cannot wait for samples");
+
+	/* What was stamped before the last turn has been committed long ago, so no buffer can be
+	 * behind it any more. */
+	start = now_ns();
+	until = c->last_poll_ns < start - COMMIT_NS ? c->last_poll_ns : start - COMMIT_NS;
+	r = drain(c);
+	if (r == 0)
+		r = event_queue_flush(&c->queue, until, deliver, c);
+	if (r < 0)
+		return log_error_errno(r, "cannot take samples in");
+	c->last_poll_ns = start;
+
+	if (start - c->last_hotplug_ns < HOTPLUG_NS)
+		return 0;
+	c->last_hotplug_ns = start;
+	return update_cpus(c);
+}
+
+int collector_finish(struct collector *c)
+{
+	int r;
+
+	for (int i = 0; i < c->n_cpus; i++)
+		cpu_sampler_stop(&c->cpus[i]);
+	c->sampling_on = false;
+	r = drain(c);
+	if (r == 0)
+		r = event_queue_flush(&c->queue, UINT64_MAX, deliver, c);
+	return r < 0 ? log_error_errno(r, "cannot take samples in") : 0;
+}
+
+int collector_add_target(struct collector *c, pid_t pid)
+{
+	__u32 key = pid;
+	__u8 one = 1;
+
+	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.targets), &key, &one, BPF_ANY);
+}
+
+int collector_set_proc(struct collector *c, pid_t pid, const struct proc_info *info)
+{
+	__u32 key = pid;
+
+	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.procs), &key, info, BPF_ANY);
+}
+
+void collector_forget_proc(struct collector *c, pid_t pid)
+{
+	__u32 key = pid;
+
+	bpf_map_delete_elem(bpf_map__fd(c->bpf->maps.procs), &key);
+}
+
+int collector_read_stats(const struct collector *c, uint64_t *counters)
+{
+	int n_possible = libbpf_num_possible_cpus();
+	CLEANUP(freep) __u64 *values = NULL;
+
+	if (n_possible < 0)
+		return n_possible;
+	values = calloc(n_possible, sizeof(*values));
+	if (!values)
+		return -ENOMEM;
+
+	for (__u32 id = 0; id < STAT_KERNEL_COUNT; id++) {
+		int r = bpf_map_lookup_elem(bpf_map__fd(c->bpf->maps.stats), &id, values);
+
+		if (r < 0)
+			return r;
+		for (int cpu = 0; cpu < n_possible; cpu++)
+			counters[id] += values[cpu];
+	}
+	for (int id = STAT_KERNEL_COUNT; id < STAT_COUNT; id++)
+		counters[id] += c->counters[id];
+	counters[STAT_EVENT_LATE] += c->queue.n_late;
+	return 0;
+}
+
+enum collector_event collector_event(const struct collector *c)
+{
+	return c->sampling.event;
+}
+
+const char *collector_event_name(enum collector_event event)
+{
+	static const char *const names[] = { "auto", "cpu-clock", "cycles" };
+
+	return names[event];
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The only door to the kernel side: loads the BPF programs, opens the perf events, and delivers
+ * samples and process events in one order of time. Logs what fails, with the remedy.
+ */
+#ifndef COLLECT_COLLECTOR_H
+#define COLLECT_COLLECTOR_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/cleanup.h"
+#include "collect/proc_event.h"
+#include "shared/proc_info.h"
+#include "shared/record.h"
+#include "shared/stat.h"
+
+enum collector_event {
+	COLLECTOR_EVENT_AUTO, /* cycles where the machine counts them, else cpu-clock */
+	COLLECTOR_EVENT_CPU_CLOCK,
+	COLLECTOR_EVENT_CYCLES,
+};
+
+struct collector_options {
+	unsigned frequency; /* Hz, per CPU */
+	enum collector_event event;
+	bool filter_pids; /* only the processes named by collector_add_target() */
+	bool follow;	  /* … and the children they make from now on */
+	int cgroup_fd;	  /* only tasks below this cgroup v2 folder; -1: all */
+};
+
+/*
+ * Called by collector_poll() and collector_finish(), in the order of time. Pointers are valid
+ * during the call. @ips: see struct sample_record.
+ */
+struct collector_handlers {
+	void *ctx;
+	void (*on_sample)(void *ctx, const struct sample_record *rec, const uint64_t *ips);
+	void (*on_event)(void *ctx, const struct proc_event *ev);
+};
+
+struct collector;
+
+/*
+ * Loads everything; process events are collected from here on, samples are not yet. On failure a
+ * message has been logged and a negative errno is returned.
+ */
+int collector_open(const struct collector_options *opt, const struct collector_handlers *handlers,
+		   struct collector **ret);
+void collector_close(struct collector *c); /* NULL is fine; leaves nothing in the kernel */
+DEFINE_CLEANUP(struct collector *, collector_close)
+
+/* Begins sampling on all CPUs. Logs; negative errno. */
+int collector_start(struct collector *c);
+
+/*
+ * Waits until something is worth fetching, at most one tick (100 ms), then delivers what is ready.
+ * Also takes in CPUs that came online. Logs; negative errno; a signal is no error.
+ */
+int collector_poll(struct collector *c);
+
+/* Ends sampling and delivers all that is left. */
+int collector_finish(struct collector *c);
+
+/* Adds to the filter. -EPERM, -ENOSPC (65,536 at most), … */
+int collector_add_target(struct collector *c, pid_t pid);
+
+/* Tells the kernel side where this process keeps its trace context; forget when it ends. */
+int collector_set_proc(struct collector *c, pid_t pid, const struct proc_info *info);
+void collector_forget_proc(struct collector *c, pid_t pid);
+
+/* Adds the kernel's counters and the collector's own to @counters[STAT_COUNT]. */
+int collector_read_stats(const struct collector *c, uint64_t *counters);
+
+/* What is being sampled: COLLECTOR_EVENT_CPU_CLOCK or COLLECTOR_EVENT_CYCLES. */
+enum collector_event collector_event(const struct collector *c);
+
+/* "cpu-clock", "cycles". */
+const char *collector_event_name(enum collector_event event);
+
+/* Opens and closes a sampling event on @cpu; what perf_event_open(2) says (for doctor). */
+int collector_probe_event(enum collector_event event, int cpu);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "collect/cpu_sampler.h"
+
+#include <bpf/libbpf.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#define NSEC_PER_SEC 1000000000ULL
+
+int cpu_sampler_open(struct cpu_sampler *s, int cpu, size_t ring_size)
+{
+	int r = perf_ring_open(cpu, ring_size, &s->ring);
+
+	if (r < 0)
+		return r;
+	s->cpu = cpu;
+	s->open = true;
+	return 0;
+}
+
+void cpu_sampler_stop(struct cpu_sampler *s)
+{
+	bpf_link__destroy(s->link);
+	s->link = NULL;
+}
+
+void cpu_sampler_close(struct cpu_sampler *s)
+{
+	if (!s->open)
+		return;
+	cpu_sampler_stop(s);
+	perf_ring_close(&s->ring);
+	s->open = false;
+}
+
+int sampling_event_open(enum collector_event event, unsigned frequency, int cpu)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.disabled = 1,
+		.sample_type = PERF_SAMPLE_TIME, /* as in perf_ring: they share its buffer */
+		.sample_id_all = 1,
+		.use_clockid = 1,
+		.clockid = CLOCK_MONOTONIC,
+	};
+
+	if (event == COLLECTOR_EVENT_CYCLES) {
+		attr.type = PERF_TYPE_HARDWARE;
+		attr.config = PERF_COUNT_HW_CPU_CYCLES;
+		attr.freq = 1;
+		attr.sample_freq = frequency;
+		attr.exclude_guest = 1;
+	} else {
+		/* A fixed period: a tick is exactly 1/frequency of CPU time, with no adjusting. */
+		attr.type = PERF_TYPE_SOFTWARE;
+		attr.config = PERF_COUNT_SW_CPU_CLOCK;
+		attr.sample_period = NSEC_PER_SEC / frequency;
+		attr.exclude_idle = 1;
+	}
+	return perf_event_open_cpu(&attr, cpu);
+}
+
+int cpu_sampler_start(struct cpu_sampler *s, const struct sampling *how)
+{
+	CLEANUP(closep) int fd = sampling_event_open(how->event, how->frequency, s->cpu);
+
+	if (fd < 0)
+		return fd;
+	/* Samples go the BPF way; this is for the news that the kernel throttled the event. */
+	if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, s->ring.fd) < 0)
+		return -errno;
+
+	s->link = bpf_program__attach_perf_event(how->prog, fd);
+	if (!s->link)
+		return -errno;
+	fd = -1; /* the link's now */
+	return 0;
+}

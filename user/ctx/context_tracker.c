@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctx/context_tracker.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/io.h"
+#include "ctx/process_ctx.h"
+#include "ctx/process_ctx_find.h"
+#include "ctx/thread_ctx_finder.h"
+#include "elf/elf_file.h"
+
+#define NSEC_PER_SEC  1000000000ULL
+#define NSEC_PER_MSEC 1000000ULL
+#define PAUSE_MIN     (50 * NSEC_PER_MSEC)
+#define PAUSE_MAX     (10 * NSEC_PER_SEC)
+#define COST_FACTOR   100
+#define CANDIDATES    8
+
+struct tracked {
+	pid_t pid;
+	uint32_t process_id; /* another one: the process executed something since */
+	uint64_t due_ns, pause_ns;
+	uint64_t header_addr; /* of the process context in force */
+	struct process_ctx *ctx;
+	const struct dso *writer;
+	enum context_state state;
+	struct proc_info info;
+};
+
+/* What one file says of the variable; files do not change under their inode, we hope: see look().
+ */
+struct writer_file {
+	const struct dso *dso;
+	bool is_main;
+	int error; /* of tls_symbol_find(), or -ENOEXEC */
+	struct tls_symbol symbol;
+};
+
+struct context_tracker {
+	struct hashmap by_pid;
+	struct hashmap files;
+};
+
+int context_tracker_new(struct context_tracker **ret)
+{
+	struct context_tracker *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return -ENOMEM;
+	*ret = t;
+	return 0;
+}
+
+static void tracked_free(struct tracked *tr)
+{
+	if (!tr)
+		return;
+	process_ctx_free(tr->ctx);
+	free(tr);
+}
+DEFINE_CLEANUP(struct tracked *, tracked_free)
+
+void context_tracker_free(struct context_tracker *t)
+{
+	size_t pos = 0;
+	void *value;
+
+	if (!t)
+		return;
+	while ((value = hashmap_next(&t->by_pid, &pos)))
+		tracked_free(value);
+	hashmap_clear(&t->by_pid);
+	pos = 0;
+	while ((value = hashmap_next(&t->files, &pos)))
+		free(value);
+	hashmap_clear(&t->files);
+	free(t);
+}
+
+static bool tracked_eq(const void *value, const void *key)
+{
+	return ((const struct tracked *)value)->pid == *(const pid_t *)key;
+}
+
+static struct tracked *find(const struct context_tracker *t, pid_t pid)
+{
+	return hashmap_get(&t->by_pid, hash_u64(0, pid), tracked_eq, &pid);
+}
+
+static void reset(struct tracked *tr, uint32_t process_id)
+{
+	process_ctx_free(tr->ctx);
+	*tr = (struct tracked){ .pid = tr->pid, .process_id = process_id, .pause_ns = PAUSE_MIN };
+}
+
+static int get(struct context_tracker *t, const struct process *p, struct tracked **ret)
+{
+	CLEANUP(tracked_freep) struct tracked *fresh = NULL;
+	int r;
+
+	*ret = find(t, p->pid);
+	if (*ret) {
+		if ((*ret)->process_id != p->id)
+			reset(*ret, p->id);
+		return 0;
+	}
+
+	fresh = calloc(1, sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	fresh->pid = p->pid;
+	reset(fresh, p->id);
+	r = hashmap_put(&t->by_pid, hash_u64(0, p->pid), fresh);
+	if (r == 0)
+		*ret = TAKE_PTR(fresh);
+	return r;
+}
+
+void context_tracker_forget(struct context_tracker *t, pid_t pid)
+{
+	tracked_free(hashmap_remove(&t->by_pid, hash_u64(0, pid), tracked_eq, &pid));
+}
+
+bool context_tracker_due(const struct context_tracker *t, const struct process *p, uint64_t now_ns)
+{
+	const struct tracked *tr = find(t, p->pid);
+
+	return !tr || tr->process_id != p->id || now_ns >= tr->due_ns;
+}
+
+void context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t now_ns)
+{
+	struct tracked *tr = find(t, p->pid);
+
+	if (!tr || tr->process_id != p->id)
+		return; /* will be looked at anyhow */
+	tr->pause_ns = PAUSE_MIN;
+	if (tr->due_ns > now_ns + PAUSE_MIN)
+		tr->due_ns = now_ns + PAUSE_MIN;
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+static void schedule(struct tracked *tr, uint64_t started_ns)
+{
+	uint64_t now = monotonic_ns();
+	uint64_t cost = (now - started_ns) * COST_FACTOR;
+
+	tr->due_ns = now + (cost > tr->pause_ns ? cost : tr->pause_ns);
+	tr->pause_ns = tr->pause_ns * 2 < PAUSE_MAX ? tr->pause_ns * 2 : PAUSE_MAX;
+}
+
+/* Field 28 of /proc/PID/stat: tells one program image of the pid from the next. */
+static int read_start_stack(pid_t pid, __u64 *ret)
+{
+	CLEANUP(freep) char *text = NULL;
+	char path[32];
+	const char *p;
+	size_t len;
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	r = read_whole_file(path, 4096, &text, &len);
+	if (r < 0)
+		return r == -ENOENT ? -ESRCH : r;
+	/* The name in field 2 may contain anything, blanks and parentheses too. */
+	p = strrchr(text, ')');
+	for (int field = 2; p && field < 28; field++)
+		p = strchr(p + 1, ' ');
+	if (!p)
+		return -EBADMSG;
+	*ret = strtoull(p + 1, NULL, 10);
+	return *ret ? 0 : -ESRCH; /* a zombie has none any more */
+}
+
+/* --- process context -------------------------------------------------------------------------- */
+
+/* 0: tr->ctx is what the process publishes now (NULL: nothing); negative: why it cannot be said. */
+static int update_process_ctx(struct tracked *tr, const char *maps, size_t len)
+{
+	uint64_t addrs[CANDIDATES];
+	size_t n = process_ctx_find(maps, len, addrs, CANDIDATES);
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t known =
+			tr->ctx && addrs[i] == tr->header_addr ? tr->ctx->published_at_ns : 0;
+		struct process_ctx *fresh;
+
+		r = process_ctx_read(tr->pid, addrs[i], known, &fresh);
+		if (r == -EALREADY)
+			return 0;
+		if (r < 0)
+			continue;
+		process_ctx_free(tr->ctx);
+		tr->ctx = fresh;
+		tr->header_addr = addrs[i];
+		return 0;
+	}
+	/* Being written right now: what was read before holds on. */
+	if (r == -EAGAIN || r == -ENOMEM)
+		return r;
+	process_ctx_free(TAKE_PTR(tr->ctx));
+	return r == -EBADMSG ? r : 0;
+}
+
+/* --- thread context --------------------------------------------------------------------------- */
+
+static uint64_t file_hash(const struct writer_file *key)
+{
+	return hash_u64(key->is_main, key->dso->id);
+}
+
+static bool file_eq(const void *value, const void *k)
+{
+	const struct writer_file *a = value, *b = k;
+
+	return a->dso == b->dso && a->is_main == b->is_main;
+}
+
+static int open_elf(struct dso *dso, pid_t pid, const struct mapping *m, struct elf_file **ret)
+{
+	int fd = dso_open(dso, pid, m->start, m->end);
+
+	return fd < 0 ? fd : elf_file_open_fd(fd, ret);
+}
+
+/* What the file says is kept; that it could not be reached now is not, it may be next time. */
+static int examine_file(struct writer_file *file, pid_t pid, const struct mapping *m)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	int r = open_elf(m->dso, pid, m, &ef);
+
+	if (r == 0)
+		r = tls_symbol_find(ef, file->is_main, &file->symbol);
+	else if (r != -ENOEXEC)
+		return r;
+	file->error = r;
+	return 0;
+}
+
+static int get_file(struct context_tracker *t, const struct process *p, const struct mapping *m,
+		    const struct writer_file **ret)
+{
+	struct writer_file key = { .dso = m->dso, .is_main = m->dso == p->exe };
+	CLEANUP(freep) struct writer_file *fresh = NULL;
+	int r;
+
+	*ret = hashmap_get(&t->files, file_hash(&key), file_eq, &key);
+	if (*ret)
+		return 0;
+	r = examine_file(&key, p->pid, m);
+	if (r < 0)
+		return r;
+	fresh = malloc(sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	*fresh = key;
+	r = hashmap_put(&t->files, file_hash(&key), fresh);
+	if (r == 0)
+		*ret = TAKE_PTR(fresh);
+	return r;
+}
+
+/* 0: ret holds; -ENOENT: this mapping's file does not define the variable; otherwise why not. */
+static int locate_in(struct context_tracker *t, const struct process *p, const struct mapping *m,
+		     struct tls_var *ret)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	const struct writer_file *file;
+	uint64_t vaddr;
+	int r;
+
+	r = get_file(t, p, m, &file);
+	if (r < 0)
+		return r;
+	if (file->error)
+		return file->error;
+	r = open_elf(m->dso, p->pid, m, &ef);
+	if (r < 0)
+		return r;
+	r = elf_file_offset_to_vaddr(ef, m->offset, &vaddr);
+	if (r < 0)
+		return -EBADMSG;
+	return tls_symbol_locate(&file->symbol, p->pid, m->start - vaddr, ret);
+}
+
+static enum context_state locate(struct context_tracker *t, struct tracked *tr,
+				 const struct process *p, struct tls_var *ret)
+{
+	enum context_state state = CONTEXT_NO_THREAD;
+
+	for (size_t i = 0; i < p->maps.n; i++) {
+		const struct mapping *m = &p->maps.data[i];
+		int r = m->dso->kind == DSO_FILE ? locate_in(t, p, m, ret) : -ENOENT;
+
+		if (r == 0) {
+			tr->writer = m->dso;
+			return CONTEXT_THREAD;
+		}
+		if (r == -ENOTSUP) {
+			tr->writer = m->dso;
+			state = CONTEXT_UNSUPPORTED;
+		}
+	}
+	return state;
+}
+
+static enum context_state examine(struct context_tracker *t, struct tracked *tr,
+				  const struct process *p, struct tls_var *ret)
+{
+	tr->writer = NULL;
+	if (!tr->ctx)
+		return CONTEXT_NONE;
+	if (!tr->ctx->schema_version)
+		return CONTEXT_NO_THREAD;
+	if (!process_ctx_has_native_tls(tr->ctx))
+		return CONTEXT_UNSUPPORTED;
+	return locate(t, tr, p, ret);
+}
+
+static struct context_finding finding_of(const struct tracked *tr)
+{
+	return (struct context_finding){
+		.state = tr->state,
+		.info = tr->info,
+		.service = tr->ctx ? tr->ctx->service_name : NULL,
+		.schema = tr->ctx ? tr->ctx->schema_version : NULL,
+		.writer = tr->writer ? tr->writer->path : NULL,
+	};
+}
+
+struct context_finding context_tracker_last(const struct context_tracker *t,
+					    const struct process *p)
+{
+	const struct tracked *tr = find(t, p->pid);
+
+	if (!tr || tr->process_id != p->id)
+		return (struct context_finding){ .state = CONTEXT_NONE };
+	return finding_of(tr);
+}
+
+static int look(struct context_tracker *t, struct tracked *tr, const struct process *p,
+		const char *maps, size_t len)
+{
+	struct proc_info info = { 0 };
+	enum context_state state;
+	__u64 start_stack;
+	int r;
+
+	r = read_start_stack(p->pid, &info.start_stack);
+	if (r < 0)
+		return r;
+	r = update_process_ctx(tr, maps, len);
+	if (r == -ENOMEM)
+		return r;
+	state = r == -EBADMSG ? CONTEXT_MALFORMED : examine(t, tr, p, &info.thread_ctx);
+
+	/* All of the above must have been one program image's. */
+	r = read_start_stack(p->pid, &start_stack);
+	if (r < 0 || start_stack != info.start_stack)
+		return r < 0 ? r : -ESRCH;
+
+	tr->state = state;
+	if (memcmp(&tr->info.thread_ctx, &info.thread_ctx, sizeof(info.thread_ctx)) == 0)
+		return 0;
+	tr->info = info;
+	return 1;
+}
+
+int context_tracker_look(struct context_tracker *t, const struct process *p, const char *maps,
+			 size_t len, struct context_finding *ret)
+{
+	uint64_t started = monotonic_ns();
+	struct tracked *tr;
+	int r;
+
+	r = get(t, p, &tr);
+	if (r < 0)
+		return r;
+	r = look(t, tr, p, maps, len);
+	schedule(tr, started);
+	if (r >= 0)
+		*ret = finding_of(tr);
+	return r;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which trace context each process publishes, followed over its life: looks at a process when it is
+ * due, remembers what was found, and says when the kernel side must be told. Never logs.
+ */
+#ifndef CTX_CONTEXT_TRACKER_H
+#define CTX_CONTEXT_TRACKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "proc/process.h"
+#include "shared/proc_info.h"
+
+/* Why a process has no usable context, or that it has. */
+enum context_state {
+	CONTEXT_NONE,	     /* publishes no process context */
+	CONTEXT_MALFORMED,   /* publishes one that does not decode */
+	CONTEXT_NO_THREAD,   /* process context only, or its thread context is not there yet */
+	CONTEXT_UNSUPPORTED, /* thread context in a form that is not read yet */
+	CONTEXT_THREAD,	     /* thread context found */
+};
+
+struct context_finding {
+	enum context_state state;
+	struct proc_info info; /* thread_ctx.model is TLS_MODEL_NONE but for CONTEXT_THREAD */
+	const char *service;   /* service.name, or NULL; valid until the next look */
+	const char *schema;    /* threadlocal.schema_version, likewise */
+	const char *writer;    /* path of the file that defines the variable, likewise */
+};
+
+struct context_tracker;
+
+int context_tracker_new(struct context_tracker **ret);
+void context_tracker_free(struct context_tracker *t); /* NULL is fine */
+DEFINE_CLEANUP(struct context_tracker *, context_tracker_free)
+
+/*
+ * Is it time to look at @p (again)? At once for one never seen, then ever more rarely, from 50 ms
+ * to 10 s; a look that is dear (a process with many mappings) is paid at most 1 % of the time.
+ */
+bool context_tracker_due(const struct context_tracker *t, const struct process *p, uint64_t now_ns);
+
+/* A file was mapped, maybe the writer's: look soon. */
+void context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t now_ns);
+
+/*
+ * Looks. @maps is the text of /proc/PID/maps, of @len bytes. 1: the kernel side must be told
+ * ret->info; 0: nothing changed; -ENOMEM, -ESRCH (gone meanwhile). *ret is filled unless negative.
+ */
+int context_tracker_look(struct context_tracker *t, const struct process *p, const char *maps,
+			 size_t len, struct context_finding *ret);
+
+/* What the last look found; state CONTEXT_NONE if there was none. */
+struct context_finding context_tracker_last(const struct context_tracker *t,
+					    const struct process *p);
+
+/* The process ended. */
+void context_tracker_forget(struct context_tracker *t, pid_t pid);
+
+#endif

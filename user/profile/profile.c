@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "profile/profile.h"
+
+#include <string.h>
+
+int profile_new(struct profile **ret)
+{
+	struct profile *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	*ret = p;
+	return 0;
+}
+
+static void process_free(struct profile_process *p)
+{
+	if (!p)
+		return;
+	free(p->name);
+	free(p->service);
+	free(p);
+}
+DEFINE_CLEANUP(struct profile_process *, process_free)
+
+static void free_values(struct hashmap *map)
+{
+	size_t pos = 0;
+	void *value;
+
+	while ((value = hashmap_next(map, &pos)))
+		free(value);
+	hashmap_clear(map);
+}
+
+void profile_free(struct profile *p)
+{
+	struct profile_process *proc;
+	size_t pos = 0;
+
+	if (!p)
+		return;
+	while ((proc = hashmap_next(&p->processes, &pos)))
+		process_free(proc);
+	hashmap_clear(&p->processes);
+	free_values(&p->stacks);
+	free_values(&p->samples);
+	free(p);
+}
+
+/* --- processes -------------------------------------------------------------------------------- */
+
+static bool process_eq(const void *value, const void *key)
+{
+	return ((const struct profile_process *)value)->id == *(const uint32_t *)key;
+}
+
+/* Replaces *name by a copy of @now (NULL: no change) where they differ. */
+static int rename_to(char **name, const char *now)
+{
+	char *copy;
+
+	if (!now || (*name && strcmp(*name, now) == 0))
+		return 0;
+	copy = strdup(now);
+	if (!copy)
+		return -ENOMEM;
+	free(*name);
+	*name = copy;
+	return 0;
+}
+
+static int process_add(struct profile *p, const struct process *process,
+		       struct profile_process **ret)
+{
+	CLEANUP(process_freep) struct profile_process *fresh = calloc(1, sizeof(*fresh));
+	int r;
+
+	if (!fresh)
+		return -ENOMEM;
+	fresh->id = process->id;
+	fresh->pid = process->pid;
+	r = hashmap_put(&p->processes, hash_u64(0, process->id), fresh);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(fresh);
+	return 0;
+}
+
+int profile_get_process(struct profile *p, const struct process *process, const char *service,
+			const struct profile_process **ret)
+{
+	struct profile_process *found;
+	int r = 0;
+
+	found = hashmap_get(&p->processes, hash_u64(0, process->id), process_eq, &process->id);
+	if (!found)
+		r = process_add(p, process, &found);
+	if (r == 0)
+		r = rename_to(&found->name, process_name(process));
+	if (r == 0)
+		r = rename_to(&found->service, service);
+	if (r == 0)
+		*ret = found;
+	return r;
+}
+
+/* --- stacks ----------------------------------------------------------------------------------- */
+
+static uint64_t stack_hash(const struct profile_stack_key *key)
+{
+	uint64_t h = hash_u64(key->n_kernel, key->truncated | key->kernel_cut << 1);
+
+	for (uint32_t i = 0; i < key->n; i++)
+		h = hash_u64(hash_u64(h, key->frames[i].dso->id), key->frames[i].offset);
+	return h;
+}
+
+static bool frames_eq(const struct profile_frame *a, const struct profile_frame *b, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (a[i].dso != b[i].dso || a[i].offset != b[i].offset)
+			return false;
+	return true;
+}
+
+static bool stack_eq(const void *value, const void *k)
+{
+	const struct profile_stack *stack = value;
+	const struct profile_stack_key *key = k;
+
+	return stack->n == key->n && stack->n_kernel == key->n_kernel &&
+	       stack->truncated == key->truncated && stack->kernel_cut == key->kernel_cut &&
+	       frames_eq(stack->frames, key->frames, key->n);
+}
+
+int profile_get_stack(struct profile *p, const struct profile_stack_key *key,
+		      const struct profile_stack **ret)
+{
+	uint64_t hash = stack_hash(key);
+	CLEANUP(freep) struct profile_stack *fresh = NULL;
+	int r;
+
+	*ret = hashmap_get(&p->stacks, hash, stack_eq, key);
+	if (*ret)
+		return 0;
+
+	fresh = malloc(sizeof(*fresh) + key->n * sizeof(fresh->frames[0]));
+	if (!fresh)
+		return -ENOMEM;
+	fresh->hash = hash;
+	fresh->n = key->n;
+	fresh->n_kernel = key->n_kernel;
+	fresh->truncated = key->truncated;
+	fresh->kernel_cut = key->kernel_cut;
+	if (key->n)
+		memcpy(fresh->frames, key->frames, key->n * sizeof(fresh->frames[0]));
+	r = hashmap_put(&p->stacks, hash, fresh);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(fresh);
+	return 0;
+}
+
+/* --- samples ---------------------------------------------------------------------------------- */
+
+static uint64_t sample_hash(const struct profile_sample *s)
+{
+	uint64_t h = hash_u64(s->stack->hash, s->process->id);
+
+	h = hash_u64(h, (uint64_t)s->tid << 1 | s->has_context);
+	if (s->has_context) {
+		h = hash_bytes(h, s->trace_id, sizeof(s->trace_id));
+		h = hash_bytes(h, s->span_id, sizeof(s->span_id));
+	}
+	return h;
+}
+
+static bool context_eq(const struct profile_sample *a, const struct profile_sample *b)
+{
+	if (a->has_context != b->has_context)
+		return false;
+	return !a->has_context || (memcmp(a->trace_id, b->trace_id, sizeof(a->trace_id)) == 0 &&
+				   memcmp(a->span_id, b->span_id, sizeof(a->span_id)) == 0);
+}
+
+static bool sample_eq(const void *value, const void *key)
+{
+	const struct profile_sample *a = value, *b = key;
+
+	return a->process == b->process && a->stack == b->stack && a->tid == b->tid &&
+	       strncmp(a->thread, b->thread, sizeof(a->thread)) == 0 && context_eq(a, b);
+}
+
+int profile_add(struct profile *p, const struct profile_sample *s)
+{
+	uint64_t hash = sample_hash(s);
+	struct profile_sample *found = hashmap_get(&p->samples, hash, sample_eq, s);
+	CLEANUP(freep) struct profile_sample *fresh = NULL;
+	int r;
+
+	if (!found) {
+		fresh = malloc(sizeof(*fresh));
+		if (!fresh)
+			return -ENOMEM;
+		*fresh = *s;
+		fresh->count = 0;
+		r = hashmap_put(&p->samples, hash, fresh);
+		if (r < 0)
+			return r;
+		found = TAKE_PTR(fresh);
+	}
+	found->count++;
+	p->n_samples++;
+	return 0;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What was sampled, counted: samples that agree in process, thread, stack and trace context are
+ * one. Two that differ in the span id only stay two. Everything is interned and lives as long as
+ * the profile.
+ */
+#ifndef PROFILE_PROFILE_H
+#define PROFILE_PROFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/cleanup.h"
+#include "base/hashmap.h"
+#include "base/vec.h"
+#include "proc/process.h"
+#include "shared/record.h"
+
+/* A place in a file: that of the instruction itself, so for a caller its return address - 1. */
+struct profile_frame {
+	const struct dso *dso;
+	uint64_t offset; /* as its dso's kind says */
+};
+
+struct profile_stack {
+	uint64_t hash;
+	uint32_t n;
+	bool truncated;		       /* broke off before an entry, or may have */
+	bool kernel_cut;	       /* the kernel part was deeper than the limit */
+	uint32_t n_kernel;	       /* the first of the frames */
+	struct profile_frame frames[]; /* innermost first */
+};
+
+/* The names are those at the last sample: a service is known only when its context was found. */
+struct profile_process {
+	uint32_t id; /* struct process.id */
+	pid_t pid;
+	char *name;
+	char *service; /* service.name, or NULL */
+};
+
+struct profile_sample {
+	const struct profile_process *process;
+	const struct profile_stack *stack;
+	pid_t tid;
+	char thread[COMM_LEN];
+	bool has_context;
+	uint8_t trace_id[TRACE_ID_LEN];
+	uint8_t span_id[SPAN_ID_LEN];
+	uint64_t count;
+};
+
+struct profile {
+	struct hashmap samples, stacks, processes;
+	uint64_t n_samples; /* sum of counts */
+	uint64_t period_ns; /* of CPU time that one sample stands for */
+	uint64_t start_realtime_ns;
+	uint64_t duration_ns;
+};
+
+/* A stack to be interned. */
+struct profile_stack_key {
+	const struct profile_frame *frames;
+	uint32_t n, n_kernel;
+	bool truncated, kernel_cut;
+};
+
+int profile_new(struct profile **ret);
+void profile_free(struct profile *p); /* NULL is fine */
+DEFINE_CLEANUP(struct profile *, profile_free)
+
+/* @p's entry for this process; @service may be NULL. -ENOMEM. */
+int profile_get_process(struct profile *p, const struct process *process, const char *service,
+			const struct profile_process **ret);
+
+int profile_get_stack(struct profile *p, const struct profile_stack_key *key,
+		      const struct profile_stack **ret);
+
+/* Counts one sample that agrees with @s, whose process and stack are @p's. -ENOMEM. */
+int profile_add(struct profile *p, const struct profile_sample *s);
+
+#endif
