@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "elf/elf_file.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "elf/elf_image.h"
+
+/*
+ * Linked files have tens of sections and about a dozen segments. The caps stand before libelf,
+ * which allocates a few hundred bytes for each section that the header claims.
+ */
+#define SECTIONS_MAX 65536
+#define SEGMENTS_MAX 1024
+#define NOTES_MAX    (1 << 20) /* bytes of one note section */
+#define DYNAMIC_MAX  4096      /* entries */
+#define NAME_MAX_LEN 64	       /* of a section that we ask for */
+
+void elf_file_close(struct elf_file *ef)
+{
+	if (!ef)
+		return;
+
+	elf_end(ef->elf);
+	closep(&ef->fd);
+	free(ef->phdrs);
+	free(ef);
+}
+
+int elf_image_read(struct elf_file *ef, uint64_t off, void *buf, size_t len)
+{
+	size_t done = 0;
+
+	if (off > ef->size || len > ef->size - off)
+		return -EBADMSG;
+	if (ef->mem) {
+		memcpy(buf, ef->mem + off, len);
+		return 0;
+	}
+
+	while (done < len) {
+		ssize_t n = pread(ef->fd, (char *)buf + done, len - done, off + done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0) /* truncated since it was opened */
+			return -EBADMSG;
+		done += n;
+	}
+	return 0;
+}
+
+/* What must hold before libelf may see the file. */
+static int check_header(struct elf_file *ef)
+{
+	const uint8_t data = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB;
+	Elf64_Shdr first;
+	Elf64_Ehdr eh;
+
+	if (elf_image_read(ef, 0, &eh, sizeof(eh)) < 0)
+		return -ENOEXEC;
+	if (memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 || eh.e_ident[EI_CLASS] != ELFCLASS64 ||
+	    eh.e_ident[EI_DATA] != data || eh.e_ident[EI_VERSION] != EV_CURRENT)
+		return -ENOEXEC;
+	if (eh.e_phnum > SEGMENTS_MAX) /* e_shnum cannot exceed its cap */
+		return -ENOEXEC;
+
+	/* With more than 65279 sections the number stands in the first section header. */
+	if (eh.e_shnum == 0 && eh.e_shoff != 0) {
+		if (elf_image_read(ef, eh.e_shoff, &first, sizeof(first)) < 0 ||
+		    first.sh_size > SECTIONS_MAX)
+			return -ENOEXEC;
+	}
+	return 0;
+}
+
+static int load_segments(struct elf_file *ef)
+{
+	size_t n;
+
+	if (elf_getphdrnum(ef->elf, &n) < 0 || n > SEGMENTS_MAX)
+		return -ENOEXEC;
+
+	ef->phdrs = calloc(n ? n : 1, sizeof(*ef->phdrs));
+	if (!ef->phdrs)
+		return -ENOMEM;
+
+	while (ef->n_phdrs < n && gelf_getphdr(ef->elf, ef->n_phdrs, &ef->phdrs[ef->n_phdrs]))
+		ef->n_phdrs++;
+	return 0;
+}
+
+static int load_headers(struct elf_file *ef)
+{
+	if (elf_kind(ef->elf) != ELF_K_ELF || !gelf_getehdr(ef->elf, &ef->ehdr))
+		return -ENOEXEC;
+
+	if (elf_getshdrnum(ef->elf, &ef->n_sections) < 0 || ef->n_sections > SECTIONS_MAX)
+		ef->n_sections = 0;
+	if (elf_getshdrstrndx(ef->elf, &ef->shstrndx) < 0)
+		ef->shstrndx = 0;
+	return load_segments(ef);
+}
+
+int elf_file_open_fd(int fd, struct elf_file **ret)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = calloc(1, sizeof(*ef));
+	struct stat st;
+	int r;
+
+	if (!ef)
+		return -ENOMEM;
+
+	ef->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (ef->fd < 0 || fstat(ef->fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ENOEXEC;
+	ef->size = st.st_size;
+	r = check_header(ef);
+	if (r < 0)
+		return r;
+
+	elf_version(EV_CURRENT);
+	ef->elf = elf_begin(ef->fd, ELF_C_READ, NULL);
+	r = load_headers(ef);
+	if (r < 0)
+		return r;
+
+	*ret = TAKE_PTR(ef);
+	return 0;
+}
+
+int elf_file_open_memory(const void *buf, size_t len, struct elf_file **ret)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = calloc(1, sizeof(*ef));
+	int r;
+
+	if (!ef)
+		return -ENOMEM;
+
+	ef->fd = -1;
+	ef->mem = buf;
+	ef->size = len;
+	r = check_header(ef);
+	if (r < 0)
+		return r;
+
+	elf_version(EV_CURRENT);
+	ef->elf = elf_memory((char *)buf, len);
+	r = load_headers(ef);
+	if (r < 0)
+		return r;
+
+	*ret = TAKE_PTR(ef);
+	return 0;
+}
+
+int elf_image_section(struct elf_file *ef, size_t index, GElf_Shdr *ret)
+{
+	Elf_Scn *scn;
+
+	if (index == 0 || index >= ef->n_sections)
+		return -ENOENT;
+
+	scn = elf_getscn(ef->elf, index);
+	if (!scn || !gelf_getshdr(scn, ret))
+		return -EBADMSG;
+	return 0;
+}
+
+static bool section_is_called(struct elf_file *ef, const GElf_Shdr *strings, const GElf_Shdr *sh,
+			      const char *name)
+{
+	size_t len = strlen(name) + 1;
+	char buf[NAME_MAX_LEN];
+
+	if (len > sizeof(buf) || sh->sh_name > strings->sh_size ||
+	    len > strings->sh_size - sh->sh_name)
+		return false;
+	return elf_image_read(ef, strings->sh_offset + sh->sh_name, buf, len) == 0 &&
+	       memcmp(buf, name, len) == 0;
+}
+
+int elf_image_section_by_name(struct elf_file *ef, const char *name, GElf_Shdr *ret)
+{
+	GElf_Shdr strings, sh;
+
+	if (elf_image_section(ef, ef->shstrndx, &strings) < 0)
+		return -ENOENT;
+
+	for (size_t i = 1; i < ef->n_sections; i++) {
+		if (elf_image_section(ef, i, &sh) < 0)
+			return -ENOENT;
+		if (section_is_called(ef, &strings, &sh, name)) {
+			*ret = sh;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+bool elf_image_is_debug_only(struct elf_file *ef)
+{
+	GElf_Shdr sh;
+
+	for (size_t i = 1; elf_image_section(ef, i, &sh) == 0; i++)
+		if ((sh.sh_flags & SHF_EXECINSTR) && sh.sh_type == SHT_NOBITS)
+			return true;
+	return false;
+}
+
+/* Is there a build id among these notes? Then it is kept. */
+static bool find_build_id(struct elf_file *ef, const uint8_t *buf, size_t len, size_t align)
+{
+	const size_t mask = align == 8 ? 7 : 3;
+	Elf64_Nhdr nh;
+
+	for (size_t pos = 0; len - pos >= sizeof(nh);) {
+		size_t name = pos + sizeof(nh), desc, end;
+
+		memcpy(&nh, buf + pos, sizeof(nh));
+		desc = (name + (size_t)nh.n_namesz + mask) & ~mask;
+		end = desc + nh.n_descsz;
+		if (end > len)
+			return false;
+		if (nh.n_type == NT_GNU_BUILD_ID && nh.n_namesz == 4 && nh.n_descsz > 0 &&
+		    nh.n_descsz <= ELF_BUILD_ID_MAX && memcmp(buf + name, "GNU", 4) == 0) {
+			memcpy(ef->build_id, buf + desc, nh.n_descsz);
+			ef->build_id_len = nh.n_descsz;
+			return true;
+		}
+		pos = (end + mask) & ~mask;
+		if (pos > len)
+			return false;
+	}
+	return false;
+}
+
+static bool load_build_id(struct elf_file *ef, uint64_t off, uint64_t size, uint64_t align)
+{
+	CLEANUP(freep) uint8_t *buf = NULL;
+
+	if (size > NOTES_MAX || off > ef->size || size > ef->size - off)
+		return false;
+	buf = malloc(size + 1);
+	return buf && elf_image_read(ef, off, buf, size) == 0 &&
+	       find_build_id(ef, buf, size, align);
+}
+
+/* Sections come first: in a file of debug information only they tell where the notes are. */
+static bool search_build_id(struct elf_file *ef)
+{
+	GElf_Shdr sh;
+
+	for (size_t i = 1; elf_image_section(ef, i, &sh) == 0; i++)
+		if (sh.sh_type == SHT_NOTE &&
+		    load_build_id(ef, sh.sh_offset, sh.sh_size, sh.sh_addralign))
+			return true;
+
+	for (size_t i = 0; i < ef->n_phdrs; i++) {
+		const GElf_Phdr *ph = &ef->phdrs[i];
+
+		if (ph->p_type == PT_NOTE &&
+		    load_build_id(ef, ph->p_offset, ph->p_filesz, ph->p_align))
+			return true;
+	}
+	return false;
+}
+
+int elf_file_build_id(struct elf_file *ef, const uint8_t **ret_id, size_t *ret_len)
+{
+	if (!ef->build_id_len && !search_build_id(ef))
+		return -ENODATA;
+
+	*ret_id = ef->build_id;
+	*ret_len = ef->build_id_len;
+	return 0;
+}
+
+int elf_file_offset_to_vaddr(struct elf_file *ef, uint64_t offset, uint64_t *ret_vaddr)
+{
+	const GElf_Phdr *found = NULL;
+
+	for (size_t i = 0; i < ef->n_phdrs; i++) {
+		const GElf_Phdr *ph = &ef->phdrs[i];
+
+		if (ph->p_type != PT_LOAD || offset < ph->p_offset ||
+		    offset - ph->p_offset >= ph->p_filesz)
+			continue;
+		/* Segments may share bytes of the file; what runs is in the executable one. */
+		if (!found || (!(found->p_flags & PF_X) && (ph->p_flags & PF_X)))
+			found = ph;
+	}
+	if (!found)
+		return -ENOENT;
+
+	*ret_vaddr = found->p_vaddr + (offset - found->p_offset);
+	return 0;
+}
+
+int elf_image_vaddr_to_offset(struct elf_file *ef, uint64_t vaddr, uint64_t *ret_off,
+			      uint64_t *ret_avail)
+{
+	for (size_t i = 0; i < ef->n_phdrs; i++) {
+		const GElf_Phdr *ph = &ef->phdrs[i];
+		uint64_t delta = vaddr - ph->p_vaddr;
+
+		if (ph->p_type != PT_LOAD || vaddr < ph->p_vaddr || delta >= ph->p_filesz ||
+		    ph->p_offset > UINT64_MAX - delta)
+			continue;
+		*ret_off = ph->p_offset + delta;
+		*ret_avail = ph->p_filesz - delta;
+		return 0;
+	}
+	return -EBADMSG;
+}
+
+uint64_t elf_file_entry(struct elf_file *ef)
+{
+	return ef->ehdr.e_entry;
+}
+
+bool elf_file_is_executable(struct elf_file *ef)
+{
+	struct elf_dynamic dyn;
+
+	if (ef->ehdr.e_type == ET_EXEC)
+		return true;
+	return ef->ehdr.e_type == ET_DYN && elf_image_dynamic(ef, &dyn) == 0 &&
+	       (dyn.flags_1 & DF_1_PIE);
+}
+
+static uint64_t *dynamic_slot(struct elf_dynamic *dyn, int64_t tag)
+{
+	switch (tag) {
+	case DT_SYMTAB:
+		return &dyn->symtab;
+	case DT_STRTAB:
+		return &dyn->strtab;
+	case DT_STRSZ:
+		return &dyn->strsz;
+	case DT_HASH:
+		return &dyn->hash;
+	case DT_GNU_HASH:
+		return &dyn->gnu_hash;
+	case DT_RELA:
+		return &dyn->rela;
+	case DT_RELASZ:
+		return &dyn->relasz;
+	case DT_JMPREL:
+		return &dyn->jmprel;
+	case DT_PLTRELSZ:
+		return &dyn->pltrelsz;
+	case DT_PLTREL:
+		return &dyn->pltrel;
+	case DT_FLAGS_1:
+		return &dyn->flags_1;
+	default:
+		return NULL;
+	}
+}
+
+int elf_image_dynamic(struct elf_file *ef, struct elf_dynamic *ret)
+{
+	const GElf_Phdr *ph = ef->phdrs, *end = ef->phdrs + ef->n_phdrs;
+	struct elf_dynamic dyn = { 0 };
+	struct elf_window w;
+
+	while (ph < end && ph->p_type != PT_DYNAMIC)
+		ph++;
+	if (ph == end || elf_image_is_debug_only(ef))
+		return -ENOENT;
+
+	elf_window_init(&w, ef, ph->p_offset, ph->p_filesz, sizeof(Elf64_Dyn));
+	for (size_t i = 0; i < DYNAMIC_MAX; i++) {
+		const Elf64_Dyn *d = elf_window_next(&w);
+		uint64_t *slot;
+
+		if (!d || d->d_tag == DT_NULL)
+			break;
+		slot = dynamic_slot(&dyn, d->d_tag);
+		if (slot)
+			*slot = d->d_un.d_val;
+	}
+	*ret = dyn;
+	return 0;
+}
+
+void elf_window_init(struct elf_window *w, struct elf_file *ef, uint64_t off, uint64_t bytes,
+		     size_t elem)
+{
+	uint64_t there = off < ef->size ? ef->size - off : 0;
+
+	w->ef = ef;
+	w->off = off;
+	w->elem = elem;
+	w->n = (bytes < there ? bytes : there) / elem;
+	w->next = w->held = w->pos = 0;
+}
+
+const void *elf_window_next(struct elf_window *w)
+{
+	uint64_t want = sizeof(w->buf) / w->elem;
+
+	if (w->pos == w->held) {
+		if (want > w->n - w->next)
+			want = w->n - w->next;
+		if (want == 0 ||
+		    elf_image_read(w->ef, w->off + w->next * w->elem, w->buf, want * w->elem) < 0)
+			return NULL;
+		w->next += want;
+		w->held = want;
+		w->pos = 0;
+	}
+	return w->buf + w->pos++ * w->elem;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sym/name_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sym/demangle.h"
+
+/* Longer names are cut: nobody reads further, and a template can ask for any length. */
+#define READABLE_MAX 1024
+#define SUFFIX_MAX   80
+
+struct name {
+	struct sym_frame frame;
+	char *raw; /* the key: raw name and suffix, two strings in one allocation */
+	char *readable;
+};
+
+struct name_key {
+	const char *raw;
+	const char *suffix;
+};
+
+static void name_free(struct name *n)
+{
+	if (!n)
+		return;
+	free(n->raw);
+	free(n->readable);
+	free(n);
+}
+DEFINE_CLEANUP(struct name *, name_free)
+
+static bool name_eq(const void *value, const void *key)
+{
+	const struct name *n = value;
+	const struct name_key *k = key;
+
+	return strcmp(n->raw, k->raw) == 0 && strcmp(n->raw + strlen(n->raw) + 1, k->suffix) == 0;
+}
+
+static struct name *name_new(const struct name_key *key)
+{
+	size_t raw_len = strlen(key->raw) + 1, suffix_len = strlen(key->suffix) + 1;
+	CLEANUP(name_freep) struct name *n = calloc(1, sizeof(*n));
+	char buf[READABLE_MAX + SUFFIX_MAX];
+
+	if (!n)
+		return NULL;
+	n->raw = malloc(raw_len + suffix_len);
+	if (!n->raw)
+		return NULL;
+	memcpy(n->raw, key->raw, raw_len);
+	memcpy(n->raw + raw_len, key->suffix, suffix_len);
+
+	demangle(key->raw, buf, READABLE_MAX);
+	strncat(buf, key->suffix, SUFFIX_MAX - 1);
+	n->readable = strdup(buf);
+	if (!n->readable)
+		return NULL;
+	n->frame.function = n->readable;
+	return TAKE_PTR(n);
+}
+
+int name_table_intern(struct name_table *t, const char *raw, const char *suffix,
+		      struct sym_frame **ret)
+{
+	struct name_key key = { raw, suffix ? suffix : "" };
+	uint64_t hash = hash_bytes(0, key.raw, strlen(key.raw));
+	CLEANUP(name_freep) struct name *made = NULL;
+	struct name *n;
+	int r;
+
+	hash = hash_bytes(hash, key.suffix, strlen(key.suffix));
+	n = hashmap_get(&t->by_raw, hash, name_eq, &key);
+	if (!n) {
+		made = name_new(&key);
+		if (!made)
+			return -ENOMEM;
+		r = hashmap_put(&t->by_raw, hash, made);
+		if (r < 0)
+			return r;
+		n = TAKE_PTR(made);
+	}
+	*ret = &n->frame;
+	return 0;
+}
+
+void name_table_clear(struct name_table *t)
+{
+	struct name *n;
+	size_t pos = 0;
+
+	while ((n = hashmap_next(&t->by_raw, &pos)))
+		name_free(n);
+	hashmap_clear(&t->by_raw);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The addresses of one batch, sorted, and how a source of names answers them. */
+#ifndef SYM_SYM_BATCH_H
+#define SYM_SYM_BATCH_H
+
+#include <stdint.h>
+
+#include "sym/name_table.h"
+
+/* One wanted address. Sources are asked for sorted arrays of them. */
+struct sym_query {
+	uint64_t vaddr;
+	struct sym_result *res; /* n_frames = 0 until a source has a name */
+};
+
+struct sym_batch {
+	struct name_table *names;
+	struct sym_query *queries; /* by vaddr */
+	size_t n;
+};
+
+/* Makes room for @n queries; the caller fills them and then sorts. -ENOMEM. */
+int sym_batch_init(struct sym_batch *b, struct name_table *names, size_t n);
+void sym_batch_sort(struct sym_batch *b);
+void sym_batch_clear(struct sym_batch *b);
+
+/* Index of the first query at or above @vaddr; n if there is none. */
+size_t sym_batch_at_or_above(const struct sym_batch *b, uint64_t vaddr);
+
+/* Answers @q: the symbol at @start that the linker calls @raw. -ENOMEM. */
+int sym_batch_answer(struct sym_batch *b, struct sym_query *q, uint64_t start, const char *raw,
+		     const char *suffix);
+
+#endif
