@@ -50,6 +50,7 @@ LIBS := -lbpf -ldw -lelf -lcurl -lprotobuf-c -ljansson -liberty -lz -lm -lpthrea
 
 USER_SRC  := $(wildcard user/*/*.c)
 LIB_SRC   := $(filter-out user/app/main.c,$(USER_SRC))
+COLLECT_SRC := $(wildcard user/collect/*.c)
 PROTO     := $(wildcard user/*/*.proto)
 PROTO_SRC := $(PROTO:user/%.proto=$(BUILDDIR)/gen/%.pb-c.c)
 ASSETS_S  := $(wildcard user/view/assets.S)
@@ -58,7 +59,7 @@ BPF_SRC   := $(wildcard bpf/*.bpf.c)
 BPF_HDR   := $(wildcard bpf/*.bpf.h bpf/shared/*.h) vmlinux/$(ARCH)/vmlinux.h
 BPF_OBJ   := $(BPF_SRC:bpf/%.c=$(BUILDDIR)/bpf/%.o)
 SKEL      := $(BUILDDIR)/gen/spanprof.skel.h
-GENERATED := $(if $(BPF_SRC),$(SKEL)) $(PROTO_SRC)
+GENERATED := $(SKEL) $(PROTO_SRC)
 
 say = @printf '  %-6s %s\n' $(1) $(2)
 
@@ -98,10 +99,12 @@ $(1)/flags: FORCE
 	@echo '$(2) $(3) $(4) $$(subst ','"'"',$$(ALL_CPPFLAGS))' | cmp -s - $$@ || \
 		echo '$(2) $(3) $(4) $$(subst ','"'"',$$(ALL_CPPFLAGS))' > $$@
 
-$(1)/obj/%.o: user/%.c $(1)/flags | $(GENERATED) $(SYSROOT_MADE)
+$(1)/obj/%.o: user/%.c $(1)/flags | $(PROTO_SRC) $(SYSROOT_MADE)
 	$$(call say,CC,$$<)
 	@mkdir -p $$(@D)
 	$$(Q)$(2) $$(ALL_CPPFLAGS) $(3) $(4) -MMD -MP -c $$< -o $$@
+
+$(COLLECT_SRC:user/%.c=$(1)/obj/%.o): | $(SKEL)
 
 # The files of the viewer are pulled in by .incbin.
 $(1)/obj/view/assets.o: user/view/assets.S $(ASSETS) $(1)/flags | $(SYSROOT_MADE)

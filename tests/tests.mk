@@ -24,12 +24,13 @@ TB := $(BUILDDIR)/tests
 # GCC's sanitizers make its flow warnings wrong: the product's build is the one that has -Werror.
 SANITIZE       := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANITIZE_FLAGS := $(LANGUAGE) -O1 -g $(SANITIZE)
-SANITIZE_WARN  := $(filter-out -Werror,$(WARNINGS)) -Wno-maybe-uninitialized
-TEST_WARN      := -Wall -Wextra -Wshadow -Wno-unused-parameter -Wno-maybe-uninitialized -Werror
+FLOW_WARN      := $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
+SANITIZE_WARN  := $(filter-out -Werror,$(WARNINGS))
+TEST_WARN      := -Wall -Wextra -Wshadow -Wno-unused-parameter -Werror
 SANITIZE_ENV   := ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 \
                   UBSAN_OPTIONS=print_stacktrace=1
 
-$(eval $(call user_library,$(BUILDDIR)/asan,$$(CC),$$(SANITIZE_FLAGS),$$(SANITIZE_WARN)))
+$(eval $(call user_library,$(BUILDDIR)/asan,$$(CC),$$(SANITIZE_FLAGS),$$(SANITIZE_WARN) $$(FLOW_WARN)))
 ASAN_LIB := $(BUILDDIR)/asan/libspanprof.a
 
 # --- unit --------------------------------------------------------------------------------------
@@ -39,7 +40,7 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(TB)/unit/%,$(wildcard tests/unit/test_*.
 $(TB)/unit/%: tests/unit/%.c $(ASAN_LIB)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -Itests/unit -Itests/bpfhost $(ALL_CPPFLAGS) $(SANITIZE_FLAGS) $(TEST_WARN) \
+	$(Q)$(CC) -Itests/unit -Itests/bpfhost $(ALL_CPPFLAGS) $(SANITIZE_FLAGS) $(TEST_WARN) $(FLOW_WARN) \
 		-MMD -MP -MF $@.d $< $(ASAN_LIB) $(LDFLAGS) -lcriterion $(LIBS) -o $@
 
 unit-build: $(UNIT_BIN)
@@ -64,7 +65,7 @@ $(TB)/bpf/%.skel.h: $(TB)/bpf/%.bpf.o
 $(TB)/bpf/test_%: tests/bpf/test_%.c $(ASAN_LIB) $(BPF_TEST_SKEL) $(GENERATED)
 	$(call say,TEST,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -Itests/bpf -Itests/unit -I$(TB)/bpf $(ALL_CPPFLAGS) $(SANITIZE_FLAGS) $(TEST_WARN) \
+	$(Q)$(CC) -Itests/bpf -Itests/unit -I$(TB)/bpf $(ALL_CPPFLAGS) $(SANITIZE_FLAGS) $(TEST_WARN) $(FLOW_WARN) \
 		-MMD -MP -MF $@.d $< $(ASAN_LIB) $(LDFLAGS) -lcriterion $(LIBS) -o $@
 
 bpf-build: $(BPF_TEST_BIN)
@@ -91,16 +92,15 @@ bench: $(BUILDDIR)/spanprof workloads
 
 # --- fuzzing -----------------------------------------------------------------------------------
 # Seeds are tests/fuzz/corpus/STEM; what libFuzzer finds on top stays in $(BUILDDIR)/fuzz/corpus.
-FUZZ_FLAGS := $(LANGUAGE) -O1 -g $(SANITIZE)
-$(eval $(call user_library,$(BUILDDIR)/fuzz,$$(CLANG),$$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,$$(SANITIZE_WARN) -Wno-unknown-warning-option))
+$(eval $(call user_library,$(BUILDDIR)/fuzz,$$(CLANG),$$(SANITIZE_FLAGS) -fsanitize=fuzzer-no-link,$$(SANITIZE_WARN)))
 
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BIN     := $(FUZZ_TARGETS:%=$(BUILDDIR)/fuzz/fuzz_%)
 
 $(BUILDDIR)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(BUILDDIR)/fuzz/libspanprof.a
 	$(call say,FUZZ,$<)
-	$(Q)$(CLANG) -Itests/fuzz $(ALL_CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -Wall -Wextra -Werror \
-		-Wno-unused-parameter -MMD -MP -MF $@.d $^ $(LDFLAGS) $(LIBS) -o $@
+	$(Q)$(CLANG) -Itests/fuzz $(ALL_CPPFLAGS) $(SANITIZE_FLAGS) -fsanitize=fuzzer $(TEST_WARN) \
+		-MMD -MP -MF $@.d $^ $(LDFLAGS) $(LIBS) -o $@
 
 -include $(wildcard $(BUILDDIR)/fuzz/*.d)
 
@@ -123,13 +123,11 @@ format:
 format-check:
 	$(Q)$(CLANG_FORMAT) --dry-run --Werror $(C_FILES)
 
-lint: layers lint-headers lint-clang lint-tidy lint-tests
+lint: layers lint-headers lint-clang lint-tidy lint-tests lint-sizes
 
 layers:
 	$(Q)tools/layers
 
-# Each header compiles alone. Those of bpf/shared take the kernel's integer types from what stands
-# before them, vmlinux.h in BPF and linux/types.h elsewhere, so that they suit both sides.
 lint-headers: $(GENERATED)
 	$(Q)tools/headers-alone $(CC) $(LANGUAGE) $(ALL_CPPFLAGS) $(WARNINGS) -- $(HEADERS) $(SHARED_H)
 
@@ -147,6 +145,11 @@ lint-tests:
 	@! grep -L '\.fini = leak_check' $(wildcard tests/unit/test_*.c) /dev/null | grep -v '^/dev/null$$' || \
 		{ echo 'the suites above lack .fini = leak_check' >&2; false; }
 
+# Functions have their limits in .clang-tidy, files here.
+lint-sizes:
+	@wc -l user/*/*.[ch] bpf/*.[ch] bpf/shared/*.h | awk '$$2 != "total" && $$1 > 1000 { print; bad = 1 } \
+		END { if (bad) print "longer than 1000 lines"; exit bad }' >&2
+
 .PHONY: test test-unit test-bpf test-e2e unit-build bpf-build workloads bench fuzz fuzz-build \
         $(FUZZ_TARGETS:%=fuzz-%) format format-check lint layers lint-headers lint-clang lint-tidy \
-        lint-tests
+        lint-tests lint-sizes
