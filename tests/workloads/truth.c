@@ -216,13 +216,15 @@ int truth_write(const char *path)
 	if (!f)
 		return -errno;
 
+	for (const struct thread *t = truth.threads; t; t = t->next)
+		write_thread(f, t);
+
+	/* Last, so that its CPU time has the writing of all that in it. */
 	fprintf(f,
 		"{\"type\":\"process\",\"program\":\"%s\",\"pid\":%d,\"unit\":\"%s\","
 		"\"start\":%" PRIu64 ",\"end\":%" PRIu64 ",\"cpu_ns\":%" PRIu64 "}\n",
 		truth.program, getpid(), truth.unit, truth.start, clock_ns(CLOCK_MONOTONIC),
 		clock_ns(CLOCK_PROCESS_CPUTIME_ID));
-	for (const struct thread *t = truth.threads; t; t = t->next)
-		write_thread(f, t);
 
 	r = ferror(f) ? -EIO : 0;
 	return fclose(f) == 0 ? r : -errno;
