@@ -3,62 +3,69 @@
  * Every counter of the profiler, in the kernel or in user space, with its public name (JSON of
  * --stats, end of `record`) and what it counts. Nothing is lost without one of these going up.
  *
- *   taken = delivered + lost_ring
+ *   samples_taken = samples_delivered + samples_lost_ring + samples_malformed + samples_dropped
  *
- * holds for samples; filtered ones are not taken.
+ * and each taken sample is in exactly one of the context_* counters.
  */
 #ifndef SHARED_STAT_H
 #define SHARED_STAT_H
 
-/* X(id, name, help). The kernel's come first; those of user space after STATS_USER. */
+enum stat_kind {
+	STAT_KIND_INFO, /* how things are */
+	STAT_KIND_LOSS, /* something is missing from the result, or is marked as incomplete */
+};
+
+/* X(id, kind, name, help). The kernel's come first, those of user space after them. */
 #define STATS_KERNEL(X)                                                                            \
-	X(SAMPLE_FILTERED, "samples_filtered", "ticks outside -p, --cgroup or the command")        \
-	X(SAMPLE_TAKEN, "samples_taken", "ticks that became a sample")                             \
-	X(SAMPLE_LOST_RING, "samples_lost_ring", "samples lost: ring buffer full")                 \
-	X(KSTACK_FAILED, "kernel_stack_failed", "kernel stack could not be read")                  \
-	X(KSTACK_TRUNCATED, "kernel_stack_truncated", "kernel stack deeper than the limit")        \
-	X(USTACK_NO_REGS, "user_stack_no_registers", "user registers could not be read")           \
-	X(USTACK_COMPAT, "user_stack_32bit", "32-bit process: only the program counter is kept")   \
-	X(USTACK_END_ZERO, "user_stack_end_zero", "frame pointer chain ended with 0")              \
-	X(USTACK_UNREADABLE, "user_stack_unreadable", "frame pointer chain left readable memory")  \
-	X(USTACK_NOT_RISING, "user_stack_not_rising", "frame pointer did not rise: not a frame")   \
-	X(USTACK_BAD_RETURN, "user_stack_bad_return", "return address is no user address")         \
-	X(USTACK_DEPTH, "user_stack_too_deep", "user stack deeper than the limit")                 \
-	X(CTX_NO_WRITER, "context_no_writer", "process publishes no trace context")                \
-	X(CTX_STALE, "context_stale", "process has executed another program since")                \
-	X(CTX_NO_TLS, "context_no_tls", "thread has no thread pointer yet")                        \
-	X(CTX_ABSENT, "context_absent", "thread is in no span")                                    \
-	X(CTX_READ, "context_read", "trace and span id read")                                      \
-	X(CTX_TORN, "context_torn", "record being written: valid flag not set")                    \
-	X(CTX_INVALID, "context_invalid", "record is not of the specified form")                   \
-	X(CTX_UNREADABLE, "context_unreadable", "record could not be read")                        \
-	X(FILTER_FORK_FAILED, "filter_fork_failed", "child could not be added to the filter")
+	X(SAMPLE_FILTERED, INFO, "samples_filtered", "ticks outside -p, --cgroup or the command")  \
+	X(SAMPLE_TAKEN, INFO, "samples_taken", "ticks that became a sample")                       \
+	X(SAMPLE_LOST_RING, LOSS, "samples_lost_ring", "samples lost: ring buffer full")           \
+	X(KSTACK_FAILED, LOSS, "kernel_stack_failed", "kernel stack could not be read")            \
+	X(KSTACK_TRUNCATED, LOSS, "kernel_stack_truncated", "kernel stack deeper than the limit")  \
+	X(USTACK_NO_REGS, LOSS, "user_stack_no_registers", "user registers could not be read")     \
+	X(USTACK_COMPAT, LOSS, "user_stack_32bit",                                                 \
+	  "32-bit code: only the program counter is kept")                                         \
+	X(USTACK_END_ZERO, INFO, "user_stack_end_zero", "frame pointer chain ended with 0")        \
+	X(USTACK_UNREADABLE, LOSS, "user_stack_unreadable", "frame pointer led out of memory")     \
+	X(USTACK_NOT_RISING, LOSS, "user_stack_not_rising", "frame pointer led to no frame")       \
+	X(USTACK_BAD_RETURN, LOSS, "user_stack_bad_return", "return address is no user address")   \
+	X(USTACK_DEPTH, LOSS, "user_stack_too_deep", "user stack deeper than the limit")           \
+	X(CTX_NO_WRITER, INFO, "context_no_writer", "process publishes no trace context")          \
+	X(CTX_STALE, INFO, "context_stale", "process has executed another program since")          \
+	X(CTX_NO_TLS, INFO, "context_no_tls", "thread has no thread pointer yet")                  \
+	X(CTX_ABSENT, INFO, "context_absent", "thread is in no span")                              \
+	X(CTX_READ, INFO, "context_read", "trace and span id read")                                \
+	X(CTX_TORN, LOSS, "context_torn", "record being written: valid flag not set")              \
+	X(CTX_INVALID, LOSS, "context_invalid", "record is not of the specified form")             \
+	X(CTX_UNREADABLE, LOSS, "context_unreadable", "record could not be read")                  \
+	X(FILTER_FORK_FAILED, LOSS, "filter_fork_failed", "child could not be added to the filter")
 
 #define STATS_USER(X)                                                                              \
-	X(SAMPLE_DELIVERED, "samples_delivered", "samples that reached user space")                \
-	X(SAMPLE_MALFORMED, "samples_malformed", "records that do not decode")                     \
-	X(SAMPLE_TRUNCATED, "stacks_truncated", "samples whose stack does not reach its entry")    \
-	X(SAMPLE_NO_PROCESS, "samples_unknown_process", "samples of a process nobody announced")   \
-	X(FRAME_NO_MAPPING, "frames_unknown_mapping", "user addresses in no known mapping")        \
-	X(FRAME_NO_SYMBOL, "frames_no_symbol", "addresses with no name, shown as [file+0x…]")      \
-	X(FILE_UNREADABLE, "files_unreadable", "mapped files that could not be opened or parsed")  \
-	X(FILE_REPLACED, "files_replaced", "files that are no longer the one that was mapped")     \
-	X(EVENT_LOST, "process_events_lost", "exec, fork, exit or mmap events lost by the kernel") \
-	X(EVENT_MALFORMED, "process_events_malformed", "perf records that do not decode")          \
-	X(EVENT_LATE, "process_events_late", "events that came after their time was processed")    \
-	X(THROTTLED, "sampling_throttled", "times the kernel paused an event: too frequent")       \
-	X(PROC_RESCAN, "process_rescans", "processes whose mappings were read again")              \
-	X(PROC_UNREADABLE, "processes_unreadable",                                                 \
-	  "processes whose /proc entry could not be read")                                         \
-	X(CTX_PROC_MALFORMED, "process_context_malformed", "process contexts that do not decode")  \
-	X(CTX_WRITER_UNSUPPORTED, "context_writer_unsupported", "writers of a form not read yet")  \
-	X(PUSH_REJECTED, "push_samples_rejected", "samples that a remote endpoint did not take")
+	X(SAMPLE_DELIVERED, INFO, "samples_delivered", "samples that are in the profile")          \
+	X(SAMPLE_MALFORMED, LOSS, "samples_malformed", "records that do not decode")               \
+	X(SAMPLE_DROPPED, LOSS, "samples_dropped", "samples dropped: out of memory")               \
+	X(SAMPLE_TRUNCATED, LOSS, "stacks_truncated", "samples whose stack misses its entry")      \
+	X(SAMPLE_NO_PROCESS, LOSS, "samples_unknown_process", "samples of a process gone unseen")  \
+	X(FRAME_NO_MAPPING, LOSS, "frames_unknown_mapping", "user addresses in no known mapping")  \
+	X(FRAME_NO_SYMBOL, LOSS, "frames_no_symbol", "addresses without a name: [file+0x…]")       \
+	X(FILE_UNREADABLE, LOSS, "files_unreadable", "mapped files not to be opened or parsed")    \
+	X(FILE_REPLACED, LOSS, "files_replaced", "mapped files that are another file by now")      \
+	X(EVENT_LOST, LOSS, "process_events_lost", "exec, fork, exit or mmap events lost")         \
+	X(EVENT_MALFORMED, LOSS, "process_events_malformed", "perf records that do not decode")    \
+	X(EVENT_LATE, LOSS, "events_late", "records that came after their time was over")          \
+	X(THROTTLED, LOSS, "sampling_throttled",                                                   \
+	  "times the kernel paused an event as too frequent")                                      \
+	X(PROC_RESCAN, INFO, "process_rescans", "processes whose mappings were read again")        \
+	X(PROC_UNREADABLE, LOSS, "processes_unreadable", "processes with no readable /proc entry") \
+	X(CTX_PROC_MALFORMED, LOSS, "process_context_malformed", "process contexts not decodable") \
+	X(CTX_WRITER_UNSUPPORTED, LOSS, "context_writer_unsupported", "writers of an unread form") \
+	X(PUSH_REJECTED, LOSS, "push_samples_rejected", "samples no remote endpoint has taken")
 
-#define STAT_ENUM_(id, name, help) STAT_##id,
+#define STAT_ENUM_(id, kind, name, help) STAT_##id,
 enum stat_id { STATS_KERNEL(STAT_ENUM_) STATS_USER(STAT_ENUM_) STAT_COUNT };
 #undef STAT_ENUM_
 
-#define STAT_ONE_(id, name, help) +1
+#define STAT_ONE_(id, kind, name, help) +1
 enum { STAT_KERNEL_COUNT = 0 STATS_KERNEL(STAT_ONE_) };
 #undef STAT_ONE_
 

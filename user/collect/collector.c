@@ -127,7 +127,6 @@ static void deliver(void *ctx, uint16_t kind, const void *buf, size_t len)
 		deliver_event(c, buf, len);
 		return;
 	}
-	c->counters[STAT_SAMPLE_DELIVERED]++;
 	c->handlers.on_sample(c->handlers.ctx, rec, (const uint64_t *)(rec + 1));
 }
 

@@ -10,6 +10,8 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 
+#define ATTEMPTS_MAX 8
+
 static enum dso_kind kind_of(const char *path)
 {
 	if (strcmp(path, "[vdso]") == 0)
@@ -186,6 +188,9 @@ int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end)
 		return dso->fd;
 	if (dso->kind != DSO_FILE)
 		return dso->error = -ENOTSUP;
+	if (dso->attempts >= ATTEMPTS_MAX)
+		return dso->error;
+	dso->attempts++;
 
 	fd = open_mapping(pid, start, end);
 	if (fd < 0)

@@ -28,6 +28,7 @@ struct dso {
 	ino_t ino;
 	int fd;	   /* opened while the process lived; -1: not open */
 	int error; /* negative errno of the last attempt to open it */
+	unsigned attempts;
 };
 
 struct dso_table {
@@ -56,7 +57,8 @@ int dso_table_get(struct dso_table *t, const struct dso_key *key, struct dso **r
  * Opens the file as process @pid sees it: by its mapping at [@start, @end), which is right for
  * deleted and replaced files and in any mount namespace; else by its path below the process's root,
  * else by its path below ours, where only a file with the same inode is accepted. Never opens
- * anything but regular files. Nothing is done if it is open already.
+ * anything but regular files. Nothing is done if it is open already,
+ * or after some attempts by way of several processes.
  * Returns dso->fd, which stays the table's, or a negative errno, also kept in dso->error:
  * -ESTALE: the path leads to another file now; -ENOTSUP: there is no file behind this kind.
  */

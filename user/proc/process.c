@@ -245,7 +245,7 @@ static bool is_over(const struct process *p, uint64_t before_ns)
 	return p->exited_ns && p->exited_ns < before_ns && !has_other_threads(p->pid);
 }
 
-void process_sweep(struct process_table *t, uint64_t before_ns)
+void process_sweep(struct process_table *t, uint64_t before_ns, process_gone_fn gone, void *ctx)
 {
 	VEC(struct process *) over = { 0 };
 	struct process *p;
@@ -257,6 +257,7 @@ void process_sweep(struct process_table *t, uint64_t before_ns)
 	for (size_t i = 0; i < over.n; i++) {
 		p = over.data[i];
 		hashmap_remove(&t->by_pid, pid_hash(p->pid), pid_eq, &p->pid);
+		gone(ctx, p->pid);
 		process_free(p);
 	}
 	vec_free(&over);

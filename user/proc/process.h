@@ -67,8 +67,12 @@ int process_on_mmap(struct process_table *t, pid_t pid, const struct mapping_eve
 /* The main thread ended at @time_ns. Others may go on: the entry stays until process_sweep(). */
 void process_on_exit(struct process_table *t, pid_t pid, uint64_t time_ns);
 
-/* Forgets processes whose main thread ended before @before_ns, unless other threads still run. */
-void process_sweep(struct process_table *t, uint64_t before_ns);
+/*
+ * Forgets processes whose main thread ended before @before_ns, unless other threads still run;
+ * @gone is told of each.
+ */
+typedef void (*process_gone_fn)(void *ctx, pid_t pid);
+void process_sweep(struct process_table *t, uint64_t before_ns, process_gone_fn gone, void *ctx);
 
 /* The mapping that holds @addr, or NULL. Valid until the next event of the process. */
 const struct mapping *process_find_mapping(const struct process *p, uint64_t addr);

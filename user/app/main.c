@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/cmd_doctor.h"
+#include "app/cmd_record.h"
+#include "app/cmd_report.h"
+#include "base/log.h"
+
+#define EXIT_USAGE 2
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *purpose;
+};
+
+static const struct command commands[] = {
+	{ "record", cmd_record, "sample the system, a process or a command into a file" },
+	{ "report", cmd_report, "show a recording: by span, function, process, …; as HTML" },
+	{ "doctor", cmd_doctor, "say whether this host, or a process, can be profiled" },
+};
+
+static void print_help(FILE *out)
+{
+	fputs("Usage: spanprof COMMAND [OPTION]...\n"
+	      "\n"
+	      "Profiles a whole Linux system and says in which trace and span the time was spent.\n"
+	      "\n"
+	      "Commands:\n",
+	      out);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].purpose);
+	fputs("\n"
+	      "'spanprof COMMAND --help' says more. Try:\n"
+	      "  spanprof record -d 10 -o profile.html     10 seconds of everything, as a flame "
+	      "graph\n"
+	      "  spanprof record -- make                   a command and its children\n"
+	      "  spanprof report spanprof.pb.gz --by span  what each span spent its time in\n",
+	      out);
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+
+	/* libdw would ask a server on the network for debug files: not unless we are told to. */
+	unsetenv("DEBUGINFOD_URLS");
+
+	if (argc < 2) {
+		print_help(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		print_help(stdout);
+		return EXIT_SUCCESS;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("spanprof " SPANPROF_VERSION);
+		return EXIT_SUCCESS;
+	}
+
+	command = find_command(argv[1]);
+	if (!command) {
+		log_error("unknown command '%s'; see 'spanprof --help'", argv[1]);
+		return EXIT_USAGE;
+	}
+	return command->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/progress.h"
+
+#include <inttypes.h>
+#include <time.h>
+
+#include "base/log.h"
+
+#define UPDATE_NS 500000000ULL
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+void progress_start(struct progress *p, bool quiet)
+{
+	*p = (struct progress){ .on = !quiet && isatty(STDERR_FILENO), .start_ns = now_ns() };
+	log_set_transient(p->on);
+}
+
+void progress_update(struct progress *p, const struct session *s)
+{
+	uint64_t now = now_ns();
+	struct session_totals totals;
+
+	if (!p->on || now - p->shown_ns < UPDATE_NS)
+		return;
+	p->shown_ns = now;
+	totals = session_totals(s);
+	fprintf(stderr, "\r\033[K%.1f s, %" PRIu64 " samples, %" PRIu64 " lost; Ctrl-C to stop",
+		(now - p->start_ns) / 1e9, totals.samples, totals.lost);
+	fflush(stderr);
+}
+
+void progress_end(struct progress *p)
+{
+	if (p->on)
+		fputs("\r\033[K", stderr);
+	p->on = false;
+	log_set_transient(0);
+}

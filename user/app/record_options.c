@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/record_options.h"
+
+#include <getopt.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+
+#define DEFAULT_FREQUENCY 99
+#define DEFAULT_OUTPUT	  "spanprof.pb.gz"
+#define FREQUENCY_MAX	  100000
+
+const char record_help[] =
+	"Usage: spanprof record [OPTION]... [-a | -p PID[,PID]... | --cgroup PATH | -- CMD "
+	"[ARG]...]\n"
+	"\n"
+	"Samples what runs on the CPUs, with the trace and span each thread works for, until "
+	"Ctrl-C,\n"
+	"-d or the end of CMD, and writes a profile.\n"
+	"\n"
+	"What to sample:\n"
+	"  -a, --all-cpus         the whole system (default)\n"
+	"  -p, --pid PID[,PID]... these processes; ends when they have ended\n"
+	"      --cgroup PATH      the tasks below this cgroup v2 folder\n"
+	"  -- CMD [ARG]...        run CMD; it and its children, from the first instruction on\n"
+	"\n"
+	"How:\n"
+	"  -d, --duration TIME    stop after so many seconds (or 500ms, 2m, 1h)\n"
+	"  -F, --freq HZ          samples a second on each CPU (default 99)\n"
+	"  -e, --event EVENT      cycles or cpu-clock (default: cycles where the machine counts "
+	"them)\n"
+	"\n"
+	"Where to:\n"
+	"  -o, --output FILE      default spanprof.pb.gz; '-' is standard output\n"
+	"  -f, --format FORMAT    pprof, pprof-raw, folded, html or text (default: by the name of "
+	"FILE:\n"
+	"                         .pb.gz .pb .folded .html .txt)\n"
+	"      --push URL         send the profile to Grafana Pyroscope at URL as well\n"
+	"      --stats FILE       write all counters as JSON\n"
+	"\n"
+	"  -q, --quiet            no progress, no summary\n"
+	"  -v, --verbose          say more of what is going on\n"
+	"  -h, --help\n"
+	"\n"
+	"Exit status: that of CMD if there is one; 0: done, also when stopped by SIGINT, SIGTERM "
+	"or\n"
+	"SIGHUP; 1: failed; 2: wrong usage; 126, 127: CMD cannot be run, is not found.\n";
+
+enum { OPT_CGROUP = 256, OPT_PUSH, OPT_STATS, OPT_DUMP };
+
+static const struct option long_options[] = {
+	{ "all-cpus", no_argument, NULL, 'a' },
+	{ "pid", required_argument, NULL, 'p' },
+	{ "cgroup", required_argument, NULL, OPT_CGROUP },
+	{ "duration", required_argument, NULL, 'd' },
+	{ "freq", required_argument, NULL, 'F' },
+	{ "event", required_argument, NULL, 'e' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "format", required_argument, NULL, 'f' },
+	{ "push", required_argument, NULL, OPT_PUSH },
+	{ "stats", required_argument, NULL, OPT_STATS },
+	{ "dump-samples", required_argument, NULL, OPT_DUMP },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
+static int bad(const char *fmt, const char *what)
+{
+	log_error(fmt, what);
+	return -EINVAL;
+}
+
+static int parse_pids(struct record_options *opt, const char *arg)
+{
+	CLEANUP(freep) char *copy = strdup(arg);
+	char *save, *part;
+
+	if (!copy)
+		return -ENOMEM;
+	for (part = strtok_r(copy, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
+		uint64_t pid;
+
+		if (parse_u64(part, 1, INT32_MAX, &pid) < 0)
+			return bad("-p '%s': not a process id", part);
+		if (vec_push(&opt->pids, pid) < 0)
+			return -ENOMEM;
+	}
+	return opt->pids.n ? 0 : bad("-p '%s': no process id", arg);
+}
+
+static int parse_frequency(struct record_options *opt, const char *arg)
+{
+	uint64_t hz;
+
+	if (parse_u64(arg, 1, FREQUENCY_MAX, &hz) < 0)
+		return bad("-F '%s': not a frequency from 1 to 100000 Hz", arg);
+	opt->frequency = hz;
+	return 0;
+}
+
+static int parse_duration(struct record_options *opt, const char *arg)
+{
+	if (parse_duration_ns(arg, &opt->duration_ns) < 0 || !opt->duration_ns)
+		return bad("-d '%s': not a time; seconds, or with a unit: 500ms, 10s, 2m, 1h", arg);
+	return 0;
+}
+
+static int parse_event(struct record_options *opt, const char *arg)
+{
+	for (int e = COLLECTOR_EVENT_CPU_CLOCK; e <= COLLECTOR_EVENT_CYCLES; e++)
+		if (strcmp(arg, collector_event_name(e)) == 0) {
+			opt->event = e;
+			return 0;
+		}
+	return bad("-e '%s': unknown event; cycles or cpu-clock", arg);
+}
+
+struct parse_state {
+	struct record_options *opt;
+	bool all, has_format;
+};
+
+static int parse_format(struct parse_state *st, const char *arg)
+{
+	if (output_format_parse(arg, &st->opt->format) < 0)
+		return bad("-f '%s': unknown format; " OUTPUT_FORMAT_NAMES, arg);
+	st->has_format = true;
+	return 0;
+}
+
+/* A plain assignment; NULL if @c is no such option. */
+static const char **string_option(struct record_options *opt, int c)
+{
+	switch (c) {
+	case OPT_CGROUP:
+		return &opt->cgroup;
+	case OPT_PUSH:
+		return &opt->push_url;
+	case OPT_STATS:
+		return &opt->stats;
+	case OPT_DUMP:
+		return &opt->dump;
+	case 'o':
+		return &opt->output;
+	default:
+		return NULL;
+	}
+}
+
+static bool *flag_option(struct parse_state *st, int c)
+{
+	switch (c) {
+	case 'a':
+		return &st->all;
+	case 'q':
+		return &st->opt->quiet;
+	case 'v':
+		return &st->opt->verbose;
+	case 'h':
+		return &st->opt->help;
+	default:
+		return NULL;
+	}
+}
+
+static int parse_one(struct parse_state *st, int c, const char *arg)
+{
+	const char **string = string_option(st->opt, c);
+	bool *flag = flag_option(st, c);
+
+	if (string)
+		*string = arg;
+	if (flag)
+		*flag = true;
+	if (string || flag)
+		return 0;
+	switch (c) {
+	case 'p':
+		return parse_pids(st->opt, arg);
+	case 'F':
+		return parse_frequency(st->opt, arg);
+	case 'd':
+		return parse_duration(st->opt, arg);
+	case 'e':
+		return parse_event(st->opt, arg);
+	default:
+		return parse_format(st, arg);
+	}
+}
+
+static int check(const struct parse_state *st)
+{
+	struct record_options *opt = st->opt;
+	int kinds = st->all + (opt->pids.n > 0) + (opt->cgroup != NULL) + (opt->command != NULL);
+
+	if (kinds > 1)
+		return bad("%s exclude one another", "-a, -p, --cgroup and a command");
+	if (!st->has_format && output_format_of_path(opt->output, &opt->format) < 0)
+		return bad(
+			"-o '%s': the name says no format; use .pb.gz, .pb, .folded, .html, .txt "
+			"or -f",
+			opt->output);
+	return 0;
+}
+
+static int bad_option(int c, char **argv)
+{
+	const char *what = c == ':' ? "needs a value" : "is unknown";
+
+	log_error("option '%s' %s; see 'spanprof record --help'", argv[optind - 1], what);
+	return -EINVAL;
+}
+
+int record_options_parse(int argc, char **argv, struct record_options *ret)
+{
+	struct parse_state st = { .opt = ret };
+	int c, r;
+
+	*ret = (struct record_options){ .frequency = DEFAULT_FREQUENCY, .output = DEFAULT_OUTPUT };
+	optind = 0; /* glibc: start anew */
+	opterr = 0;
+	/* '+': the first word that is no option begins the command. */
+	while ((c = getopt_long(argc, argv, "+:ap:d:F:e:o:f:qvh", long_options, NULL)) != -1) {
+		if (c == '?' || c == ':')
+			return bad_option(c, argv);
+		r = parse_one(&st, c, optarg);
+		if (r < 0)
+			return r;
+	}
+
+	if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
+		return bad("unexpected '%s'; a command to run goes behind --", argv[optind]);
+	if (optind == argc && strcmp(argv[argc - 1], "--") == 0)
+		return bad("%s", "no command behind --");
+	ret->command = optind < argc ? argv + optind : NULL;
+	return ret->help ? 0 : check(&st);
+}
+
+void record_options_clear(struct record_options *opt)
+{
+	vec_free(&opt->pids);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each sample as a line of JSON (record --dump-samples): what tests compare with the truth. */
+#ifndef APP_SAMPLE_DUMP_H
+#define APP_SAMPLE_DUMP_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "shared/record.h"
+
+void sample_dump(FILE *out, const struct sample_record *rec, const uint64_t *ips);
+
+#endif

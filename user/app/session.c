@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/session.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/sample_dump.h"
+#include "base/log.h"
+#include "ctx/context_tracker.h"
+#include "export/profile_pprof.h"
+#include "proc/maps.h"
+#include "proc/process.h"
+#include "profile/profile.h"
+#include "sym/symbolizer.h"
+
+#define NSEC_PER_SEC 1000000000ULL
+#define MAPS_MAX     (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
+#define RESCAN_NS    NSEC_PER_SEC
+#define SWEEP_NS     NSEC_PER_SEC
+#define FRAMES_MAX   (KERNEL_FRAMES_MAX + USER_FRAMES_MAX)
+
+struct session {
+	struct session_options opt;
+	struct collector *collector;
+	struct process_table procs;
+	struct context_tracker *contexts;
+	struct profile *profile;
+	uint64_t counters[STAT_COUNT]; /* the session's own */
+	VEC(pid_t) targets;	       /* that still run */
+	uint64_t start_ns, end_ns, swept_ns;
+	bool events_lost; /* so what is known of processes may be wrong */
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+/* --- processes -------------------------------------------------------------------------------- */
+
+static void look_at_context(struct session *s, const struct process *p, const char *maps,
+			    size_t len)
+{
+	struct context_finding last = context_tracker_last(s->contexts, p);
+	struct context_finding now;
+	int r = context_tracker_look(s->contexts, p, maps, len, &now);
+
+	if (r < 0)
+		return; /* gone meanwhile, or no memory: it is looked at again */
+	if (r > 0) {
+		log_debug("process %d: thread context at thread pointer %+lld (%s)", p->pid,
+			  (long long)now.info.thread_ctx.tp_off, now.writer ? now.writer : "gone");
+		collector_set_proc(s->collector, p->pid, &now.info);
+	}
+	if (now.state == last.state)
+		return;
+	if (now.state == CONTEXT_MALFORMED)
+		s->counters[STAT_CTX_PROC_MALFORMED]++;
+	if (now.state == CONTEXT_UNSUPPORTED)
+		s->counters[STAT_CTX_WRITER_UNSUPPORTED]++;
+}
+
+/* Takes all of a process from /proc. -ESRCH: it is gone. */
+static int load_process(struct session *s, pid_t pid, struct process **ret)
+{
+	CLEANUP(freep) char *maps = NULL;
+	struct process *p;
+	size_t len;
+	int r;
+
+	r = maps_read(pid, MAPS_MAX, &maps, &len);
+	if (r < 0) {
+		if (r != -ESRCH)
+			s->counters[STAT_PROC_UNREADABLE]++;
+		return r;
+	}
+	r = process_load(&s->procs, pid, maps, len, &p);
+	if (r < 0)
+		return r;
+	p->scanned_ns = clock_ns(CLOCK_MONOTONIC);
+	if (len)
+		look_at_context(s, p, maps, len);
+	*ret = p;
+	return 0;
+}
+
+static int load_all(struct session *s)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	int r = 0;
+
+	if (!proc)
+		return log_error_errno(-errno, "cannot read /proc");
+	while (r != -ENOMEM && (entry = readdir(proc))) {
+		struct process *p;
+
+		if (isdigit((unsigned char)entry->d_name[0]))
+			r = load_process(s, atoi(entry->d_name), &p);
+	}
+	closedir(proc);
+	return r == -ENOMEM ? log_error_errno(r, "cannot read the processes of this host") : 0;
+}
+
+static int load_targets(struct session *s)
+{
+	for (size_t i = 0; i < s->targets.n; i++) {
+		pid_t pid = s->targets.data[i];
+		struct process *p;
+		int r;
+
+		r = load_process(s, pid, &p);
+		if (r < 0)
+			return log_error_errno(r, "cannot read process %d", pid);
+		r = collector_add_target(s->collector, pid);
+		if (r < 0)
+			return log_error_errno(r, "cannot filter by process %d", pid);
+	}
+	return 0;
+}
+
+static void forget_process(void *ctx, pid_t pid)
+{
+	struct session *s = ctx;
+
+	context_tracker_forget(s->contexts, pid);
+	collector_forget_proc(s->collector, pid);
+}
+
+static void drop_target(struct session *s, pid_t pid)
+{
+	for (size_t i = 0; i < s->targets.n; i++)
+		if (s->targets.data[i] == pid)
+			s->targets.data[i--] = s->targets.data[--s->targets.n];
+}
+
+static int on_mmap(struct session *s, const struct proc_event *ev)
+{
+	int r = process_on_mmap(&s->procs, ev->pid, &ev->map);
+	const struct process *p = process_find(&s->procs, ev->pid);
+
+	if (r == 0 && p && ev->map.file.ino)
+		context_tracker_hint(s->contexts, p, clock_ns(CLOCK_MONOTONIC));
+	return r;
+}
+
+static int apply_event(struct session *s, const struct proc_event *ev)
+{
+	switch (ev->kind) {
+	case PROC_EVENT_FORK:
+		return process_on_fork(&s->procs, ev->parent, ev->pid);
+	case PROC_EVENT_EXEC:
+		return process_on_exec(&s->procs, ev->pid, ev->comm);
+	case PROC_EVENT_COMM:
+		return process_on_comm(&s->procs, ev->pid, ev->comm);
+	case PROC_EVENT_MMAP:
+		return on_mmap(s, ev);
+	case PROC_EVENT_EXIT:
+		process_on_exit(&s->procs, ev->pid, ev->time_ns);
+		drop_target(s, ev->pid);
+		return 0;
+	case PROC_EVENT_LOST:
+		s->events_lost = true;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static void on_event(void *ctx, const struct proc_event *ev)
+{
+	struct session *s = ctx;
+
+	if (apply_event(s, ev) < 0)
+		s->counters[STAT_EVENT_LOST]++;
+}
+
+/* --- samples ---------------------------------------------------------------------------------- */
+
+static int find_process(struct session *s, const struct sample_record *rec, struct process **ret)
+{
+	char comm[COMM_LEN + 1];
+	int r;
+
+	*ret = process_find(&s->procs, rec->tgid);
+	if (*ret)
+		return 0;
+	if (load_process(s, rec->tgid, ret) == 0) {
+		s->counters[STAT_PROC_RESCAN]++;
+		return 0;
+	}
+	s->counters[STAT_SAMPLE_NO_PROCESS]++;
+	r = process_get(&s->procs, rec->tgid, ret);
+	if (r < 0)
+		return r;
+	snprintf(comm, sizeof(comm), "%.*s", COMM_LEN, rec->comm);
+	process_on_exit(&s->procs, rec->tgid, rec->time_ns); /* so that it is swept */
+	return process_on_comm(&s->procs, rec->tgid, comm);
+}
+
+static void refresh_context(struct session *s, const struct process *p)
+{
+	CLEANUP(freep) char *maps = NULL;
+	size_t len;
+
+	if (p->exited_ns || !context_tracker_due(s->contexts, p, clock_ns(CLOCK_MONOTONIC)))
+		return;
+	if (maps_read(p->pid, MAPS_MAX, &maps, &len) == 0)
+		look_at_context(s, p, maps, len);
+}
+
+/* @addr is that of the instruction itself. */
+static struct profile_frame user_frame(struct session *s, const struct process *p, uint64_t addr)
+{
+	const struct mapping *m = process_find_mapping(p, addr);
+
+	if (!m) {
+		s->counters[STAT_FRAME_NO_MAPPING]++;
+		return (struct profile_frame){ s->procs.dsos.dsos[DSO_ID_UNKNOWN], addr };
+	}
+	switch (m->dso->kind) {
+	case DSO_FILE:
+		/* While the process lives: its files may be out of reach afterwards. */
+		dso_open(m->dso, p->pid, m->start, m->end);
+		return (struct profile_frame){ m->dso, addr - m->start + m->offset };
+	case DSO_VDSO:
+		return (struct profile_frame){ m->dso, addr - m->start };
+	default:
+		return (struct profile_frame){ m->dso, addr };
+	}
+}
+
+/* The first address of a stack is a program counter; the others point behind a call. */
+static uint64_t instruction_of(const uint64_t *ips, uint32_t i)
+{
+	return i ? ips[i] - 1 : ips[i];
+}
+
+static void resolve_frames(struct session *s, const struct process *p,
+			   const struct sample_record *rec, const uint64_t *ips,
+			   struct profile_frame *ret)
+{
+	const struct dso *kernel = s->procs.dsos.dsos[DSO_ID_KERNEL];
+	const uint64_t *user_ips = ips + rec->n_kernel;
+
+	for (uint32_t i = 0; i < rec->n_kernel; i++)
+		ret[i] = (struct profile_frame){ kernel, instruction_of(ips, i) };
+	for (uint32_t i = 0; i < rec->n_user; i++)
+		ret[rec->n_kernel + i] = user_frame(s, p, instruction_of(user_ips, i));
+}
+
+/* A mapping that no event announced (mremap moves one silently): known from the next sample on. */
+static void rescan_if_unknown(struct session *s, struct process *p, const struct sample_record *rec,
+			      uint64_t ip)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	struct process *again;
+
+	if (!rec->n_user || p->exited_ns || process_find_mapping(p, ip))
+		return;
+	if (now - p->scanned_ns < RESCAN_NS)
+		return;
+	p->scanned_ns = now;
+	if (load_process(s, p->pid, &again) == 0)
+		s->counters[STAT_PROC_RESCAN]++;
+}
+
+static int count_sample(struct session *s, const struct process *p, const struct sample_record *rec,
+			const struct profile_frame *frames)
+{
+	struct context_finding ctx = context_tracker_last(s->contexts, p);
+	struct profile_stack_key key = {
+		.frames = frames,
+		.n = rec->n_kernel + rec->n_user,
+		.n_kernel = rec->n_kernel,
+		.truncated = rec->user_end != USER_END_NONE && rec->user_end != USER_END_ZERO,
+		.kernel_cut = rec->flags & SAMPLE_KERNEL_TRUNCATED,
+	};
+	struct profile_sample sample = {
+		.tid = rec->tid,
+		.has_context = rec->flags & SAMPLE_HAS_CONTEXT,
+	};
+	int r;
+
+	memcpy(sample.thread, rec->comm, sizeof(sample.thread));
+	memcpy(sample.trace_id, rec->trace_id, sizeof(sample.trace_id));
+	memcpy(sample.span_id, rec->span_id, sizeof(sample.span_id));
+	r = profile_get_process(s->profile, p, ctx.service, &sample.process);
+	if (r == 0)
+		r = profile_get_stack(s->profile, &key, &sample.stack);
+	return r == 0 ? profile_add(s->profile, &sample) : r;
+}
+
+static int take_sample(struct session *s, const struct sample_record *rec, const uint64_t *ips)
+{
+	struct profile_frame frames[FRAMES_MAX];
+	struct process *p;
+	int r;
+
+	if (rec->n_kernel + rec->n_user > FRAMES_MAX)
+		return -EBADMSG;
+	r = find_process(s, rec, &p);
+	if (r < 0)
+		return r;
+	if (!(rec->flags & SAMPLE_KERNEL_THREAD))
+		refresh_context(s, p);
+	resolve_frames(s, p, rec, ips, frames);
+	r = count_sample(s, p, rec, frames);
+	rescan_if_unknown(s, p, rec, ips[rec->n_kernel]);
+	return r;
+}
+
+static void on_sample(void *ctx, const struct sample_record *rec, const uint64_t *ips)
+{
+	struct session *s = ctx;
+
+	if (s->opt.dump)
+		sample_dump(s->opt.dump, rec, ips);
+	if (take_sample(s, rec, ips) < 0)
+		s->counters[STAT_SAMPLE_DROPPED]++;
+	else
+		s->counters[STAT_SAMPLE_DELIVERED]++;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static int copy_targets(struct session *s, const struct session_options *opt)
+{
+	for (size_t i = 0; i < opt->n_pids; i++) {
+		int r = vec_push(&s->targets, opt->pids[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int allocate(const struct session_options *opt, struct session **ret)
+{
+	CLEANUP(session_closep) struct session *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->opt = *opt;
+	r = process_table_init(&s->procs);
+	if (r == 0)
+		r = context_tracker_new(&s->contexts);
+	if (r == 0)
+		r = profile_new(&s->profile);
+	if (r == 0)
+		r = copy_targets(s, opt);
+	if (r < 0)
+		return r;
+	s->profile->period_ns = NSEC_PER_SEC / opt->collector.frequency;
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+int session_open(const struct session_options *opt, struct session **ret)
+{
+	CLEANUP(session_closep) struct session *s = NULL;
+	struct collector_handlers handlers = { .on_sample = on_sample, .on_event = on_event };
+	int r;
+
+	r = allocate(opt, &s);
+	if (r < 0)
+		return log_error_errno(r, "cannot set up the session");
+	handlers.ctx = s;
+	r = collector_open(&opt->collector, &handlers, &s->collector);
+	if (r < 0)
+		return r;
+	/* Events are collected by now: whatever happens while we read is not lost. */
+	r = opt->collector.filter_pids ? load_targets(s) : load_all(s);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+void session_close(struct session *s)
+{
+	if (!s)
+		return;
+	collector_close(s->collector);
+	profile_free(s->profile);
+	context_tracker_free(s->contexts);
+	process_table_clear(&s->procs);
+	vec_free(&s->targets);
+	free(s);
+}
+
+int session_start(struct session *s)
+{
+	s->profile->start_realtime_ns = clock_ns(CLOCK_REALTIME);
+	s->start_ns = s->swept_ns = clock_ns(CLOCK_MONOTONIC);
+	return collector_start(s->collector);
+}
+
+int session_poll(struct session *s)
+{
+	uint64_t now;
+	int r = collector_poll(s->collector);
+
+	if (r < 0)
+		return r;
+	if (s->events_lost) {
+		s->events_lost = false;
+		r = load_all(s);
+		if (r < 0)
+			return r;
+	}
+	now = clock_ns(CLOCK_MONOTONIC);
+	if (now - s->swept_ns >= SWEEP_NS) {
+		process_sweep(&s->procs, s->swept_ns, forget_process, s);
+		s->swept_ns = now;
+	}
+	return 0;
+}
+
+int session_finish(struct session *s)
+{
+	s->end_ns = clock_ns(CLOCK_MONOTONIC);
+	s->profile->duration_ns = s->end_ns - s->start_ns;
+	return collector_finish(s->collector);
+}
+
+int session_pprof(struct session *s, struct pprof **ret)
+{
+	CLEANUP(symbolizer_freep) struct symbolizer *sym = NULL;
+	int r;
+
+	r = symbolizer_new(&sym);
+	if (r == 0)
+		r = profile_to_pprof(s->profile, &s->procs.dsos, sym, s->counters, ret);
+	return r < 0 ? log_error_errno(r, "cannot name the functions") : 0;
+}
+
+int session_stats(const struct session *s, uint64_t *ret)
+{
+	memcpy(ret, s->counters, sizeof(s->counters));
+	return collector_read_stats(s->collector, ret);
+}
+
+size_t session_n_targets(const struct session *s)
+{
+	return s->targets.n;
+}
+
+struct session_totals session_totals(const struct session *s)
+{
+	uint64_t counters[STAT_COUNT] = { 0 };
+
+	session_stats(s, counters);
+	return (struct session_totals){
+		.samples = s->profile->n_samples,
+		.cpu_ns = s->profile->n_samples * s->profile->period_ns,
+		.lost = counters[STAT_SAMPLE_LOST_RING] + counters[STAT_SAMPLE_MALFORMED] +
+			counters[STAT_SAMPLE_DROPPED],
+		.processes = s->profile->processes.n,
+		.event = collector_event_name(collector_event(s->collector)),
+	};
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One profiling session: wires the collector's samples and events to the process table, the trace
+ * contexts and the profile. `record` runs one from start to end.
+ */
+#ifndef APP_SESSION_H
+#define APP_SESSION_H
+
+#include <stdio.h>
+
+#include "collect/collector.h"
+#include "export/pprof.h"
+
+struct session_options {
+	struct collector_options collector;
+	const pid_t *pids; /* with collector.filter_pids: the processes to begin with */
+	size_t n_pids;
+	FILE *dump; /* each sample as a line of JSON, for tests; NULL: none */
+};
+
+struct session;
+
+/* Loads the kernel side and reads /proc; samples are not taken yet. Logs; negative errno. */
+int session_open(const struct session_options *opt, struct session **ret);
+void session_close(struct session *s); /* NULL is fine */
+DEFINE_CLEANUP(struct session *, session_close)
+
+/* Begins sampling. Logs; negative errno. */
+int session_start(struct session *s);
+
+/* Works for at most one tick (100 ms). Logs; negative errno. */
+int session_poll(struct session *s);
+
+/* Ends sampling and takes in what is left. Logs; negative errno. */
+int session_finish(struct session *s);
+
+/* Names everything. Logs; negative errno. */
+int session_pprof(struct session *s, struct pprof **ret);
+
+/* All counters up to now, in ret[STAT_COUNT]. */
+int session_stats(const struct session *s, uint64_t *ret);
+
+/* How many of the processes named at the start still run. */
+size_t session_n_targets(const struct session *s);
+
+struct session_totals {
+	uint64_t samples;
+	uint64_t cpu_ns; /* that they stand for */
+	uint64_t lost;	 /* samples */
+	size_t processes;
+	const char *event; /* what was sampled: "cpu-clock", "cycles" */
+};
+struct session_totals session_totals(const struct session *s);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SIGINT, SIGTERM and SIGHUP ask for an orderly end: they set a flag and interrupt waiting. */
+#ifndef APP_STOP_SIGNAL_H
+#define APP_STOP_SIGNAL_H
+
+#include <stdatomic.h>
+
+/* How many such signals have come; readable from any thread. */
+extern atomic_int stop_signal_count;
+
+/* Installs the handlers; SIGPIPE is ignored from now on. Negative errno. */
+int stop_signal_install(void);
+
+#endif

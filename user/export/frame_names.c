@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "export/frame_names.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/vec.h"
+#include "elf/elf_file.h"
+#include "shared/stat.h"
+
+/* The frames of one file on their way through the symbolizer. */
+struct batch {
+	const struct dso *dso;
+	VEC(struct frame_name *) names;
+	uint64_t *offsets;
+	struct sym_result *results;
+	char build_id[129]; /* hex */
+	uint64_t entry;	    /* e_entry; 0: not known */
+	int error;	    /* negative errno: nothing of the file could be used */
+};
+
+static void batch_clear(struct batch *b)
+{
+	vec_free(&b->names);
+	free(b->offsets);
+	free(b->results);
+	*b = (struct batch){ 0 };
+}
+
+static uint64_t frame_hash(const struct profile_frame *frame)
+{
+	return hash_u64(frame->dso->id, frame->offset);
+}
+
+static bool frame_eq(const void *value, const void *key)
+{
+	const struct profile_frame *a = &((const struct frame_name *)value)->frame, *b = key;
+
+	return a->dso == b->dso && a->offset == b->offset;
+}
+
+const struct frame_name *frame_names_find(const struct frame_names *fn,
+					  const struct profile_frame *frame)
+{
+	return hashmap_get(&fn->by_frame, frame_hash(frame), frame_eq, frame);
+}
+
+static int add(struct frame_names *fn, const struct profile_frame *frame)
+{
+	CLEANUP(freep) struct frame_name *fresh = NULL;
+	int r;
+
+	if (frame_names_find(fn, frame))
+		return 0;
+	fresh = calloc(1, sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	fresh->frame = *frame;
+	r = hashmap_put(&fn->by_frame, frame_hash(frame), fresh);
+	if (r == 0)
+		(void)TAKE_PTR(fresh);
+	return r;
+}
+
+int frame_names_collect(struct frame_names *fn, const struct profile *p)
+{
+	const struct profile_stack *stack;
+	size_t pos = 0;
+
+	while ((stack = hashmap_next(&p->stacks, &pos)))
+		for (uint32_t i = 0; i < stack->n; i++) {
+			int r = add(fn, &stack->frames[i]);
+
+			if (r < 0)
+				return r;
+		}
+	return 0;
+}
+
+void frame_names_clear(struct frame_names *fn)
+{
+	size_t pos = 0;
+	void *value;
+
+	while ((value = hashmap_next(&fn->by_frame, &pos)))
+		free(value);
+	hashmap_clear(&fn->by_frame);
+}
+
+/* --- one file --------------------------------------------------------------------------------- */
+
+static void read_elf_facts(struct batch *b)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	const uint8_t *id;
+	size_t len;
+
+	if (elf_file_open_fd(b->dso->fd, &ef) < 0)
+		return;
+	b->entry = elf_file_entry(ef);
+	if (elf_file_build_id(ef, &id, &len) < 0)
+		return;
+	for (size_t i = 0; i < len && 2 * i + 2 < sizeof(b->build_id); i++)
+		sprintf(b->build_id + 2 * i, "%02x", id[i]);
+}
+
+static int resolve_file(struct batch *b, struct symbolizer *sym)
+{
+	if (b->dso->fd < 0)
+		return b->dso->error ? b->dso->error : -ENOENT;
+	read_elf_facts(b);
+	return symbolizer_file(sym, b->dso->fd, b->dso->path, b->offsets, b->names.n, b->results);
+}
+
+static int resolve(struct batch *b, struct symbolizer *sym)
+{
+	switch (b->dso->kind) {
+	case DSO_KERNEL:
+		return symbolizer_kernel(sym, b->offsets, b->names.n, b->results);
+	case DSO_VDSO:
+		return symbolizer_vdso(sym, b->offsets, b->names.n, b->results);
+	case DSO_FILE:
+		return resolve_file(b, sym);
+	default:
+		return 0; /* no symbols to be had: results stay empty */
+	}
+}
+
+static int prepare(struct batch *b)
+{
+	b->offsets = calloc(b->names.n, sizeof(*b->offsets));
+	b->results = calloc(b->names.n, sizeof(*b->results));
+	if (!b->offsets || !b->results)
+		return -ENOMEM;
+	for (size_t i = 0; i < b->names.n; i++) {
+		b->offsets[i] = b->names.data[i]->frame.offset;
+		b->results[i].vaddr = b->offsets[i];
+	}
+	return 0;
+}
+
+static void count(const struct batch *b, uint64_t *counters)
+{
+	for (size_t i = 0; i < b->names.n; i++)
+		counters[STAT_FRAME_NO_SYMBOL] += b->results[i].n_frames == 0;
+	if (b->error == -ESTALE)
+		counters[STAT_FILE_REPLACED]++;
+	else if (b->error < 0)
+		counters[STAT_FILE_UNREADABLE]++;
+}
+
+/* --- pprof ------------------------------------------------------------------------------------ */
+
+/* "[libx.so+0x1234]"; "[heap]" and its like lose their own brackets. */
+static void placeholder(const struct dso *dso, uint64_t vaddr, char *buf, size_t len)
+{
+	const char *name = dso_name(dso);
+	size_t n = strlen(name);
+
+	if (name[0] == '[' && n > 2 && name[n - 1] == ']') {
+		name++;
+		n -= 2;
+	}
+	snprintf(buf, len, "[%.*s+0x%" PRIx64 "]", (int)n, name, vaddr);
+}
+
+static int add_line(struct pprof_builder *builder, const struct sym_frame *frame,
+		    struct pprof_line *ret)
+{
+	struct pprof_function f = {
+		.name = frame->function,
+		.system_name = frame->function,
+		.filename = frame->file ? frame->file : "",
+	};
+
+	ret->line = frame->line;
+	return pprof_builder_function(builder, &f, &ret->function);
+}
+
+static int add_location(struct pprof_builder *builder, const struct pprof_mapping *mapping,
+			const struct dso *dso, const struct sym_result *res,
+			const struct pprof_location **ret)
+{
+	char name[512];
+	struct sym_frame unnamed = { .function = name };
+	const struct sym_frame *frames = res->n_frames ? res->frames : &unnamed;
+	size_t n = res->n_frames ? res->n_frames : 1;
+	CLEANUP(freep) struct pprof_line *lines = calloc(n, sizeof(*lines));
+	struct pprof_location l = { mapping, res->vaddr, lines, n };
+
+	if (!lines)
+		return -ENOMEM;
+	placeholder(dso, res->vaddr, name, sizeof(name));
+	for (size_t i = 0; i < n; i++) {
+		int r = add_line(builder, &frames[i], &lines[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return pprof_builder_location(builder, &l, ret);
+}
+
+static int add_mapping(struct pprof_builder *builder, const struct batch *b,
+		       const struct pprof_mapping **ret)
+{
+	struct pprof_mapping m = { .filename = b->dso->path, .build_id = b->build_id };
+
+	for (size_t i = 0; i < b->names.n; i++) {
+		const struct sym_result *res = &b->results[i];
+
+		if (res->vaddr >= m.limit)
+			m.limit = res->vaddr + 1;
+		m.has_functions |= res->n_frames > 0;
+		m.has_inline_frames |= res->n_frames > 1;
+		m.has_filenames |= res->n_frames && res->frames[0].file;
+		m.has_line_numbers |= res->n_frames && res->frames[0].line;
+	}
+	return pprof_builder_mapping(builder, &m, ret);
+}
+
+static int add_batch(struct pprof_builder *builder, struct batch *b)
+{
+	const struct pprof_mapping *mapping;
+	int r = add_mapping(builder, b, &mapping);
+
+	for (size_t i = 0; r == 0 && i < b->names.n; i++) {
+		struct frame_name *name = b->names.data[i];
+
+		r = add_location(builder, mapping, b->dso, &b->results[i], &name->location);
+		name->is_entry =
+			b->results[i].n_frames && symbol_is_entry(&b->results[i], b->entry);
+	}
+	return r;
+}
+
+static int do_batch(struct batch *b, struct symbolizer *sym, struct pprof_builder *builder,
+		    uint64_t *counters)
+{
+	int r;
+
+	if (!b->names.n)
+		return 0;
+	r = prepare(b);
+	if (r < 0)
+		return r;
+	b->error = resolve(b, sym);
+	if (b->error == -ENOMEM)
+		return -ENOMEM;
+	count(b, counters);
+	return add_batch(builder, b);
+}
+
+static int group(const struct frame_names *fn, struct batch *batches)
+{
+	struct frame_name *name;
+	size_t pos = 0;
+
+	while ((name = hashmap_next(&fn->by_frame, &pos))) {
+		struct batch *b = &batches[name->frame.dso->id];
+		int r;
+
+		b->dso = name->frame.dso;
+		r = vec_push(&b->names, name);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int frame_names_resolve(struct frame_names *fn, const struct dso_table *dsos,
+			struct symbolizer *sym, struct pprof_builder *builder, uint64_t *counters)
+{
+	CLEANUP(freep) struct batch *batches = calloc(dsos->n, sizeof(*batches));
+	int r;
+
+	if (!batches)
+		return -ENOMEM;
+	r = group(fn, batches);
+	for (size_t i = 0; i < dsos->n; i++) {
+		if (r == 0)
+			r = do_batch(&batches[i], sym, builder, counters);
+		batch_clear(&batches[i]);
+	}
+	return r;
+}
