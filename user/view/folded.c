@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "view/digest.h"
+#include "view/table.h"
+#include "view/text.h"
+
+struct folded {
+	struct digest *digest;
+	bool weigh; /* by value: a profile without samples/count is not one of samples */
+	struct intern_strings stacks;
+	VEC(int64_t) sums; /* by number of stack */
+	VEC(char) line;
+	frame_list frames;
+};
+
+static void folded_clear(struct folded *f)
+{
+	intern_strings_clear(&f->stacks);
+	vec_free(&f->sums);
+	vec_free(&f->line);
+	vec_free(&f->frames);
+	digest_free(f->digest);
+}
+
+/* A ';' would end the name. */
+static int append_name(struct folded *f, const char *name)
+{
+	CLEANUP(freep) char *clean = NULL;
+	size_t len;
+	int r = text_clean(name, &clean);
+
+	if (r < 0)
+		return r;
+
+	for (char *c = strchr(clean, ';'); c; c = strchr(c, ';'))
+		*c = ':';
+	len = strlen(clean);
+	r = vec_reserve(&f->line, len + 2);
+	if (r < 0)
+		return r;
+	if (f->line.n)
+		f->line.data[f->line.n++] = ';';
+	memcpy(f->line.data + f->line.n, clean, len);
+	f->line.n += len;
+	return 0;
+}
+
+/* The executable's name; of a profile that has none, the process's number. */
+static int append_process(struct folded *f, const struct digest_sample *s)
+{
+	char pid[40];
+
+	if (s->label[DIGEST_PROCESS])
+		return append_name(f, digest_string(f->digest, s->label[DIGEST_PROCESS]));
+	if (!s->label[DIGEST_PID])
+		return 0;
+	snprintf(pid, sizeof(pid), "pid %.30s", digest_string(f->digest, s->label[DIGEST_PID]));
+	return append_name(f, pid);
+}
+
+static int build_line(struct folded *f, const struct digest_sample *s)
+{
+	int r;
+
+	f->line.n = 0;
+	r = append_process(f, s);
+	if (r == 0)
+		r = digest_frames(f->digest, s, &f->frames);
+	for (size_t i = f->frames.n; r == 0 && i-- > 0;)
+		r = append_name(
+			f, digest_frame_string(f->digest, f->frames.data[i], DIGEST_FRAME_NAME));
+	return r < 0 ? r : vec_push(&f->line, '\0');
+}
+
+static int add_sample(struct folded *f, const struct digest_sample *s)
+{
+	uint32_t i;
+	int r;
+
+	r = build_line(f, s);
+	if (r < 0)
+		return r;
+	r = intern_string(&f->stacks, f->line.data, &i);
+	if (r < 0)
+		return r;
+	if (i == f->sums.n) {
+		r = vec_push(&f->sums, 0);
+		if (r < 0)
+			return r;
+	}
+	metric_add(&f->sums.data[i], f->weigh ? s->value : s->count);
+	return 0;
+}
+
+static int compare(const void *a, const void *b, void *arg)
+{
+	const struct folded *f = arg;
+
+	return strcmp(f->stacks.all.data[*(const uint32_t *)a],
+		      f->stacks.all.data[*(const uint32_t *)b]);
+}
+
+static int write_sorted(struct folded *f, FILE *out)
+{
+	CLEANUP(freep) uint32_t *order = calloc(f->sums.n + 1, sizeof(*order));
+
+	if (!order)
+		return -ENOMEM;
+
+	for (size_t i = 0; i < f->sums.n; i++)
+		order[i] = (uint32_t)i;
+	qsort_r(order, f->sums.n, sizeof(*order), compare, f);
+	for (size_t i = 0; i < f->sums.n; i++)
+		if (f->sums.data[order[i]] && f->stacks.all.data[order[i]][0])
+			fprintf(out, "%s %lld\n", f->stacks.all.data[order[i]],
+				(long long)f->sums.data[order[i]]);
+	return fflush(out) != 0 || ferror(out) ? -EIO : 0;
+}
+
+int view_folded(const struct pprof *p, const struct view_select *sel, FILE *out)
+{
+	CLEANUP(folded_clear) struct folded f = { 0 };
+	int r;
+
+	r = digest_new(p, sel, &f.digest);
+	if (r < 0)
+		return r;
+
+	f.weigh = f.digest->metric.count == SIZE_MAX;
+	for (size_t i = 0; i < f.digest->samples.n; i++) {
+		r = add_sample(&f, &f.digest->samples.data[i]);
+		if (r < 0)
+			return r;
+	}
+	return write_sorted(&f, out);
+}
