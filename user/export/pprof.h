@@ -130,6 +130,9 @@ struct pprof *pprof_builder_finish(struct pprof_builder *b);
 void pprof_free(struct pprof *p); /* NULL is fine */
 DEFINE_CLEANUP(struct pprof *, pprof_free)
 
+/* Samples of @p with the same stack and labels become one, which has the sum of their values. */
+int pprof_merge_samples(struct pprof *p); /* 0 or -ENOMEM */
+
 /*
  * Serialized profile in fresh memory (the caller frees), gzip'd if @gzip. String labels of no text
  * are left out: the format cannot tell them from the number 0. -ENOMEM.

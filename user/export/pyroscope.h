@@ -32,8 +32,10 @@ int pyroscope_check_url(const char *url, struct pyroscope_result *ret);
 
 /*
  * Sends @p. *ret is always filled. 0: all of it arrived. -EIO: something did not (see *ret);
- * retried within the time limit where that may help (no answer, 408, 429, 5xx but for code
- * "unknown").
+ * -EINVAL: the URL, or a profile without cpu/nanoseconds; -ENOMEM. Retried within the time limit
+ * where that may help: nobody to connect to (a few times), 408, 429, 5xx but for code "unknown". A
+ * request that was sent and got no answer is not repeated: it may have been counted. After a
+ * failure that the next request would meet as well the rest is not tried.
  */
 int pyroscope_push(const struct pyroscope_options *opt, const struct pprof *p,
 		   struct pyroscope_result *ret);
