@@ -3,10 +3,10 @@
 
 #include "elf/elf_image.h"
 
-static void add_range(struct elf_code *code, uint64_t start, uint64_t size)
+static void add_range(struct elf_code *code, uint64_t start, uint64_t size, bool stubs)
 {
 	if (size && size <= UINT64_MAX - start)
-		code->ranges[code->n++] = (struct elf_code_range){ start, start + size };
+		code->ranges[code->n++] = (struct elf_code_range){ start, start + size, stubs };
 }
 
 static int compare_ranges(const void *a, const void *b)
@@ -28,11 +28,12 @@ int elf_code_load(struct elf_file *ef, struct elf_code *ret)
 
 	for (size_t i = 1; elf_image_section(ef, i, &sh) == 0; i++)
 		if ((sh.sh_flags & (SHF_ALLOC | SHF_EXECINSTR)) == (SHF_ALLOC | SHF_EXECINSTR))
-			add_range(&code, sh.sh_addr, sh.sh_size);
+			add_range(&code, sh.sh_addr, sh.sh_size,
+				  elf_image_section_starts(ef, &sh, ".plt"));
 
 	for (size_t i = 0; ef->n_sections == 0 && i < ef->n_phdrs; i++)
 		if (ef->phdrs[i].p_type == PT_LOAD && (ef->phdrs[i].p_flags & PF_X))
-			add_range(&code, ef->phdrs[i].p_vaddr, ef->phdrs[i].p_memsz);
+			add_range(&code, ef->phdrs[i].p_vaddr, ef->phdrs[i].p_memsz, false);
 
 	qsort(code.ranges, code.n, sizeof(*code.ranges), compare_ranges);
 	code.has_mapping_symbols = ef->ehdr.e_machine == EM_AARCH64;
@@ -59,6 +60,13 @@ int elf_code_range_of(const struct elf_code *code, uint64_t vaddr)
 			hi = mid;
 	}
 	return lo > 0 && vaddr < code->ranges[lo - 1].end ? (int)lo - 1 : -1;
+}
+
+bool elf_code_has_functions_at(const struct elf_code *code, uint64_t vaddr)
+{
+	int range = elf_code_range_of(code, vaddr);
+
+	return range >= 0 && !code->ranges[range].stubs;
 }
 
 static bool is_mapping_symbol(const struct elf_symtab *st, const Elf64_Sym *sym)

@@ -8,6 +8,7 @@
 struct elf_code_range {
 	uint64_t start;
 	uint64_t end;
+	bool stubs; /* .plt and its like: made by the linker, without functions */
 };
 
 /* Executable sections, or segments where there are no section headers; by address. */
@@ -22,6 +23,9 @@ void elf_code_clear(struct elf_code *code);
 
 /* Index of the range that holds @vaddr, or -1. */
 int elf_code_range_of(const struct elf_code *code, uint64_t vaddr);
+
+/* Is there code of functions at @vaddr? */
+bool elf_code_has_functions_at(const struct elf_code *code, uint64_t vaddr);
 
 /* Does @sym name a function, or, as in assembly, an untyped place in the code? */
 bool elf_code_is_named_by(const struct elf_code *code, const struct elf_symtab *st,

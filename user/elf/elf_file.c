@@ -172,10 +172,10 @@ int elf_image_section(struct elf_file *ef, size_t index, GElf_Shdr *ret)
 	return 0;
 }
 
-static bool section_is_called(struct elf_file *ef, const GElf_Shdr *strings, const GElf_Shdr *sh,
-			      const char *name)
+/* Do the first @len bytes of the section's name, its NUL perhaps among them, agree with @name? */
+static bool name_agrees(struct elf_file *ef, const GElf_Shdr *strings, const GElf_Shdr *sh,
+			const char *name, size_t len)
 {
-	size_t len = strlen(name) + 1;
 	char buf[NAME_MAX_LEN];
 
 	if (len > sizeof(buf) || sh->sh_name > strings->sh_size ||
@@ -183,6 +183,14 @@ static bool section_is_called(struct elf_file *ef, const GElf_Shdr *strings, con
 		return false;
 	return elf_image_read(ef, strings->sh_offset + sh->sh_name, buf, len) == 0 &&
 	       memcmp(buf, name, len) == 0;
+}
+
+bool elf_image_section_starts(struct elf_file *ef, const GElf_Shdr *sh, const char *prefix)
+{
+	GElf_Shdr strings;
+
+	return elf_image_section(ef, ef->shstrndx, &strings) == 0 &&
+	       name_agrees(ef, &strings, sh, prefix, strlen(prefix));
 }
 
 int elf_image_section_by_name(struct elf_file *ef, const char *name, GElf_Shdr *ret)
@@ -195,7 +203,7 @@ int elf_image_section_by_name(struct elf_file *ef, const char *name, GElf_Shdr *
 	for (size_t i = 1; i < ef->n_sections; i++) {
 		if (elf_image_section(ef, i, &sh) < 0)
 			return -ENOENT;
-		if (section_is_called(ef, &strings, &sh, name)) {
+		if (name_agrees(ef, &strings, &sh, name, strlen(name) + 1)) {
 			*ret = sh;
 			return 0;
 		}

@@ -44,6 +44,9 @@ int elf_image_section(struct elf_file *ef, size_t index, GElf_Shdr *ret);
 /* The first section called @name. -ENOENT. */
 int elf_image_section_by_name(struct elf_file *ef, const char *name, GElf_Shdr *ret);
 
+/* Does the name of section @sh begin with @prefix? */
+bool elf_image_section_starts(struct elf_file *ef, const GElf_Shdr *sh, const char *prefix);
+
 /*
  * A file of debug information holds headers of code without the code; then its program headers
  * describe another file's contents.

@@ -3,6 +3,12 @@
 
 #include <string.h>
 
+/* glibc's internal names of its own public functions. */
+static bool is_hidden_alias(const char *name)
+{
+	return strncmp(name, "__GI_", 5) == 0 || strncmp(name, "__EI_", 5) == 0;
+}
+
 int alias_compare(const struct alias *a, const struct alias *b)
 {
 	size_t under_a = strspn(a->name, "_"), under_b = strspn(b->name, "_");
@@ -10,6 +16,8 @@ int alias_compare(const struct alias *a, const struct alias *b)
 
 	if (a->local != b->local)
 		return a->local ? -1 : 1;
+	if (is_hidden_alias(a->name) != is_hidden_alias(b->name))
+		return is_hidden_alias(a->name) ? -1 : 1;
 	if (under_a != under_b)
 		return under_a > under_b ? -1 : 1;
 	if (a->weak != b->weak)

@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "elf/debug_file.h"
+#include "elf/elf_code.h"
 
-#define DWARF_BYTES_MAX (64ULL << 20)
+#define DWARF_BYTES_MAX (24ULL << 20)
 
 /* Functions stand in namespaces, classes and functions; deeper nesting is nobody's program. */
 #define DEPTH_MAX 32
@@ -150,15 +151,21 @@ static int walk_units(struct dwarf_search *s, Dwarf *dw)
 	return 0;
 }
 
-static int unanswered(const struct sym_batch *b, struct sym_batch *ret)
+static int unanswered(struct elf_file *ef, const struct sym_batch *b, struct sym_batch *ret)
 {
+	CLEANUP(elf_code_clear) struct elf_code code = { 0 };
 	int r = sym_batch_init(ret, b->names, b->n);
 
+	if (r == 0)
+		r = elf_code_load(ef, &code);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < b->n; i++)
-		if (b->queries[i].res->n_frames == 0)
-			ret->queries[ret->n++] = b->queries[i];
+	for (size_t i = 0; i < b->n; i++) {
+		const struct sym_query *q = &b->queries[i];
+
+		if (q->res->n_frames == 0 && elf_code_has_functions_at(&code, q->vaddr))
+			ret->queries[ret->n++] = *q;
+	}
 	return 0;
 }
 
@@ -171,7 +178,7 @@ int dwarf_names_answer(struct elf_file *ef, struct sym_batch *b)
 
 	if (!debug_info_is_usable(ef, DWARF_BYTES_MAX))
 		return -ENODATA;
-	r = unanswered(b, &rest);
+	r = unanswered(ef, b, &rest);
 	if (r < 0 || rest.n == 0)
 		return r;
 

@@ -7,8 +7,32 @@
 /* No start-up code is longer; it serves where the file has no symbols. */
 #define ENTRY_CODE_MAX 64
 
+/*
+ * What was seen outermost in real programs, by a debugger that knows unwind tables and by frame
+ * pointers. C libraries are built without frame pointers, so for these the program's last frame
+ * names the function that called main() or the thread's function: all that is missing then is the
+ * C library's own. Not here: runtime.systemstack, behind which a goroutine's frames are missing.
+ */
 static const char *const entries[] = {
-	"_start", /* the program's, and the dynamic linker's before it */
+	"_start",		  /* programs, and the dynamic linker before them */
+	"_dl_start_user",	  /* the dynamic linker runs constructors */
+	"__libc_start_main",	  /* glibc before 2.34 calls main() here; musl */
+	"__libc_start_main_impl", /* the same, static */
+	"__libc_start_call_main", /* glibc from 2.34 on */
+	"libc_start_main_stage2", /* musl */
+	"start_thread",		  /* glibc's threads, below one of the next */
+	"clone",
+	"__clone",
+	"clone3",
+	"__clone3",
+	"thread_start",	       /* the same on aarch64 */
+	"runtime.goexit.abi0", /* Go: bottom of every goroutine; without .abi0 before Go 1.17 */
+	"runtime.goexit",
+	"runtime.mstart.abi0", /* Go: a thread's own stack */
+	"runtime.mstart",
+	"runtime.mcall", /* Go: the scheduler, after it has left a goroutine for good */
+	"runtime.rt0_go.abi0",
+	"runtime.rt0_go",
 };
 
 int symbol_is_entry(const struct sym_result *res, uint64_t e_entry)
