@@ -81,10 +81,12 @@ workloads:
 
 test-e2e: $(BUILDDIR)/spanprof workloads
 	@mkdir -p $(RESULTS)
-	$(Q)PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider \
+	$(Q)SPANPROF_BUILD=$(abspath $(BUILDDIR)) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider \
 		--junitxml=$(RESULTS)/e2e.xml $(PYTEST_ARGS) tests/e2e
 
-test: test-unit test-bpf test-e2e
+# One after the other also under -j: the last two measure.
+test:
+	$(Q)$(MAKE) test-unit && $(MAKE) test-bpf && $(MAKE) test-e2e
 
 bench: $(BUILDDIR)/spanprof workloads
 	$(Q)set -e; for b in $(sort $(wildcard tests/bench/*.sh tests/bench/*.py)); do \
@@ -128,8 +130,11 @@ lint: layers lint-headers lint-clang lint-tidy lint-tests lint-sizes
 layers:
 	$(Q)tools/layers
 
+# Those of bpf/ come after vmlinux.h, as in every program there.
 lint-headers: $(GENERATED)
 	$(Q)tools/headers-alone $(CC) $(LANGUAGE) $(ALL_CPPFLAGS) $(WARNINGS) -- $(HEADERS) $(SHARED_H)
+	$(Q)tools/headers-alone $(CLANG) $(BPF_CFLAGS) $(BPF_CPPFLAGS) -include vmlinux.h -- \
+		$(wildcard bpf/*.bpf.h) $(SHARED_H)
 
 lint-clang: $(GENERATED)
 	$(Q)$(CLANG) -fsyntax-only $(ALL_CPPFLAGS) $(LANGUAGE) $(WARNINGS) $(USER_SRC)
