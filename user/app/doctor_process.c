@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/doctor_process.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "ctx/context_tracker.h"
+#include "elf/debug_file.h"
+#include "elf/elf_facts.h"
+#include "proc/maps.h"
+#include "proc/process.h"
+
+#define MAPS_MAX (64u << 20)
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+static bool has_debug_symbols(struct elf_file *ef, const char *path)
+{
+	CLEANUP(elf_file_closep) struct elf_file *debug = NULL;
+
+	return debug_file_open(ef, path, &debug) == 0;
+}
+
+static void report_symbols(struct elf_file *ef, const struct dso *dso,
+			   const struct elf_facts *facts, enum finding_state *worst)
+{
+	struct finding f = { .what = dso->path };
+
+	if (facts->symtab) {
+		f.follows = "names from .symtab";
+	} else if (has_debug_symbols(ef, dso->path)) {
+		f.follows = "names from its separate debug file";
+	} else if (facts->debug_info) {
+		f.follows = "names from DWARF";
+	} else if (facts->dynsym) {
+		f.state = FINDING_NO;
+		f.follows = "stripped: exported functions only, the others are [file+0x…]";
+		f.remedy = "install its debug symbols";
+	} else {
+		f.state = FINDING_NO;
+		f.follows = "stripped: no names, only [file+0x…]";
+		f.remedy = "install its debug symbols";
+	}
+	finding_print(&f, worst);
+}
+
+static void report_unwinding(const struct dso *dso, const struct elf_facts *facts,
+			     enum finding_state *worst)
+{
+	char what[512];
+	struct finding f = { .what = what };
+
+	snprintf(what, sizeof(what), "%s: unwind tables (.eh_frame)", dso->path);
+	if (facts->eh_frame) {
+		f.follows = "there, but this version walks frame pointers only";
+	} else {
+		f.state = FINDING_NO;
+		f.follows = "stacks through it depend on frame pointers";
+		f.remedy = "build it with -fasynchronous-unwind-tables";
+	}
+	finding_print(&f, worst);
+}
+
+static void report_file(pid_t pid, const struct mapping *m, enum finding_state *worst)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct elf_facts facts;
+	int fd = dso_open(m->dso, pid, m->start, m->end);
+	int r = fd < 0 ? fd : elf_file_open_fd(fd, &ef);
+
+	if (r < 0) {
+		finding_print(&(struct finding){ m->dso->path, FINDING_NO,
+						 "cannot be read: no names", strerror(-r) },
+			      worst);
+		return;
+	}
+	elf_facts_read(ef, &facts);
+	report_symbols(ef, m->dso, &facts, worst);
+	report_unwinding(m->dso, &facts, worst);
+}
+
+static bool is_first_of_its_file(const struct process *p, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (p->maps.data[k].dso == p->maps.data[i].dso)
+			return false;
+	return true;
+}
+
+static void report_files(const struct process *p, enum finding_state *worst)
+{
+	size_t n_anon = 0;
+
+	for (size_t i = 0; i < p->maps.n; i++) {
+		const struct mapping *m = &p->maps.data[i];
+
+		n_anon += m->dso->kind == DSO_ANON && strcmp(m->dso->path, "//anon") == 0;
+		if (m->dso->kind == DSO_FILE && is_first_of_its_file(p, i))
+			report_file(p->pid, m, worst);
+	}
+	if (n_anon)
+		finding_print(&(struct finding){ "names of code made at run time (JIT)", FINDING_NO,
+						 "anonymous executable memory shows as [anon+0x…]",
+						 NULL },
+			      worst);
+}
+
+/* --- trace context ---------------------------------------------------------------------------- */
+
+static void report_process_context(const struct context_finding *ctx, enum finding_state *worst)
+{
+	struct finding f = { .what = "process context (OpenTelemetry OTEL_CTX)" };
+	char detail[512];
+
+	if (ctx->state == CONTEXT_NONE || ctx->state == CONTEXT_MALFORMED) {
+		f.state = FINDING_NO;
+		f.follows = ctx->state == CONTEXT_NONE
+				    ? "service name is the program's; no spans"
+				    : "published, but it does not decode; no spans";
+		f.remedy = "use a tracing library that publishes it for profilers";
+	} else {
+		snprintf(detail, sizeof(detail), "service.name=%s, thread context schema %s",
+			 ctx->service ? ctx->service : "(none)",
+			 ctx->schema ? ctx->schema : "(none)");
+		f.follows = detail;
+	}
+	finding_print(&f, worst);
+}
+
+static void report_thread_context(const struct context_finding *ctx, enum finding_state *worst)
+{
+	struct finding f = { .what = "thread context (otel_thread_ctx_v1)" };
+	char detail[512];
+
+	switch (ctx->state) {
+	case CONTEXT_THREAD:
+		snprintf(detail, sizeof(detail), "in %s, at thread pointer %+lld", ctx->writer,
+			 (long long)ctx->info.thread_ctx.tp_off);
+		f.follows = detail;
+		break;
+	case CONTEXT_UNSUPPORTED:
+		f.state = FINDING_NO;
+		f.follows = "written in a way that this version does not read (dynamic TLS or "
+			    "another schema); no spans";
+		f.remedy = "link the writer into the program, or load it at start";
+		break;
+	default:
+		f.state = FINDING_NO;
+		f.follows = "no variable of that name, or no process context; no spans";
+		f.remedy = "a stripped program must export it in .dynsym";
+	}
+	finding_print(&f, worst);
+}
+
+static int report_context(const struct process *p, const char *maps, size_t len,
+			  enum finding_state *worst)
+{
+	CLEANUP(context_tracker_freep) struct context_tracker *tracker = NULL;
+	struct context_finding ctx;
+	int r;
+
+	r = context_tracker_new(&tracker);
+	if (r == 0)
+		r = context_tracker_look(tracker, p, maps, len, &ctx);
+	if (r < 0)
+		return r;
+	report_process_context(&ctx, worst);
+	report_thread_context(&ctx, worst);
+	return 0;
+}
+
+static int examine(struct process_table *t, pid_t pid, enum finding_state *worst)
+{
+	CLEANUP(freep) char *maps = NULL;
+	struct process *p;
+	size_t len;
+	int r;
+
+	r = maps_read(pid, MAPS_MAX, &maps, &len);
+	if (r == 0)
+		r = process_load(t, pid, maps, len, &p);
+	if (r < 0)
+		return r;
+	if (!len) {
+		finding_print(&(struct finding){ "user space", FINDING_NO,
+						 "a kernel thread, or a process that has ended: "
+						 "kernel stacks only",
+						 NULL },
+			      worst);
+		return 0;
+	}
+	report_files(p, worst);
+	return report_context(p, maps, len, worst);
+}
+
+void doctor_process(pid_t pid, enum finding_state *worst)
+{
+	struct process_table t;
+	char what[64];
+	int r;
+
+	snprintf(what, sizeof(what), "process %d", pid);
+	r = process_table_init(&t);
+	if (r == 0)
+		r = examine(&t, pid, worst);
+	process_table_clear(&t);
+	if (r < 0)
+		finding_print(&(struct finding){ what, FINDING_FATAL, strerror(-r),
+						 r == -ESRCH ? "there is no such process"
+							     : "run as root" },
+			      worst);
+}
