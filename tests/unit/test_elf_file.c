@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "elf/elf_file.h"
+
+#include <criterion/criterion.h>
+#include <elf.h>
+#include <sys/stat.h>
+
+#include "base/parse.h"
+#include "elf_samples.h"
+#include "leak_check.h"
+
+#define LIBC  "/lib/x86_64-linux-gnu/libc.so.6"
+#define VAR   "otel_thread_ctx_v1"
+#define RELOC "readelf -rW%s %s | awk '/ %s .*" VAR "/ {print $1; exit}'"
+
+static void fini(void)
+{
+	samples_fini();
+	leak_check();
+}
+
+TestSuite(elf_file, .init = samples_init, .fini = fini);
+
+static struct elf_file *open_sample(const char *name)
+{
+	CLEANUP(closep) int fd = sample_open(name);
+	struct elf_file *ef = NULL;
+
+	cr_assert_eq(elf_file_open_fd(fd, &ef), 0, "%s", name);
+	return ef;
+}
+
+static int open_result(const char *name)
+{
+	CLEANUP(closep) int fd = open(sample(name), O_RDONLY | O_CLOEXEC);
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+
+	return elf_file_open_fd(fd, &ef);
+}
+
+static void write_tls_sources(void)
+{
+	sample_write("tls.c", "__thread long decoy[3] = {1, 2, 3};\n"
+			      "__thread void *" VAR ";\n"
+			      "__thread char other;\n"
+			      "void *get(void) { return " VAR "; }\n"
+			      "long get_decoy(void) { return decoy[1] + other; }\n");
+	sample_write("main.c", "__thread long before = 1;\n"
+			       "__thread void *" VAR ";\n"
+			       "int main(void) { return " VAR " != 0; }\n");
+}
+
+Test(elf_file, build_id_is_what_readelf_says)
+{
+	const char *const files[] = { LIBC, "/usr/bin/gdb", "plain" };
+
+	sample_write("main.c", "int main(void) { return 0; }\n");
+	sh("gcc main.c -o plain -Wl,--build-id=0x0123456789abcdef01234567");
+
+	for (size_t i = 0; i < 3; i++) {
+		CLEANUP(elf_file_closep) struct elf_file *ef = open_sample(files[i]);
+		const uint8_t *id;
+		char hex[129];
+		size_t len;
+
+		cr_assert_eq(elf_file_build_id(ef, &id, &len), 0);
+		format_hex(id, len, hex);
+		cr_assert_str_eq(hex, first_line("readelf -nW %s | sed -n 's/.*Build ID: //p'",
+						 sample(files[i])));
+	}
+}
+
+Test(elf_file, build_id_is_found_without_sections_and_may_be_absent)
+{
+	CLEANUP(elf_file_closep) struct elf_file *bare = NULL;
+	CLEANUP(elf_file_closep) struct elf_file *none = NULL;
+	const uint8_t *id;
+	size_t len;
+
+	sample_write("main.c", "int main(void) { return 0; }\n");
+	sh("gcc main.c -o bare -Wl,--build-id=0xabcd && gcc main.c -o none -Wl,--build-id=none");
+	drop_sections("bare");
+
+	bare = open_sample("bare");
+	cr_assert_eq(elf_file_build_id(bare, &id, &len), 0);
+	cr_assert_eq(len, 2);
+	cr_assert_arr_eq(id, "\xab\xcd", 2);
+
+	none = open_sample("none");
+	cr_assert_eq(elf_file_build_id(none, &id, &len), -ENODATA);
+}
+
+Test(elf_file, offsets_become_addresses_as_the_segments_say)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = open_sample(LIBC);
+	uint64_t off, vaddr, size, got;
+	char line[256];
+	size_t n = 0;
+	FILE *p = popen("readelf -lW " LIBC " | grep '^ *LOAD'", "r");
+
+	while (fgets(line, sizeof(line), p)) {
+		cr_assert_eq(sscanf(line, " LOAD %" SCNx64 " %" SCNx64 " %*x %" SCNx64, &off,
+				    &vaddr, &size),
+			     3);
+		for (uint64_t d = 0; d < size; d += size / 7 + 1) {
+			cr_assert_eq(elf_file_offset_to_vaddr(ef, off + d, &got), 0);
+			cr_assert_eq(got, vaddr + d);
+		}
+		cr_assert_eq(elf_file_offset_to_vaddr(ef, off + size - 1, &got), 0);
+		cr_assert_eq(got, vaddr + size - 1);
+		n++;
+	}
+	pclose(p);
+	cr_assert_geq(n, 4);
+	cr_assert_eq(elf_file_offset_to_vaddr(ef, off + size, &got), -ENOENT);
+	cr_assert_eq(elf_file_offset_to_vaddr(ef, UINT64_MAX, &got), -ENOENT);
+}
+
+Test(elf_file, tells_programs_from_libraries)
+{
+	static const struct {
+		const char *name, *flags;
+		bool executable;
+	} kinds[] = {
+		{ "pie", "-pie", true },
+		{ "fixed", "-no-pie", true },
+		{ "static", "-static", true },
+		{ "static_pie", "-static-pie", true },
+		{ "lib.so", "-shared -fPIC", false },
+	};
+
+	sample_write("main.c", "int main(void) { return 0; }\n");
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+		const char *entry;
+
+		sh("gcc %s main.c -o %s", kinds[i].flags, kinds[i].name);
+		ef = open_sample(kinds[i].name);
+		cr_assert_eq(elf_file_is_executable(ef), kinds[i].executable, "%s", kinds[i].name);
+		entry = first_line("readelf -h %s | awk '/Entry point/ {print $4}'", kinds[i].name);
+		cr_assert_eq(elf_file_entry(ef), strtoull(entry, NULL, 16));
+	}
+}
+
+Test(elf_file, finds_the_tls_symbol_with_and_without_sections)
+{
+	static const char *const styles[] = { "gnu", "sysv", "both" };
+
+	write_tls_sources();
+	for (size_t i = 0; i < 3; i++) {
+		CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+		CLEANUP(elf_file_closep) struct elf_file *bare = NULL;
+		struct elf_symbol sym = { 0 }, again = { 0 };
+
+		sh("gcc -shared -fPIC -Wl,--hash-style=%s tls.c -o lib.so && strip lib.so -o "
+		   "bare.so",
+		   styles[i]);
+		drop_sections("bare.so");
+		ef = open_sample("lib.so");
+		cr_assert_eq(elf_file_find_tls_symbol(ef, VAR, false, &sym), 0);
+		cr_assert_eq(sym.value, nm_value("lib.so", VAR));
+		cr_assert_eq(sym.size, 8);
+
+		bare = open_sample("bare.so");
+		cr_assert_eq(elf_file_find_tls_symbol(bare, VAR, false, &again), 0, "%s",
+			     styles[i]);
+		cr_assert_eq(again.value, sym.value);
+		cr_assert_eq(again.size, 8);
+	}
+}
+
+Test(elf_file, a_program_keeps_the_tls_symbol_in_symtab_only)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	CLEANUP(elf_file_closep) struct elf_file *stripped = NULL;
+	struct elf_symbol sym;
+
+	write_tls_sources();
+	sh("gcc main.c -o prog && strip prog -o stripped");
+	ef = open_sample("prog");
+	cr_assert_eq(elf_file_find_tls_symbol(ef, VAR, false, &sym), -ENOENT);
+	cr_assert_eq(elf_file_find_tls_symbol(ef, VAR, true, &sym), 0);
+	cr_assert_eq(sym.value, nm_value("prog", VAR));
+
+	stripped = open_sample("stripped");
+	cr_assert_eq(elf_file_find_tls_symbol(stripped, VAR, true, &sym), -ENOENT);
+}
+
+Test(elf_file, tls_names_are_compared_whole_and_without_version)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct elf_symbol sym;
+
+	sample_write("names.c", "__thread long " VAR "_not, _ZTH18" VAR ", not_" VAR ";\n"
+				"void *" VAR "; /* no thread-local */\n");
+	sample_write("versioned.c", "__thread long impl = 1;\n"
+				    "__asm__(\".symver impl, " VAR "@@V_1\");\n");
+	sample_write("map", "V_1 { global: *; };\n");
+	sh("gcc -shared -fPIC names.c -o names.so");
+	sh("gcc -shared -fPIC versioned.c -Wl,--version-script=map -o versioned.so");
+
+	ef = open_sample("names.so");
+	cr_assert_eq(elf_file_find_tls_symbol(ef, VAR, true, &sym), -ENOENT);
+	elf_file_close(TAKE_PTR(ef));
+
+	/* In .symtab alone the version is part of the name. */
+	ef = open_sample("versioned.so");
+	cr_assert_eq(elf_file_find_tls_symbol(ef, VAR, false, &sym), 0);
+	elf_file_close(TAKE_PTR(ef));
+}
+
+Test(elf_file, an_undefined_tls_symbol_is_none)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct elf_tls_reloc reloc;
+	struct elf_symbol sym;
+
+	sample_write("user.c", "extern __thread void *" VAR "; __thread int own;\n"
+			       "void *get(void) { return own ? 0 : " VAR "; }\n");
+	sh("gcc -shared -fPIC user.c -o user.so");
+	ef = open_sample("user.so");
+	cr_assert_eq(elf_file_find_tls_symbol(ef, VAR, true, &sym), -ENOENT);
+	cr_assert_eq(elf_file_find_tls_reloc(ef, VAR, &reloc), 0);
+}
+
+/* Without sections readelf has to be told to look at the dynamic section. */
+static void check_reloc(const char *file, enum elf_tls_reloc_kind kind, const char *readelf_name)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = open_sample(file);
+	struct elf_tls_reloc reloc;
+
+	cr_assert_eq(elf_file_find_tls_reloc(ef, VAR, &reloc), 0, "%s", file);
+	cr_assert_eq(reloc.kind, kind, "%s", file);
+	cr_assert_eq(reloc.addend, 0);
+	cr_assert_eq(reloc.got_vaddr,
+		     strtoull(first_line(RELOC, strcmp(file, "bare.so") ? "" : "D", sample(file),
+					 readelf_name),
+			      NULL, 16),
+		     "%s", file);
+}
+
+Test(elf_file, finds_the_relocation_of_each_tls_model)
+{
+	write_tls_sources();
+	sh("gcc -O1 -shared -fPIC -mtls-dialect=gnu2 tls.c -o desc.so");
+	sh("gcc -O1 -shared -fPIC -mtls-dialect=gnu2 -Wl,-z,lazy tls.c -o lazy.so");
+	sh("gcc -O1 -shared -fPIC -mtls-dialect=gnu tls.c -o gd.so");
+	sh("gcc -O1 -shared -fPIC -ftls-model=initial-exec tls.c -o ie.so");
+	sh("cp desc.so bare.so && strip desc.so -o stripped.so");
+	drop_sections("bare.so");
+
+	check_reloc("desc.so", ELF_TLS_RELOC_DESC, "R_X86_64_TLSDESC");
+	check_reloc("lazy.so", ELF_TLS_RELOC_DESC, "R_X86_64_TLSDESC");
+	check_reloc("stripped.so", ELF_TLS_RELOC_DESC, "R_X86_64_TLSDESC");
+	check_reloc("bare.so", ELF_TLS_RELOC_DESC, "R_X86_64_TLSDESC");
+	check_reloc("gd.so", ELF_TLS_RELOC_DTPMOD, "R_X86_64_DTPMOD64");
+	check_reloc("ie.so", ELF_TLS_RELOC_TPOFF, "R_X86_64_TPOFF64");
+}
+
+Test(elf_file, reads_aarch64_files)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct elf_symbol sym;
+
+	write_tls_sources();
+	sh("aarch64-linux-gnu-gcc -O1 -shared -fPIC -nostdlib tls.c -o desc.so");
+	sh("aarch64-linux-gnu-gcc -O1 -shared -fPIC -nostdlib -mtls-dialect=trad tls.c -o gd.so");
+	sh("aarch64-linux-gnu-gcc -O1 -shared -fPIC -nostdlib -ftls-model=initial-exec tls.c -o "
+	   "ie.so");
+	check_reloc("desc.so", ELF_TLS_RELOC_DESC, "R_AARCH64_TLSDESC");
+	check_reloc("gd.so", ELF_TLS_RELOC_DTPMOD, "R_AARCH64_TLS_DTPMOD64");
+	check_reloc("ie.so", ELF_TLS_RELOC_TPOFF, "R_AARCH64_TLS_TPREL64");
+
+	ef = open_sample("desc.so");
+	cr_assert_eq(elf_file_find_tls_symbol(ef, VAR, false, &sym), 0);
+	cr_assert_eq(sym.value, nm_value("desc.so", VAR));
+}
+
+Test(elf_file, private_and_local_relocations_name_nothing)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct elf_tls_reloc reloc;
+
+	sample_write("hidden.c", "__attribute__((visibility(\"hidden\"))) __thread void *" VAR ";\n"
+				 "void *get(void) { return " VAR "; }\n");
+	sh("gcc -O1 -shared -fPIC -mtls-dialect=gnu2 hidden.c -o hidden.so");
+	ef = open_sample("hidden.so");
+	cr_assert_eq(elf_file_find_tls_reloc(ef, VAR, &reloc), -ENOENT);
+}
+
+/* File offset of the header of the PT_TLS segment: the headers start at 64, 56 bytes each. */
+static off_t tls_header(const char *name)
+{
+	return 64 + 56 * (atoi(first_line("readelf -lW %s | grep -A99 'Type  ' | grep -n TLS",
+					  sample(name))) -
+			  2);
+}
+
+Test(elf_file, tls_segment_is_what_readelf_says_and_absurd_ones_are_refused)
+{
+	const uint64_t three = 3, huge = 1ULL << 32;
+	struct elf_tls_segment tls;
+	struct elf_file *ef;
+	uint64_t vaddr, memsz, align;
+
+	write_tls_sources();
+	sh("gcc -shared -fPIC tls.c -o lib.so && cp lib.so align.so && cp lib.so memsz.so");
+	cr_assert_eq(sscanf(first_line("readelf -lW lib.so | grep '^ *TLS'"),
+			    " TLS %*x %" SCNx64 " %*x %*x %" SCNx64 " R %" SCNx64, &vaddr, &memsz,
+			    &align),
+		     3);
+	ef = open_sample("lib.so");
+	cr_assert_eq(elf_file_tls_segment(ef, &tls), 0);
+	cr_assert_eq(tls.vaddr, vaddr);
+	cr_assert_eq(tls.memsz, memsz);
+	cr_assert_eq(tls.align, align);
+	elf_file_close(ef);
+
+	patch("align.so", tls_header("align.so") + 48, &three, 8);
+	ef = open_sample("align.so");
+	cr_assert_eq(elf_file_tls_segment(ef, &tls), -EBADMSG);
+	elf_file_close(ef);
+
+	patch("memsz.so", tls_header("memsz.so") + 40, &huge, 8);
+	ef = open_sample("memsz.so");
+	cr_assert_eq(elf_file_tls_segment(ef, &tls), -EBADMSG);
+	elf_file_close(ef);
+
+	ef = open_sample("/usr/bin/gdb");
+	elf_file_close(ef);
+	sh("gcc -shared -fPIC -xc /dev/null -o none.so");
+	ef = open_sample("none.so");
+	cr_assert_eq(elf_file_tls_segment(ef, &tls), -ENOENT);
+	elf_file_close(ef);
+}
+
+Test(elf_file, what_is_not_ours_is_refused)
+{
+	sample_write("text",
+		     "#!/bin/sh\necho a text that is longer than an ELF header is, by far\n");
+	sample_write("empty", "");
+	sample_write("short", "\177ELF\002\001\001");
+	sh("mkdir folder && mkfifo pipe && gcc -xc -c /dev/null -o ok.o");
+	sh("cp ok.o elf32.o && cp ok.o big_endian.o && ar rcs archive.a ok.o");
+	patch("elf32.o", EI_CLASS, "\1", 1);
+	patch("big_endian.o", EI_DATA, "\2", 1);
+
+	cr_assert_eq(open_result("ok.o"), 0);
+	cr_assert_eq(open_result("text"), -ENOEXEC);
+	cr_assert_eq(open_result("empty"), -ENOEXEC);
+	cr_assert_eq(open_result("short"), -ENOEXEC);
+	cr_assert_eq(open_result("folder"), -ENOEXEC);
+	cr_assert_eq(open_result("/dev/zero"), -ENOEXEC);
+	cr_assert_eq(open_result("elf32.o"), -ENOEXEC);
+	cr_assert_eq(open_result("big_endian.o"), -ENOEXEC);
+	cr_assert_eq(open_result("archive.a"), -ENOEXEC);
+	cr_assert_eq(open_result("no such file"), -EBADF);
+}
+
+/* 16 million sections in a sparse file of 1 GiB: libelf would take gigabytes for them. */
+Test(elf_file, a_huge_number_of_sections_is_refused)
+{
+	const uint64_t shoff = 4096, n = 16ULL << 20;
+
+	sh("gcc -xc -c /dev/null -o many.o && truncate -s 2G many.o");
+	patch("many.o", 0x28, &shoff, 8);
+	patch("many.o", 0x3c, "\0\0", 2);
+	patch("many.o", shoff + 32, &n, 8);
+	cr_assert_eq(open_result("many.o"), -ENOEXEC);
+}
+
+Test(elf_file, memory_and_file_say_the_same)
+{
+	CLEANUP(elf_file_closep) struct elf_file *a = NULL;
+	CLEANUP(elf_file_closep) struct elf_file *b = NULL;
+	struct elf_symbol x = { 0 }, y = { 1, 1 };
+	char buf[65536];
+	ssize_t len;
+	int fd;
+
+	write_tls_sources();
+	sh("gcc -shared -fPIC tls.c -o lib.so");
+	fd = sample_open("lib.so");
+	len = read(fd, buf, sizeof(buf));
+	close(fd);
+
+	a = open_sample("lib.so");
+	cr_assert_eq(elf_file_open_memory(buf, len, &b), 0);
+	cr_assert_eq(elf_file_find_tls_symbol(a, VAR, true, &x), 0);
+	cr_assert_eq(elf_file_find_tls_symbol(b, VAR, true, &y), 0);
+	cr_assert_eq(x.value, y.value);
+	cr_assert_eq(elf_file_entry(a), elf_file_entry(b));
+}
+
+Test(elf_file, a_file_truncated_while_open_gives_errors)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct elf_tls_reloc reloc;
+	struct elf_symbol sym;
+	const uint8_t *id;
+	size_t len;
+
+	write_tls_sources();
+	sh("gcc -shared -fPIC tls.c -o lib.so");
+	ef = open_sample("lib.so");
+	cr_assert_eq(truncate(sample("lib.so"), 100), 0);
+
+	cr_assert_eq(elf_file_find_tls_symbol(ef, VAR, true, &sym), -ENOENT);
+	cr_assert_eq(elf_file_find_tls_reloc(ef, VAR, &reloc), -ENOENT);
+	cr_assert_eq(elf_file_build_id(ef, &id, &len), -ENODATA);
+}
+
+Test(elf_file, the_descriptor_stays_the_callers)
+{
+	int fd = sample_open(LIBC);
+	struct elf_file *ef = NULL;
+
+	cr_assert_eq(elf_file_open_fd(fd, &ef), 0);
+	elf_file_close(ef);
+	cr_assert_eq(close(fd), 0);
+	elf_file_close(NULL);
+}
