@@ -157,12 +157,13 @@ static int report_context(const struct process *p, const char *maps, size_t len,
 			  enum finding_state *worst)
 {
 	CLEANUP(context_tracker_freep) struct context_tracker *tracker = NULL;
+	struct context_maps text = { .text = maps, .len = len };
 	struct context_finding ctx;
 	int r;
 
 	r = context_tracker_new(&tracker);
 	if (r == 0)
-		r = context_tracker_look(tracker, p, maps, len, &ctx);
+		r = context_tracker_look(tracker, p, &text, &ctx);
 	if (r < 0)
 		return r;
 	report_process_context(&ctx, worst);
@@ -194,6 +195,15 @@ static int examine(struct process_table *t, pid_t pid, enum finding_state *worst
 	return report_context(p, maps, len, worst);
 }
 
+static const char *remedy_of(int err)
+{
+	if (err == -ESRCH)
+		return "there is no such process";
+	if (geteuid() == 0)
+		return "needs CAP_SYS_PTRACE, in the user namespace of the process too";
+	return "run as root";
+}
+
 void doctor_process(pid_t pid, enum finding_state *worst)
 {
 	struct process_table t;
@@ -206,8 +216,6 @@ void doctor_process(pid_t pid, enum finding_state *worst)
 		r = examine(&t, pid, worst);
 	process_table_clear(&t);
 	if (r < 0)
-		finding_print(&(struct finding){ what, FINDING_FATAL, strerror(-r),
-						 r == -ESRCH ? "there is no such process"
-							     : "run as root" },
+		finding_print(&(struct finding){ what, FINDING_FATAL, strerror(-r), remedy_of(r) },
 			      worst);
 }

@@ -43,12 +43,12 @@ static uint64_t clock_ns(clockid_t clock)
 
 /* --- processes -------------------------------------------------------------------------------- */
 
-static void look_at_context(struct session *s, const struct process *p, const char *maps,
-			    size_t len)
+static void look_at_context(struct session *s, const struct process *p,
+			    const struct context_maps *maps)
 {
 	struct context_finding last = context_tracker_last(s->contexts, p);
 	struct context_finding now;
-	int r = context_tracker_look(s->contexts, p, maps, len, &now);
+	int r = context_tracker_look(s->contexts, p, maps, &now);
 
 	if (r < 0)
 		return; /* gone meanwhile, or no memory: it is looked at again */
@@ -68,23 +68,24 @@ static void look_at_context(struct session *s, const struct process *p, const ch
 /* Takes all of a process from /proc. -ESRCH: it is gone. */
 static int load_process(struct session *s, pid_t pid, struct process **ret)
 {
-	CLEANUP(freep) char *maps = NULL;
+	CLEANUP(freep) char *text = NULL;
+	struct context_maps maps = { .began_ns = clock_ns(CLOCK_MONOTONIC) };
 	struct process *p;
-	size_t len;
 	int r;
 
-	r = maps_read(pid, MAPS_MAX, &maps, &len);
+	r = maps_read(pid, MAPS_MAX, &text, &maps.len);
 	if (r < 0) {
 		if (r != -ESRCH)
 			s->counters[STAT_PROC_UNREADABLE]++;
 		return r;
 	}
-	r = process_load(&s->procs, pid, maps, len, &p);
+	maps.text = text;
+	r = process_load(&s->procs, pid, text, maps.len, &p);
 	if (r < 0)
 		return r;
-	p->scanned_ns = clock_ns(CLOCK_MONOTONIC);
-	if (len)
-		look_at_context(s, p, maps, len);
+	p->scanned_ns = maps.began_ns;
+	if (maps.len)
+		look_at_context(s, p, &maps);
 	*ret = p;
 	return 0;
 }
@@ -205,13 +206,15 @@ static int find_process(struct session *s, const struct sample_record *rec, stru
 
 static void refresh_context(struct session *s, const struct process *p)
 {
-	CLEANUP(freep) char *maps = NULL;
-	size_t len;
+	CLEANUP(freep) char *text = NULL;
+	struct context_maps maps = { .began_ns = clock_ns(CLOCK_MONOTONIC) };
 
-	if (p->exited_ns || !context_tracker_due(s->contexts, p, clock_ns(CLOCK_MONOTONIC)))
+	if (p->exited_ns || !context_tracker_due(s->contexts, p, maps.began_ns))
 		return;
-	if (maps_read(p->pid, MAPS_MAX, &maps, &len) == 0)
-		look_at_context(s, p, maps, len);
+	if (maps_read(p->pid, MAPS_MAX, &text, &maps.len) < 0)
+		return;
+	maps.text = text;
+	look_at_context(s, p, &maps);
 }
 
 /* @addr is that of the instruction itself. */

@@ -16,7 +16,11 @@
 #define PAUSE_MIN     (50 * NSEC_PER_MSEC)
 #define PAUSE_MAX     (10 * NSEC_PER_SEC)
 #define COST_FACTOR   100
-#define CANDIDATES    8
+/* All looks together: 0.2 % of one CPU, saved up for bursts, owed for what could not wait. */
+#define BUDGET_SHARE 500
+#define BUDGET_MAX   ((int64_t)(20 * NSEC_PER_MSEC))
+#define BUDGET_MIN   (-BUDGET_MAX / 2)
+#define CANDIDATES   8
 
 struct tracked {
 	pid_t pid;
@@ -41,6 +45,8 @@ struct writer_file {
 struct context_tracker {
 	struct hashmap by_pid;
 	struct hashmap files;
+	int64_t budget_ns; /* of CPU time for looks */
+	uint64_t refilled_ns;
 };
 
 int context_tracker_new(struct context_tracker **ret)
@@ -123,11 +129,24 @@ void context_tracker_forget(struct context_tracker *t, pid_t pid)
 	tracked_free(hashmap_remove(&t->by_pid, hash_u64(0, pid), tracked_eq, &pid));
 }
 
-bool context_tracker_due(const struct context_tracker *t, const struct process *p, uint64_t now_ns)
+static bool has_budget(struct context_tracker *t, uint64_t now_ns)
+{
+	if (now_ns > t->refilled_ns) {
+		t->budget_ns += (now_ns - t->refilled_ns) / BUDGET_SHARE;
+		t->refilled_ns = now_ns;
+	}
+	if (t->budget_ns > BUDGET_MAX)
+		t->budget_ns = BUDGET_MAX;
+	return t->budget_ns > 0;
+}
+
+bool context_tracker_due(struct context_tracker *t, const struct process *p, uint64_t now_ns)
 {
 	const struct tracked *tr = find(t, p->pid);
 
-	return !tr || tr->process_id != p->id || now_ns >= tr->due_ns;
+	if (tr && tr->process_id == p->id && now_ns < tr->due_ns)
+		return false;
+	return has_budget(t, now_ns);
 }
 
 void context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t now_ns)
@@ -149,11 +168,14 @@ static uint64_t monotonic_ns(void)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
-static void schedule(struct tracked *tr, uint64_t started_ns)
+static void schedule(struct context_tracker *t, struct tracked *tr, uint64_t started_ns)
 {
 	uint64_t now = monotonic_ns();
 	uint64_t cost = (now - started_ns) * COST_FACTOR;
 
+	t->budget_ns -= now - started_ns;
+	if (t->budget_ns < BUDGET_MIN)
+		t->budget_ns = BUDGET_MIN;
 	tr->due_ns = now + (cost > tr->pause_ns ? cost : tr->pause_ns);
 	tr->pause_ns = tr->pause_ns * 2 < PAUSE_MAX ? tr->pause_ns * 2 : PAUSE_MAX;
 }
@@ -349,7 +371,7 @@ struct context_finding context_tracker_last(const struct context_tracker *t,
 }
 
 static int look(struct context_tracker *t, struct tracked *tr, const struct process *p,
-		const char *maps, size_t len)
+		const struct context_maps *maps)
 {
 	struct proc_info info = { 0 };
 	enum context_state state;
@@ -359,7 +381,7 @@ static int look(struct context_tracker *t, struct tracked *tr, const struct proc
 	r = read_start_stack(p->pid, &info.start_stack);
 	if (r < 0)
 		return r;
-	r = update_process_ctx(tr, maps, len);
+	r = update_process_ctx(tr, maps->text, maps->len);
 	if (r == -ENOMEM)
 		return r;
 	state = r == -EBADMSG ? CONTEXT_MALFORMED : examine(t, tr, p, &info.thread_ctx);
@@ -376,18 +398,17 @@ static int look(struct context_tracker *t, struct tracked *tr, const struct proc
 	return 1;
 }
 
-int context_tracker_look(struct context_tracker *t, const struct process *p, const char *maps,
-			 size_t len, struct context_finding *ret)
+int context_tracker_look(struct context_tracker *t, const struct process *p,
+			 const struct context_maps *maps, struct context_finding *ret)
 {
-	uint64_t started = monotonic_ns();
 	struct tracked *tr;
 	int r;
 
 	r = get(t, p, &tr);
 	if (r < 0)
 		return r;
-	r = look(t, tr, p, maps, len);
-	schedule(tr, started);
+	r = look(t, tr, p, maps);
+	schedule(t, tr, maps->began_ns);
 	if (r >= 0)
 		*ret = finding_of(tr);
 	return r;
