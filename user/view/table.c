@@ -119,6 +119,9 @@ static int group_of(struct table *t, const struct digest_sample *s, struct group
 
 	for (size_t k = 0; k < t->by->n_keys; k++)
 		fresh.key[k] = s->label[t->by->key[k]];
+	/* Outside of spans all is one row, whichever trace it belongs to. */
+	if (t->opt->by == VIEW_BY_SPAN && !fresh.key[0])
+		fresh.key[1] = 0;
 	r = intern_tuple(&t->keys, fresh.key, &i);
 	if (r < 0)
 		return r;
