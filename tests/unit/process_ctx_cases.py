@@ -78,10 +78,21 @@ def varint(n):
     return out + bytes([n])
 
 
-def unknown_field(rnd, depth=0):
-    """A field of any wire type, with a number that no message knows or a known one's foreign type."""
-    number = rnd.choice([9, 15, 16, 1000, 536870911])
-    kind = rnd.choice([0, 1, 2, 3, 5] if depth < 3 else [0, 1, 2, 5])
+# Numbers of fields and the wire type that each has.
+KNOWN = {
+    "ProcessContext": {1: 2, 2: 2},
+    "Resource": {1: 2, 2: 0},
+    "KeyValue": {1: 2, 2: 2, 3: 0},
+    "AnyValue": {1: 2, 2: 0, 3: 0, 4: 1, 5: 2, 6: 2, 7: 2, 8: 0},
+}
+
+
+def unknown_field(rnd, message=None, depth=0):
+    """A field of any wire type whose number @message does not know or knows with another type."""
+    known = KNOWN.get(message, {})
+    number = rnd.choice([9, 15, 16, 1000, 536870911] + list(known))
+    kinds = {0, 1, 2, 5} | ({3} if depth < 3 else set())
+    kind = rnd.choice(sorted(kinds - {known.get(number)}))
     tag = varint(number << 3 | kind)
     if kind == 0:
         return tag + varint(rnd.choice([0, 1, 300, 2**63, 2**64 - 1]))
@@ -90,7 +101,7 @@ def unknown_field(rnd, depth=0):
     if kind == 2:
         body = rnd.randbytes(rnd.choice([0, 3, 200]))
         return tag + varint(len(body)) + body
-    inner = b"".join(unknown_field(rnd, depth + 1) for _ in range(rnd.randrange(3)))
+    inner = b"".join(unknown_field(rnd, None, depth + 1) for _ in range(rnd.randrange(3)))
     return tag + inner + varint(number << 3 | 4)
 
 
@@ -120,7 +131,7 @@ def any_value(rnd, depth=0):
     elif kind == "k":
         kv = v.kvlist_value.values.add(key="service.name")
         kv.value.ParseFromString(any_value(rnd, depth + 1))
-    return v.SerializeToString() + (unknown_field(rnd) if rnd.random() < 0.05 else b"")
+    return v.SerializeToString() + (unknown_field(rnd, "AnyValue") if rnd.random() < 0.1 else b"")
 
 
 def field(number, body):
@@ -137,7 +148,7 @@ def key_value(rnd):
     if rnd.random() < 0.05:
         parts.append(field(1, rnd.choice(STRINGS).encode()))
     if rnd.random() < 0.1:
-        parts.append(unknown_field(rnd))
+        parts.append(unknown_field(rnd, "KeyValue"))
     rnd.shuffle(parts)
     return b"".join(parts)
 
@@ -150,10 +161,10 @@ def payload(rnd):
         else:
             attributes = [field(1, key_value(rnd)) for _ in range(rnd.randrange(9))]
             if rnd.random() < 0.2:
-                attributes.append(unknown_field(rnd))
+                attributes.append(unknown_field(rnd, "Resource"))
             parts.append(field(1, b"".join(attributes)))
         if rnd.random() < 0.1:
-            parts.append(unknown_field(rnd))
+            parts.append(unknown_field(rnd, "ProcessContext"))
     return b"".join(parts)
 
 
