@@ -42,6 +42,7 @@ class Recording:
     stdout: str
     stderr: str
     folder: Path
+    neighbour: int = 0  # pid of a program that ran beside
     _cache: dict = field(default_factory=dict)
 
     def _once(self, name, load):

@@ -55,8 +55,8 @@ def test_place_follows_time_and_thread(time_ns, tid, place, span_id):
 
 
 def test_judge_accepts_what_is_right():
-    samples = [sample(1050, "aa"), sample(1150), sample(1002), sample(1097, "aa"), sample(1250, "bb")]
-    truth.judge(TWO, samples).assert_right()
+    inside, edges = [sample(1050, "aa"), sample(1250, "bb")], [sample(1002), sample(1097, "aa")]
+    truth.judge(TWO, [*inside, *edges, sample(1150)]).assert_right()
 
 
 @pytest.mark.parametrize(

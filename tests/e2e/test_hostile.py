@@ -5,6 +5,7 @@ it is not to be believed, and must not confuse the neighbours.
 """
 
 import subprocess
+import time
 from collections import Counter
 
 import pytest
@@ -36,8 +37,8 @@ def is_consistent(sample):
 
 
 def record_mode(record, workloads, mode, seconds=1.2):
-    r = record("--", workloads / "hostile", "--mode", mode, "--seconds", seconds)
-    assert len(r.samples) > 0.7 * 999 * seconds, "samples are missing"
+    r = record("--", workloads / "hostile", "--mode", mode, "--cpu-seconds", seconds)
+    assert len(r.samples) > 0.95 * 999 * seconds, "samples are missing"
     assert_nothing_lost(r.stats)
     return r
 
@@ -64,12 +65,11 @@ def test_refusal_is_counted(record, workloads, mode, counter):
 
 
 @pytest.mark.parametrize(
-    "mode, counter",
-    [("process-rubbish", "process_context_malformed"), ("process-huge", "process_context_malformed"),
-     ("process-unmapped", "process_context_malformed")],
-)  # fmt: skip
-def test_bad_process_context_is_counted(record, workloads, mode, counter):
-    assert record_mode(record, workloads, mode, seconds=0.8).stats[counter] > 0
+    "mode", ["process-rubbish", "process-huge", "process-unmapped"]
+)
+def test_bad_process_context_is_counted(record, workloads, mode):
+    stats = record_mode(record, workloads, mode, seconds=0.8).stats
+    assert stats["process_context_malformed"] > 0
 
 
 def test_no_torn_mixture_is_accepted(record, workloads):
@@ -83,7 +83,7 @@ def test_no_torn_mixture_is_accepted(record, workloads):
 
 @pytest.mark.parametrize("mode", ["random-self", "random-other"])
 def test_random_record_is_survived(record, workloads, mode):
-    """One flag in 256 says "valid": those ids are the process's own. All of them are of full form."""
+    """One flag in 256 says "valid": those ids are the process's own, and of full form."""
     with_ids, samples = hostile_samples(record_mode(record, workloads, mode))
     assert len(with_ids) < 0.05 * len(samples)
     for s in with_ids:
@@ -94,21 +94,26 @@ def test_random_record_is_survived(record, workloads, mode):
 def test_good_neighbour_is_not_disturbed(record, workloads, tmp_path):
     """All of them at once, and a correct program in the midst."""
     modes = NEVER_VALID + NO_PROCESS_CONTEXT + ("flicker", "random-self", "random-other", "deep")
-    programs = [
-        subprocess.Popen([workloads / "hostile", "--mode", m, "--seconds", "5"]) for m in modes
-    ]
+    forever = ("--cpu-seconds", "1000")
+    programs = [subprocess.Popen([workloads / "hostile", "--mode", m, *forever]) for m in modes]
     log = tmp_path / "neighbour.jsonl"
-    neighbour = subprocess.Popen(
-        [workloads / "split-le", "--seconds", "4", "--span-us", "200,5000", "--log", log]
-    )
+    programs.append(
+        subprocess.Popen(
+            [workloads / "split-le", *forever, "--threads", "4", "--span-us", "200,5000",
+             "--log", log]
+        )
+    )  # fmt: skip
+    time.sleep(1)
     try:
         r = record("-a", "-d", 3)
     finally:
-        statuses = [p.wait() for p in (*programs, neighbour)]
+        for p in programs:
+            p.terminate()
+        statuses = [p.wait() for p in programs]
     assert statuses == [0] * len(statuses)
     r.folder.joinpath("truth.jsonl").write_bytes(log.read_bytes())
     verdict = judge(r.truth, r.samples)
-    assert sum(verdict.counts.values()) > 200
+    assert sum(verdict.counts.values()) > 100
     verdict.assert_right()
 
 
@@ -140,7 +145,7 @@ def test_frame_pointer_rubbish_ends_the_walk(record, workloads):
 def test_library_that_goes_away(record, workloads, mode, library):
     """Function names tell when the library was there: after dlclose() nothing is attached."""
     r = record(
-        "--", workloads / "hostile-dl", "--mode", mode, "--seconds", 2,
+        "--", workloads / "hostile-dl", "--mode", mode, "--cpu-seconds", 3,
         "--library", workloads / library / "libotelctx.so",
     )  # fmt: skip
     assert_nothing_lost(r.stats)
@@ -151,6 +156,7 @@ def test_library_that_goes_away(record, workloads, mode, library):
             if s.has(name):
                 ids[name, span] += s.values[0]
     assert {span for _, span in ids} <= {None, "d10c010203040506"}
+    assert ids["inside_span", "d10c010203040506"] > 0, "never found: nothing was tested"
     assert ids["bystander_work", "d10c010203040506"] == 0
     assert ids["bystander_work", None] > 500
     if mode == "dlclose":

@@ -88,7 +88,7 @@ def test_library_that_is_replaced(record, workloads, tmp_path):
 def test_thousand_threads(record, workloads):
     r = record(
         "--", workloads / "procs", "threads", "--children", 1000, "--parallel", 8, "--cpu-ms", 2,
-        "--log", "{log}",
+        "--warm-up-ms", 400, "--log", "{log}",
     )  # fmt: skip
     assert_nothing_lost(r.stats)
     judge(r.truth, r.samples).assert_right()
@@ -133,7 +133,7 @@ def test_first_sample_comes_soon(record, workloads, sleepers):
 
 def test_recording_begins_with_the_command(record, workloads, sleepers):
     before = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-    r = record("--", workloads / "split-le", "--seconds", 0.5, "--log", "{log}")
+    r = record("--", workloads / "split-le", "--cpu-seconds", 0.5, "--log", "{log}")
     assert r.samples[0]["time_ns"] - before < 1_000_000_000
     counts = counts_by_function(r, "stage_render", "stage_match")
     work = r.truth.work()

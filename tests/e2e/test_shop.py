@@ -14,7 +14,7 @@ from binomial import assert_share
 from conftest import run_record
 from truth import judge
 
-FREQUENCY = 999
+MIN_REQUESTS = 4  # that a busy machine serves; 30 come
 # What each span does, directly or through others, and no other span does.
 FUNCTIONS = {
     "checkout": ("parse_request", "render_receipt"),
@@ -25,15 +25,19 @@ FUNCTIONS = {
 
 @pytest.fixture(scope="module")
 def shop(spanprof, workloads, tmp_path_factory):
-    """A recording that begins before and ends after the shop's work."""
+    """Recorded while the shop is open. It goes before whatever else the machine has to do."""
     folder = tmp_path_factory.mktemp("shop")
     with subprocess.Popen(
-        [workloads / "shop", "--seconds", "60", "--requests-per-second", "5",
-         "--log", folder / "truth.jsonl"],
+        [workloads / "procs", "child", "--cpu-ms", "100000"]
+    ) as neighbour, subprocess.Popen(
+        ["nice", "-n", "-15", workloads / "shop", "--seconds", "60", "--requests-per-second",
+         "5", "--log", folder / "truth.jsonl"],
         stdout=subprocess.PIPE, text=True,
     ) as program:  # fmt: skip
         time.sleep(1)
         recording = run_record(spanprof, folder, "-a", "-d", 6)
+        recording.neighbour = neighbour.pid
+        neighbour.kill()
         program.terminate()
         lines = program.communicate(timeout=20)[0].splitlines()
     assert program.returncode == 0
@@ -67,7 +71,7 @@ def test_payment_spends_its_time_in_validate_third_party(shop):
             counts.update({f: s.values[0] for f in FUNCTIONS["payment"] if s.has(f)})
     work = shop.truth.work(lambda s: s.name == "payment")
     n = sum(counts.values())
-    assert n > 1000
+    assert n > 500
     assert counts["validate_third_party"] > 0.8 * n
     share = work["validate_third_party"] / sum(work.values())
     assert_share(counts["validate_third_party"], n, share, "validate_third_party in payment")
@@ -81,7 +85,7 @@ def test_its_cause_is_below_it_on_the_stack(shop):
         if "modexp" in names:
             at = names.index("modexp")
             own[names[at : at + len(chain)] == chain] += s.values[0]
-    assert own[True] > 1000
+    assert own[True] > 500
     assert own[False] <= 0.002 * own[True]
 
 
@@ -96,7 +100,9 @@ def test_share_of_each_span(shop):
     """The table of spans: samples of each kind are in proportion to their CPU time."""
     whole = recorded_spans(shop, shop.samples)
     ids = {s.span_id for s in whole}
-    counts = shop.profile.count_by(lambda s: name_of(shop, s) if s.labels.get("span_id") in ids else None)
+    counts = shop.profile.count_by(
+        lambda s: name_of(shop, s), where=lambda s: s.labels.get("span_id") in ids
+    )
     cpu = Counter()
     for s in whole:
         cpu[s.name] += s.cpu_ns
@@ -111,23 +117,22 @@ def test_cpu_of_single_spans(shop):
     whole = recorded_spans(shop, shop.samples)
     n, cpu = sum(counts[s.span_id] for s in whole), sum(s.cpu_ns for s in whole)
     payments = [s for s in whole if s.name == "payment"]
-    assert len(payments) >= 10
+    assert len(payments) >= MIN_REQUESTS
     for s in payments:
         assert_share(counts[s.span_id], n, s.cpu_ns / cpu, f"span {s.span_id}")
 
 
 def test_trace_goes_over_three_threads(shop):
-    tids, names = {}, {}
+    """Each trace is found whole, on the threads that it ran on."""
+    found = {}
     for s in filter(in_shop(shop), shop.profile.samples):
-        trace = s.labels.get("trace_id")
-        if trace:
-            tids.setdefault(trace, set()).add(s.labels["tid"])
-            names.setdefault(trace, set()).add(name_of(shop, s))
+        trace = found.setdefault(s.labels.get("trace_id"), set())
+        trace.add((s.labels["tid"], name_of(shop, s)))
     whole = {s.trace_id for s in recorded_spans(shop, shop.samples) if s.name == "checkout"}
-    assert len(whole) >= 10
+    assert len(whole) >= MIN_REQUESTS
     for trace in whole:
-        assert len(tids[trace]) == 3
-        assert names[trace] == set(FUNCTIONS)
+        assert found[trace] == {(s.tid, s.name) for s in shop.truth.spans if s.trace_id == trace}
+    assert any(len({tid for tid, _ in found[trace]}) == 3 for trace in whole)
 
 
 def test_service_is_named_by_process_context(shop):
@@ -139,8 +144,8 @@ def test_service_is_named_by_process_context(shop):
     assert "shop" not in others
 
 
-def test_other_processes_carry_no_context(shop):
-    """Nobody else here publishes any."""
-    assert not [
-        s for s in shop.samples if s["pid"] != shop.truth.pid and (s["span_id"] or s["trace_id"])
-    ]
+def test_process_without_context_carries_none(shop):
+    """It ran beside the shop all the time, and publishes nothing."""
+    samples = [s for s in shop.samples if s["pid"] == shop.neighbour]
+    assert len(samples) > 100
+    assert not [s for s in samples if s["span_id"] or s["trace_id"]]

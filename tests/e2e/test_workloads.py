@@ -17,7 +17,8 @@ def run(*argv, **options):
 
 
 def relocations(path):
-    return [line for line in run("readelf", "-rW", path).splitlines() if "otel_thread_ctx_v1" in line]
+    lines = run("readelf", "-rW", path).splitlines()
+    return [line for line in lines if "otel_thread_ctx_v1" in line]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_program_for_preloading_has_no_variable(workloads):
 @pytest.fixture(scope="module")
 def split(workloads, tmp_path_factory):
     log = tmp_path_factory.mktemp("split") / "log"
-    run(workloads / "split-le", "--seconds", 2, "--span-us", "200,5000", "--log", log)
+    run(workloads / "split-le", "--cpu-seconds", 2, "--span-us", "200,5000", "--log", log)
     return Truth.load(log)
 
 
@@ -116,7 +117,7 @@ def context_of(pid):
 
 
 def test_process_context_can_be_read_from_outside(workloads):
-    with subprocess.Popen([workloads / "split-so-desc", "--seconds", "1"]) as program:
+    with subprocess.Popen([workloads / "split-so-desc", "--cpu-seconds", "1"]) as program:
         time.sleep(0.4)
         payload = context_of(program.pid)
     for text in (b"service.name", b"split", b"threadlocal.schema_version", b"tlsdesc_v1_dev",

@@ -112,7 +112,7 @@ class Verdict:
 
 
 def _carried(sample, span):
-    span_id, trace_id = sample.get("span_id") or "", sample.get("trace_id") or ""
+    span_id, trace_id = sample["span_id"], sample["trace_id"]
     if not span_id and not trace_id:
         return "none"
     if span and (span_id, trace_id) == (span.span_id, span.trace_id):
@@ -138,6 +138,6 @@ def judge(truth, samples):
 
 
 def load_samples(path):
-    """Of record --dump-samples: one JSON object a line."""
+    """Of record --dump-samples: one JSON object a line. Ids are None where there is no context."""
     with open(path, encoding="utf-8") as f:
-        return [json.loads(line) for line in f]
+        return [{"span_id": None, "trace_id": None, **json.loads(line)} for line in f]

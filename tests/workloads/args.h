@@ -3,6 +3,7 @@
 #ifndef WORKLOADS_ARGS_H
 #define WORKLOADS_ARGS_H
 
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,15 @@ static inline double arg_number(char **argv, const char *name, double fallback)
 		exit(2);
 	}
 	return d;
+}
+
+/*
+ * What a service does between publishing its context and its first request: nothing yet. A profiler
+ * that was started before has this long to find the context.
+ */
+static inline void warm_up(double ms)
+{
+	poll(NULL, 0, (int)ms);
 }
 
 /* Up to @max numbers divided by commas. Returns how many. */

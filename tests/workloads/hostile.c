@@ -2,7 +2,7 @@
 /*
  * A program that publishes rubbish, in every way that a profiler must survive.
  *
- *   hostile --mode MODE [--seconds S]
+ *   hostile --mode MODE [--cpu-seconds S]
  *
  * Ids come in two kinds. A good pair is one of which each part follows from the others (see
  * good_ids()): a torn mixture of two good pairs is not one. A bad pair has a trace id that starts
@@ -29,12 +29,12 @@
 #define PAYLOAD_RUBBISH 300
 
 static const char *const function_names[] = { "hostile", NULL };
-static uint64_t deadline;
+static uint64_t budget_ns; /* of CPU time */
 static volatile uint64_t sink;
 
 static bool time_is_up(void)
 {
-	return truth_stopped() || clock_ns(CLOCK_MONOTONIC) >= deadline;
+	return truth_stopped() || clock_ns(CLOCK_PROCESS_CPUTIME_ID) >= budget_ns;
 }
 
 WORK_FUNCTION static void spin_a_while(void)
@@ -176,7 +176,7 @@ static void mode_flicker(void)
 	volatile uint8_t *valid = &r->valid;
 
 	otel_thread_ctx_v1 = r;
-	for (uint64_t n = 1; !time_is_up(); n++) {
+	for (uint64_t n = 1; n % 256 || !time_is_up(); n++) {
 		*valid = n & 1 ? 0 : (uint8_t)(2 + n % 254);
 		BARRIER();
 		bad_ids(r);
@@ -362,7 +362,7 @@ int main(int argc, char **argv)
 
 	(void)argc;
 	truth_init("hostile", "steps", function_names, 1);
-	deadline = clock_ns(CLOCK_MONOTONIC) + (uint64_t)(arg_number(argv, "seconds", 3) * 1e9);
+	budget_ns = (uint64_t)(arg_number(argv, "cpu-seconds", 3) * 1e9);
 	for (unsigned int i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (strcmp(modes[i].name, name) != 0)
 			continue;

@@ -7,7 +7,8 @@
  *   procs reexec --generations N --cpu-ms MS                         a program that execs itself
  *   procs unlinked --cpu-ms MS --folder DIR                          … that removes its own file
  *   procs replaced --cpu-ms MS --folder DIR --alpha LIB --beta LIB   … whose library is replaced
- *   procs threads --children N --parallel N --cpu-ms MS [--log FILE] threads that come and go
+ *   procs threads --children N --parallel N --cpu-ms MS [--warm-up-ms MS] [--log FILE]
+ *                                                                    threads that come and go
  *   procs jit --cpu-ms MS                                            code that is in no file
  *   procs sleepers --children N                                      idle processes, until SIGTERM
  *
@@ -45,6 +46,7 @@ extern char **environ;
 struct options {
 	unsigned int children, parallel, generations;
 	uint64_t cpu_ns;
+	double warm_up_ms;
 	const char *folder, *alpha, *beta, *log;
 };
 
@@ -354,6 +356,7 @@ static void run_threads_in_spans(const struct options *o)
 
 	if (otel_process_publish(&process) < 0)
 		die("otel_process_publish");
+	warm_up(o->warm_up_ms);
 	run_threads(o);
 }
 
@@ -382,6 +385,7 @@ static struct options options_read(char **argv)
 		.parallel = (unsigned int)arg_number(argv, "parallel", 1),
 		.generations = (unsigned int)arg_number(argv, "generations", 2),
 		.cpu_ns = (uint64_t)(arg_number(argv, "cpu-ms", 100) * 1e6),
+		.warm_up_ms = arg_number(argv, "warm-up-ms", 0),
 		.folder = arg_string(argv, "folder", "."),
 		.alpha = arg_string(argv, "alpha", ""),
 		.beta = arg_string(argv, "beta", ""),

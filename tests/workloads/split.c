@@ -2,14 +2,15 @@
 /*
  * A program whose split over functions and spans is known.
  *
- *   split [--threads N] [--seconds S] [--span-us LIST] [--shares LIST] [--outside PERCENT]
- *         [--writer swap|valid] [--seed N] [--log FILE]
+ *   split [--threads N] [--cpu-seconds S] [--span-us LIST] [--shares LIST] [--outside PERCENT]
+ *         [--writer swap|valid] [--seed N] [--warm-up-ms MS] [--log FILE]
  *
- * Each thread goes from span to span. A span of kind "ascending" splits its work over the stages by
- * --shares, one of kind "descending" in the reverse order; its length is one of --span-us (of CPU
- * time, ± 25 %), each of which gets the same share of CPU. Between spans it works in
- * idle_chatter(). Work is counted in steps that cost the same in every stage: the log tells shares,
- * not estimates.
+ * It ends when all threads together have worked for --cpu-seconds (5): a busy machine takes longer,
+ * it does not make the work less. Each thread goes from span to span. A span of kind "ascending"
+ * splits its work over the stages by --shares, one of kind "descending" in the reverse order; its
+ * length is one of --span-us (of CPU time, ± 25 %), each of which gets the same share of CPU.
+ * Between spans it works in idle_chatter(). Work is counted in steps that cost the same in every
+ * stage: the log tells shares, not estimates.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -34,7 +35,8 @@ enum kind {
 
 struct split {
 	unsigned int threads;
-	uint64_t deadline;
+	uint64_t budget_ns; /* CPU time of all threads, by counted steps */
+	uint64_t spent_ns;
 	uint64_t lengths_us[LENGTHS_MAX];
 	unsigned int n_lengths;
 	uint64_t shares[STAGES];
@@ -81,7 +83,13 @@ static void (*const stages[STAGES])(uint64_t) = { stage_parse, stage_match, stag
 
 static bool time_is_up(void)
 {
-	return truth_stopped() || clock_ns(CLOCK_MONOTONIC) >= split.deadline;
+	return truth_stopped() ||
+	       __atomic_load_n(&split.spent_ns, __ATOMIC_RELAXED) >= split.budget_ns;
+}
+
+static void pay(uint64_t ns)
+{
+	__atomic_fetch_add(&split.spent_ns, ns, __ATOMIC_RELAXED);
 }
 
 /* All stages once, from a random one on, so that none keeps step with the sampling clock. */
@@ -112,6 +120,7 @@ WORK_FUNCTION static uint64_t do_span(enum kind kind, uint64_t ns, uint64_t *ran
 
 		do_round(&s, kind, part, work_random(random) % STAGES);
 		spent += part;
+		pay(part);
 	}
 	truth_span_end(&s);
 	return spent;
@@ -120,9 +129,11 @@ WORK_FUNCTION static uint64_t do_span(enum kind kind, uint64_t ns, uint64_t *ran
 WORK_FUNCTION static void do_outside(uint64_t inside_ns)
 {
 	uint64_t percent = split.outside_percent;
-	uint64_t steps = work_steps(inside_ns * percent / (100 - percent));
+	uint64_t ns = inside_ns * percent / (100 - percent);
+	uint64_t steps = work_steps(ns);
 
 	idle_chatter(steps);
+	pay(ns);
 	truth_work(NULL, OUTSIDE, steps);
 }
 
@@ -165,6 +176,7 @@ static void options_read(char **argv)
 	split.n_lengths =
 		arg_list(arg_string(argv, "span-us", "1000"), split.lengths_us, LENGTHS_MAX);
 	split.outside_percent = (uint64_t)arg_number(argv, "outside", 10);
+	split.budget_ns = (uint64_t)(arg_number(argv, "cpu-seconds", 5) * 1e9);
 	split.seed = (uint64_t)arg_number(argv, "seed", 1);
 	split.style = strcmp(writer, "valid") == 0 ? OTEL_FLIP_VALID : OTEL_SWAP_POINTER;
 	arg_list(arg_string(argv, "shares", "10,20,30,40"), split.shares, STAGES);
@@ -177,7 +189,7 @@ static void options_read(char **argv)
 	}
 }
 
-static void run_threads(double seconds)
+static void run_threads(void)
 {
 	pthread_t *threads = calloc(split.threads, sizeof(*threads));
 
@@ -185,7 +197,6 @@ static void run_threads(double seconds)
 		exit(1);
 
 	pthread_barrier_init(&split.ready, NULL, split.threads);
-	split.deadline = clock_ns(CLOCK_MONOTONIC) + (uint64_t)(seconds * 1e9);
 	for (uintptr_t i = 0; i < split.threads; i++) {
 		if (pthread_create(&threads[i], NULL, worker_main, (void *)i) != 0)
 			exit(1);
@@ -213,7 +224,7 @@ int main(int argc, char **argv)
 	work_calibrate();
 	if (otel_process_publish(&process) < 0)
 		return 1;
-
-	run_threads(arg_number(argv, "seconds", 5));
+	warm_up(arg_number(argv, "warm-up-ms", 0));
+	run_threads();
 	return log && truth_write(log) < 0;
 }
