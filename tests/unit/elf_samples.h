@@ -45,10 +45,10 @@ static inline void samples_fini(void)
 
 static inline const char *sample(const char *name)
 {
-	static char path[2][256];
+	static char path[4][256]; /* so that four may be in use at once */
 	static int turn;
 
-	turn ^= 1;
+	turn = (turn + 1) % 4;
 	if (name[0] == '/')
 		snprintf(path[turn], sizeof(path[turn]), "%s", name);
 	else

@@ -163,7 +163,8 @@ static int unanswered(struct elf_file *ef, const struct sym_batch *b, struct sym
 	for (size_t i = 0; i < b->n; i++) {
 		const struct sym_query *q = &b->queries[i];
 
-		if (q->res->n_frames == 0 && elf_code_has_functions_at(&code, q->vaddr))
+		if ((q->res->n_frames == 0 || q->guessed) &&
+		    elf_code_has_functions_at(&code, q->vaddr))
 			ret->queries[ret->n++] = *q;
 	}
 	return 0;

@@ -137,6 +137,7 @@ static int answer(struct search *s)
 			c = &nearest;
 		if (q->res->n_frames || !c->table || read_name(s, c, s->name) <= 0)
 			continue;
+		q->guessed = !c->sized;
 		r = sym_batch_answer(s->batch, q, c->start, s->name, NULL);
 		if (r < 0)
 			return r;

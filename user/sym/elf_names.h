@@ -12,8 +12,8 @@
  *
  * A symbol with a size covers its bytes; of several the one that starts closest wins, then a typed
  * one, then alias_compare() decides. A symbol without a size (assembly) reaches up to the next
- * symbol or the end of its section, and counts where no sized one does. Nothing else has a name:
- * a gap after a symbol is not the symbol. -ENOMEM.
+ * symbol or the end of its section, and counts, as a guess, where no sized one does. Nothing else
+ * has a name: a gap after a symbol is not the symbol. -ENOMEM.
  */
 int elf_names_answer(struct elf_file *ef, struct elf_file *debug, struct sym_batch *b);
 

@@ -124,7 +124,8 @@ static int consider(struct kallsyms *k, const struct ksym *sym)
 static bool reaches(const struct kallsyms *k, const struct kslot *slot, uint64_t data,
 		    uint64_t addr)
 {
-	if (!slot->in_module && slot->text < k->etext)
+	/* What the kernel proper has behind _etext is start-up code, gone before we came. */
+	if (!slot->in_module && k->etext)
 		return addr < k->etext;
 	return data <= slot->text && addr - slot->text < REACH_MAX;
 }

@@ -3,6 +3,7 @@
 #ifndef SYM_SYM_BATCH_H
 #define SYM_SYM_BATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sym/name_table.h"
@@ -11,6 +12,7 @@
 struct sym_query {
 	uint64_t vaddr;
 	struct sym_result *res; /* n_frames = 0 until a source has a name */
+	bool guessed; /* the answer is the symbol before it; a better source may replace it */
 };
 
 struct sym_batch {

@@ -65,7 +65,8 @@ static void add_queries(struct elf_file *ef, struct sym_result *results, size_t 
 	for (size_t i = 0; i < n; i++) {
 		if (elf_file_offset_to_vaddr(ef, results[i].vaddr, &results[i].vaddr) < 0)
 			continue;
-		b->queries[b->n++] = (struct sym_query){ results[i].vaddr, &results[i] };
+		b->queries[b->n++] =
+			(struct sym_query){ .vaddr = results[i].vaddr, .res = &results[i] };
 	}
 	sym_batch_sort(b);
 }
@@ -122,7 +123,7 @@ int symbolizer_kernel(struct symbolizer *s, const uint64_t *addrs, size_t n,
 		return r;
 
 	for (size_t i = 0; i < n; i++)
-		b.queries[b.n++] = (struct sym_query){ addrs[i], &results[i] };
+		b.queries[b.n++] = (struct sym_query){ .vaddr = addrs[i], .res = &results[i] };
 	sym_batch_sort(&b);
 	return kallsyms_answer(f, &b);
 }

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sym/kallsyms.h"
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "leak_check.h"
+#include "sym/symbolizer.h"
+
+TestSuite(kallsyms, .fini = leak_check);
+
+/* A small kernel, not in order, as modules and BPF programs are not. */
+static const char *const text = "0000000000000000 A fixed_percpu_data\n"
+				"ffffffff81000000 T _stext\n"
+				"ffffffff81000000 T _text\n"
+				"ffffffff81000100 T __x64_sys_read\n"
+				"ffffffff81000100 T ksys_read\n"
+				"ffffffff81000200 t helper\n"
+				"ffffffff81000200 t __helper\n"
+				"ffffffff81000300 W weak_one\n"
+				"ffffffff81000380 d odd_data_in_text\n"
+				"ffffffff81000400 t last_of_text\n"
+				"ffffffff81000800 T _etext\n"
+				"ffffffff82000000 R rodata\n"
+				"ffffffffc0400000 t late_fn\t[xfs]\n"
+				"ffffffffc0002000 t other_fn\t[ext4]\n"
+				"ffffffffc0000000 t mod_fn\t[ext4]\n"
+				"ffffffffc0000100 T mod_exported\t[ext4]\n"
+				"ffffffffc0001000 d mod_data\t[ext4]\n"
+				"ffffffffc0800000 t bpf_prog_6deef7357e7b4530_oncpu_sample\t[bpf]\n"
+				"not a symbol line\n"
+				"ffffffffc0900000 t _ZN4rust3mod4funcEv\t[rust_mod]\n";
+
+static int resolve(const char *symbols, const uint64_t *addrs, size_t n, struct sym_result *results,
+		   struct name_table *names)
+{
+	struct sym_batch b;
+	FILE *f = fmemopen((char *)symbols, strlen(symbols), "r");
+	int r;
+
+	cr_assert_eq(sym_batch_init(&b, names, n), 0);
+	for (size_t i = 0; i < n; i++) {
+		results[i] = (struct sym_result){ .vaddr = addrs[i] };
+		b.queries[b.n++] = (struct sym_query){ .vaddr = addrs[i], .res = &results[i] };
+	}
+	sym_batch_sort(&b);
+	r = kallsyms_answer(f, &b);
+	sym_batch_clear(&b);
+	fclose(f);
+	return r;
+}
+
+Test(kallsyms, names_reach_as_far_as_documented)
+{
+	static const struct {
+		uint64_t addr;
+		const char *name;
+		uint64_t start;
+	} cases[] = {
+		{ 0x10, NULL, 0 },
+		{ 0xffffffff80ffffff, NULL, 0 },
+		{ 0xffffffff81000000, "stext", 0xffffffff81000000 },
+		{ 0xffffffff81000150, "ksys_read", 0xffffffff81000100 },
+		{ 0xffffffff81000200, "helper", 0xffffffff81000200 },
+		{ 0xffffffff810003ff, "weak_one", 0xffffffff81000300 },
+		{ 0xffffffff810007ff, "last_of_text", 0xffffffff81000400 },
+		{ 0xffffffff81000800, NULL, 0 }, /* past _etext */
+		{ 0xffffffff82000010, NULL, 0 },
+		{ 0xffffffffc00000ff, "mod_fn [ext4]", 0xffffffffc0000000 },
+		{ 0xffffffffc0000fff, "mod_exported [ext4]", 0xffffffffc0000100 },
+		{ 0xffffffffc0001000, NULL, 0 }, /* data */
+		{ 0xffffffffc0002010, "other_fn [ext4]", 0xffffffffc0002000 },
+		{ 0xffffffffc0102000, NULL, 0 }, /* 1 MiB on */
+		{ 0xffffffffc0400000, "late_fn [xfs]", 0xffffffffc0400000 },
+		{ 0xffffffffc0800123, "bpf_prog_6deef7357e7b4530_oncpu_sample [bpf]",
+		  0xffffffffc0800000 },
+		{ 0xffffffffc0900001, "rust::mod::func() [rust_mod]", 0xffffffffc0900000 },
+		{ UINT64_MAX, NULL, 0 },
+	};
+	enum { N = sizeof(cases) / sizeof(cases[0]) };
+	struct sym_result results[N];
+	struct name_table names = { 0 };
+	uint64_t addrs[N];
+
+	for (size_t i = 0; i < N; i++) /* in no order */
+		addrs[(i * 7) % N] = cases[i].addr;
+	cr_assert_eq(resolve(text, addrs, N, results, &names), 0);
+
+	for (size_t i = 0; i < N; i++) {
+		const struct sym_result *res = &results[(i * 7) % N];
+
+		cr_assert_eq(res->vaddr, cases[i].addr);
+		cr_assert_eq(res->n_frames, cases[i].name != NULL, "0x%" PRIx64, res->vaddr);
+		if (!cases[i].name)
+			continue;
+		/* _text and _stext are as good as each other. */
+		cr_assert_not_null(strstr(res->frames[0].function, cases[i].name),
+				   "0x%" PRIx64 ": %s", res->vaddr, res->frames[0].function);
+		cr_assert_eq(res->start, cases[i].start);
+	}
+	name_table_clear(&names);
+}
+
+Test(kallsyms, hidden_addresses_are_reported)
+{
+	static const char *const hidden = "0000000000000000 T _stext\n0000000000000000 t read\n";
+	uint64_t addr = 0xffffffff81000000;
+	struct name_table names = { 0 };
+	struct sym_result res;
+
+	cr_assert_eq(resolve(hidden, &addr, 1, &res, &names), -EPERM);
+	cr_assert_eq(res.n_frames, 0);
+}
+
+Test(kallsyms, overlong_and_odd_lines_do_no_harm)
+{
+	struct name_table names = { 0 };
+	struct sym_result results[3];
+	uint64_t addrs[] = { 0x2000, 0x3000, 0x4000 };
+	char *lines = NULL;
+	size_t len;
+	FILE *f = open_memstream(&lines, &len);
+
+	fprintf(f, "1000 T _stext\n2000 t ");
+	for (int i = 0; i < 5000; i++)
+		fputc('a', f);
+	fprintf(f, "\t[m]\n\n \n1000\n1000 t\n1000 t \n123456789012345678901 t big\n"
+		   "3000 t fn\t[a_module_with_a_name_that_is_longer_than_any_that_the_kernel_takes"
+		   "_and_then_some_more]\n4000 t last\n5000 T _etext");
+	fclose(f);
+
+	cr_assert_eq(resolve(lines, addrs, 3, results, &names), 0);
+	cr_assert_eq(strncmp(results[0].frames[0].function, "aaaa", 4), 0);
+	cr_assert_eq(strncmp(results[1].frames[0].function, "fn [a_module", 12), 0);
+	cr_assert_str_eq(results[2].frames[0].function, "last");
+	name_table_clear(&names);
+	free(lines);
+}
+
+/* --- the running kernel -------------------------------------------------------------------- */
+
+#define WANTED_MAX 2000
+
+struct wanted {
+	size_t n;
+	uint64_t addrs[WANTED_MAX];
+};
+
+/* Every 97th function of the running kernel, modules and BPF included. */
+static void read_wanted(struct wanted *w)
+{
+	FILE *f = popen("grep ' [tTwW] ' /proc/kallsyms | awk 'NR % 97 == 1 {print $1}'", "r");
+
+	while (w->n < WANTED_MAX && fscanf(f, "%" SCNx64, &w->addrs[w->n]) == 1)
+		w->n++;
+	pclose(f);
+	cr_assert_gt(w->n, 100);
+	cr_assert_neq(w->addrs[w->n - 1], 0, "this test needs CAP_SYSLOG");
+}
+
+/* Is "name" or "name\t[module]" a function at @addr? */
+static bool kernel_has(const char *lines, uint64_t addr, const char *name)
+{
+	char line[700], plain[600];
+	char *space;
+
+	snprintf(plain, sizeof(plain), "%s", name);
+	space = strstr(plain, " [");
+	if (space)
+		*space = '\t';
+	for (const char *types = "tTwW"; *types; types++) {
+		snprintf(line, sizeof(line), "\n%016" PRIx64 " %c %s\n", addr, *types, plain);
+		if (strstr(lines, line))
+			return true;
+	}
+	return false;
+}
+
+static char *read_all(const char *path)
+{
+	FILE *f = fopen(path, "r"), *out;
+	char buf[65536], *all = NULL;
+	size_t len, n;
+
+	out = open_memstream(&all, &len);
+	fputc('\n', out);
+	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
+		fwrite(buf, 1, n, out);
+	fclose(f);
+	fclose(out);
+	return all;
+}
+
+Test(kallsyms, functions_of_the_running_kernel_have_their_names, .timeout = 120)
+{
+	static struct sym_result results[WANTED_MAX];
+	static struct wanted w;
+	CLEANUP(symbolizer_freep) struct symbolizer *s = NULL;
+	CLEANUP(freep) char *lines = read_all("/proc/kallsyms");
+	size_t named = 0;
+
+	read_wanted(&w);
+	cr_assert_eq(symbolizer_new(&s), 0);
+	cr_assert_eq(symbolizer_kernel(s, w.addrs, w.n, results), 0);
+	for (size_t i = 0; i < w.n; i++) {
+		cr_assert_eq(results[i].vaddr, w.addrs[i]);
+		if (!results[i].n_frames) /* start-up code, behind _etext and long gone */
+			continue;
+		named++;
+		cr_assert_eq(results[i].start, w.addrs[i]);
+		if (i % 10 == 0)
+			cr_assert(kernel_has(lines, w.addrs[i], results[i].frames[0].function),
+				  "0x%" PRIx64 ": %s", w.addrs[i], results[i].frames[0].function);
+	}
+	cr_assert_gt(named * 100, w.n * 90, "%zu of %zu", named, w.n);
+}
