@@ -9,7 +9,7 @@
 #define GAP 2
 
 struct row {
-	char *cell[COLUMNS_MAX]; /* a line without columns: NULL but for the first */
+	char *cell[COLUMNS_MAX]; /* of a line: start, text */
 	bool is_line;
 };
 
@@ -70,9 +70,11 @@ int columns_add(struct columns *c, const char *const *cells)
 	return add_row(c, cells, c->n, false);
 }
 
-int columns_add_line(struct columns *c, const char *text)
+int columns_add_line(struct columns *c, const char *start, const char *text)
 {
-	return add_row(c, &text, 1, true);
+	const char *parts[] = { start, text };
+
+	return add_row(c, parts, 2, true);
 }
 
 /* Widest cell of the column with its title; 0 if all cells are empty. */
@@ -158,6 +160,15 @@ static void print_row(const struct columns *c, const char *const *cells, const u
 	fputc('\n', out);
 }
 
+static void print_line(const struct columns *c, const struct row *row, FILE *out)
+{
+	unsigned start = text_width(row->cell[0]);
+
+	fputs(row->cell[0], out);
+	text_write_cut(out, row->cell[1], start < c->width ? c->width - start : 0, TEXT_CUT_MIDDLE);
+	fputc('\n', out);
+}
+
 void columns_print(struct columns *c, FILE *out)
 {
 	unsigned widths[COLUMNS_MAX] = { 0 };
@@ -178,7 +189,6 @@ void columns_print(struct columns *c, FILE *out)
 			print_row(c, (const char *const *)row->cell, widths, out);
 			continue;
 		}
-		text_write_cut(out, row->cell[0], c->width, TEXT_CUT_MIDDLE);
-		fputc('\n', out);
+		print_line(c, row, out);
 	}
 }

@@ -28,8 +28,11 @@ DEFINE_CLEANUP(struct columns *, columns_free)
 /* @cells: one string a column; cleaned and copied. -ENOMEM. */
 int columns_add(struct columns *c, const char *const *cells);
 
-/* A line without columns below the last row; cleaned, copied, cut to the width. -ENOMEM. */
-int columns_add_line(struct columns *c, const char *text);
+/*
+ * A line without columns below the last row: @start as it is, then @text, cut to what is left of
+ * the width. Both are cleaned and copied. -ENOMEM.
+ */
+int columns_add_line(struct columns *c, const char *start, const char *text);
 
 void columns_print(struct columns *c, FILE *out);
 

@@ -12,10 +12,14 @@ struct folded {
 	VEC(int64_t) sums; /* by number of stack */
 	VEC(char) line;
 	frame_list frames;
+	char **names; /* by frame: as it stands in a line; NULL: not needed yet */
 };
 
 static void folded_clear(struct folded *f)
 {
+	for (size_t i = 0; f->names && i < intern_tuples_count(&f->digest->frames); i++)
+		free(f->names[i]);
+	free(f->names);
 	intern_strings_clear(&f->stacks);
 	vec_free(&f->sums);
 	vec_free(&f->line);
@@ -24,26 +28,48 @@ static void folded_clear(struct folded *f)
 }
 
 /* A ';' would end the name. */
-static int append_name(struct folded *f, const char *name)
+static int clean_name(const char *name, char **ret)
 {
-	CLEANUP(freep) char *clean = NULL;
-	size_t len;
-	int r = text_clean(name, &clean);
+	int r = text_clean(name, ret);
 
 	if (r < 0)
 		return r;
-
-	for (char *c = strchr(clean, ';'); c; c = strchr(c, ';'))
+	for (char *c = strchr(*ret, ';'); c; c = strchr(c, ';'))
 		*c = ':';
-	len = strlen(clean);
-	r = vec_reserve(&f->line, len + 2);
+	return 0;
+}
+
+/* @name: clean. */
+static int append_clean(struct folded *f, const char *name)
+{
+	size_t len = strlen(name);
+	int r = vec_reserve(&f->line, len + 2);
+
 	if (r < 0)
 		return r;
 	if (f->line.n)
 		f->line.data[f->line.n++] = ';';
-	memcpy(f->line.data + f->line.n, clean, len);
+	memcpy(f->line.data + f->line.n, name, len);
 	f->line.n += len;
 	return 0;
+}
+
+static int append_name(struct folded *f, const char *name)
+{
+	CLEANUP(freep) char *clean = NULL;
+	int r = clean_name(name, &clean);
+
+	return r < 0 ? r : append_clean(f, clean);
+}
+
+static int append_frame(struct folded *f, uint32_t frame)
+{
+	char **name = &f->names[frame];
+	int r = 0;
+
+	if (!*name)
+		r = clean_name(digest_frame_string(f->digest, frame, DIGEST_FRAME_NAME), name);
+	return r < 0 ? r : append_clean(f, *name);
 }
 
 /* The executable's name; of a profile that has none, the process's number. */
@@ -68,8 +94,7 @@ static int build_line(struct folded *f, const struct digest_sample *s)
 	if (r == 0)
 		r = digest_frames(f->digest, s, &f->frames);
 	for (size_t i = f->frames.n; r == 0 && i-- > 0;)
-		r = append_name(
-			f, digest_frame_string(f->digest, f->frames.data[i], DIGEST_FRAME_NAME));
+		r = append_frame(f, f->frames.data[i]);
 	return r < 0 ? r : vec_push(&f->line, '\0');
 }
 
@@ -126,6 +151,10 @@ int view_folded(const struct pprof *p, const struct view_select *sel, FILE *out)
 	r = digest_new(p, sel, &f.digest);
 	if (r < 0)
 		return r;
+
+	f.names = calloc(intern_tuples_count(&f.digest->frames) + 1, sizeof(*f.names));
+	if (!f.names)
+		return -ENOMEM;
 
 	f.weigh = f.digest->metric.count == SIZE_MAX;
 	for (size_t i = 0; i < f.digest->samples.n; i++) {

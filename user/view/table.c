@@ -10,7 +10,7 @@
 #define TABLE_WIDTH    100
 #define NAME_MIN       8 /* columns that a cut name keeps */
 #define GROUP_KEYS_MAX 4
-#define LINE_MAX_BYTES 4096
+#define NAME_BYTES     4096
 
 /* How samples are grouped, and which of their labels each row shows. */
 struct grouping {
@@ -284,13 +284,12 @@ static int add_group_functions(struct table *t, const struct group *g)
 		r = function_sums_sorted(t->sums, &f, &n);
 
 	for (size_t i = 0; r == 0 && i < n && i < t->opt->max_functions; i++) {
-		char line[LINE_MAX_BYTES];
-		int len = snprintf(line, sizeof(line), "    %5.1f%% self  %5.1f%% total  ",
-				   metric_percent(f[i].self, g->value),
-				   metric_percent(f[i].total, g->value));
+		char shares[64], name[NAME_BYTES];
 
-		function_text(t, f[i].frame, line + len, sizeof(line) - (size_t)len);
-		r = columns_add_line(t->columns, line);
+		snprintf(shares, sizeof(shares), "    %5.1f%% self  %5.1f%% total  ",
+			 metric_percent(f[i].self, g->value), metric_percent(f[i].total, g->value));
+		function_text(t, f[i].frame, name, sizeof(name));
+		r = columns_add_line(t->columns, shares, name);
 	}
 	return r;
 }
@@ -303,7 +302,7 @@ static int add_rest_line(struct table *t, size_t n, int64_t value)
 		 n == 1 ? t->by->name : t->by->plural,
 		 metric_format(&t->digest->metric, value, text),
 		 metric_percent(value, t->digest->value));
-	return columns_add_line(t->columns, line);
+	return columns_add_line(t->columns, "", line);
 }
 
 /* Is row @i of @n one that is shown? The row of samples without group is always. */
@@ -355,7 +354,7 @@ static int build_groups(struct table *t)
 
 static int add_function_row(struct table *t, const struct function_sum *f)
 {
-	char name[LINE_MAX_BYTES], self[METRIC_TEXT_MAX], total[METRIC_TEXT_MAX];
+	char name[NAME_BYTES], self[METRIC_TEXT_MAX], total[METRIC_TEXT_MAX];
 	char self_share[24], total_share[24];
 	const char *cells[] = { self, self_share, total, total_share, name };
 

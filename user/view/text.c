@@ -78,6 +78,12 @@ static size_t encode(uint32_t cp, char out[BYTES_MAX])
 	return 4;
 }
 
+/* Most of all text: quicker than a look at the ranges. */
+static bool is_plain(uint32_t cp)
+{
+	return cp >= 0x20 && cp < 0x7f;
+}
+
 static uint32_t clean_code_point(uint32_t cp)
 {
 	/* C0, DEL and C1; marks that reorder or break lines; byte order mark. */
@@ -102,7 +108,7 @@ int text_clean(const char *str, char **ret)
 		return -ENOMEM;
 
 	while ((cp = text_next(&str)))
-		len += encode(clean_code_point(cp), out + len);
+		len += encode(is_plain(cp) ? cp : clean_code_point(cp), out + len);
 	out[len] = '\0';
 	*ret = out;
 	return 0;
@@ -123,6 +129,8 @@ static unsigned code_point_width(uint32_t cp)
 		{ 0x1f900, 0x1f9ff }, { 0x20000, 0x3fffd },
 	};
 
+	if (is_plain(cp))
+		return 1;
 	if (IN(cp, zero))
 		return 0;
 	return IN(cp, wide) ? 2 : 1;
@@ -171,7 +179,8 @@ void text_write_cut(FILE *out, const char *str, unsigned width, enum text_cut ho
 		return;
 
 	/* The first place from which no more than @tail columns remain. */
-	while (text_width(end) > tail)
-		text_next(&end);
+	have = text_width(end);
+	while (have > tail)
+		have -= code_point_width(text_next(&end));
 	fputs(end, out);
 }
