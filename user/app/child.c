@@ -3,10 +3,10 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "app/stop_signal.h"
 #include "base/cleanup.h"
 
 #define STOP_TRIES    100
@@ -17,13 +17,11 @@ static _Noreturn void run(int release_fd, int error_fd, char **argv)
 	char go;
 	int err;
 
-	/* End of file: the parent gave up or died before it let us go. */
+	/* First of all: while it waits it can be ended as the command itself could. */
+	stop_signal_reset();
+	/* End of file: the parent died before it let us go. */
 	if (read(release_fd, &go, 1) != 1)
 		_exit(127);
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGHUP, SIG_DFL);
-	signal(SIGPIPE, SIG_DFL);
 	execvp(argv[0], argv);
 
 	err = errno;
@@ -91,11 +89,11 @@ void child_stop(struct child *c)
 
 	if (!c->pid)
 		return;
+	if (!child_is_over(c))
+		kill(c->pid, SIGTERM);
+	/* Not before the signal, which is what a child that still waits is to end by. */
 	closep(&c->release_fd);
 	closep(&c->error_fd);
-	if (child_is_over(c))
-		return;
-	kill(c->pid, SIGTERM);
 	for (int i = 0; i < STOP_TRIES && !child_is_over(c); i++)
 		nanosleep(&pause, NULL);
 	if (c->over)

@@ -99,7 +99,7 @@ static int check_pid(pid_t pid)
 	int r = read_tgid(pid, &tgid);
 
 	if (r == -ENOENT || r == -ESRCH) {
-		log_error("there is no process %d", pid);
+		log_error("there is no process %d; 'ps -e' lists those that there are", pid);
 		return -ESRCH;
 	}
 	if (r < 0)
@@ -131,7 +131,10 @@ static int open_cgroup(struct recording *rec)
 		return 0;
 	rec->cgroup_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (rec->cgroup_fd < 0)
-		return log_error_errno(-errno, "cannot open cgroup '%s'", path);
+		return log_error_errno(-errno,
+				       "cannot open cgroup '%s'; 'find /sys/fs/cgroup -type d' "
+				       "lists those that there are",
+				       path);
 	if (fstatfs(rec->cgroup_fd, &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC_VALUE) {
 		log_error(
 			"'%s' is no folder of the cgroup v2 hierarchy; that is usually mounted at "
@@ -142,12 +145,44 @@ static int open_cgroup(struct recording *rec)
 	return 0;
 }
 
+static const char *remedy_of_write(int err)
+{
+	switch (err) {
+	case -ENOENT:
+	case -ENOTDIR:
+		return "; make its folder first, or name another file";
+	case -EACCES:
+	case -EPERM:
+	case -EROFS:
+	case -EISDIR:
+		return "; name another file";
+	case -ENOSPC:
+	case -EDQUOT:
+		return "; make room, or name a file on another disk";
+	default:
+		return "";
+	}
+}
+
+static int cannot_write(int err, const char *path)
+{
+	return log_error_errno(err, "cannot write '%s'%s", path, remedy_of_write(err));
+}
+
 static int open_dump(struct recording *rec)
 {
 	if (!rec->opt->dump)
 		return 0;
 	rec->dump = fopen(rec->opt->dump, "we");
-	return rec->dump ? 0 : log_error_errno(-errno, "cannot write '%s'", rec->opt->dump);
+	return rec->dump ? 0 : cannot_write(-errno, rec->opt->dump);
+}
+
+static int check_stats(const struct record_options *opt)
+{
+	CLEANUP(atomic_file_closep) struct atomic_file *f = NULL;
+	int r = opt->stats ? atomic_file_open(opt->stats, &f) : 0;
+
+	return r < 0 ? cannot_write(r, opt->stats) : 0;
 }
 
 static int check_push_url(const struct record_options *opt)
@@ -164,7 +199,7 @@ static int open_output(struct recording *rec)
 {
 	int r = atomic_file_open(rec->opt->output, &rec->output);
 
-	return r < 0 ? log_error_errno(r, "cannot write '%s'", rec->opt->output) : 0;
+	return r < 0 ? cannot_write(r, rec->opt->output) : 0;
 }
 
 /* All that can be known to be wrong is found before a minute of recording is wasted. */
@@ -180,6 +215,8 @@ static int prepare(struct recording *rec)
 		r = check_push_url(opt);
 	if (r == 0)
 		r = open_cgroup(rec);
+	if (r == 0)
+		r = check_stats(opt);
 	if (r == 0)
 		r = open_output(rec);
 	if (r == 0)
@@ -226,7 +263,8 @@ static int release_command(struct recording *rec)
 {
 	int r;
 
-	if (!rec->opt->command)
+	/* Stopped while we were getting ready: it is not even begun. */
+	if (!rec->opt->command || atomic_load(&stop_signal_count))
 		return 0;
 	r = child_release(&rec->child);
 	return r < 0 ? log_error_errno(r, "cannot run '%s'", rec->opt->command[0]) : 0;
@@ -258,7 +296,22 @@ static int sample(struct recording *rec)
 		progress_update(&progress, rec->session);
 	}
 	progress_end(&progress);
-	return r < 0 ? r : session_finish(rec->session);
+	if (r == 0)
+		r = session_finish(rec->session);
+	/* What is not sampled any more shall not go on while we write and push. */
+	child_stop(&rec->child);
+	return r;
+}
+
+/* Files stay open from their first sample on, so that they can be named when all is over. */
+static void raise_file_limit(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
+		lim.rlim_cur = lim.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &lim);
+	}
 }
 
 /* Samples; the exit status of a command that could not be run is in *ret_status. */
@@ -267,6 +320,7 @@ static int record(struct recording *rec, int *ret_status)
 	int r;
 
 	r = start_command(rec);
+	raise_file_limit(); /* not for the command */
 	if (r == 0)
 		r = open_session(rec);
 	if (r == 0)
@@ -291,7 +345,7 @@ static int write_output(struct recording *rec)
 	r = output_write(rec->output, opt->format, rec->pprof, "spanprof");
 	if (r == 0)
 		r = atomic_file_commit(rec->output);
-	return r < 0 ? log_error_errno(r, "cannot write '%s'", opt->output) : 0;
+	return r < 0 ? cannot_write(r, opt->output) : 0;
 }
 
 static void push(struct recording *rec, uint64_t *counters)
@@ -325,7 +379,17 @@ static void write_stats(struct recording *rec, const uint64_t *counters)
 	int r = rec->opt->stats ? stats_write_json(counters, rec->opt->stats) : 0;
 
 	if (r < 0) {
-		log_error_errno(r, "cannot write '%s'", rec->opt->stats);
+		cannot_write(r, rec->opt->stats);
+		rec->failed = true;
+	}
+}
+
+static void close_dump(struct recording *rec)
+{
+	FILE *dump = TAKE_PTR(rec->dump);
+
+	if (dump && fclose(dump) != 0) {
+		cannot_write(-errno, rec->opt->dump);
 		rec->failed = true;
 	}
 }
@@ -358,19 +422,9 @@ static int finish(struct recording *rec)
 		return log_error_errno(r, "cannot read the counters");
 	push(rec, counters);
 	write_stats(rec, counters);
+	close_dump(rec);
 	print_summary(rec, counters);
 	return rec->failed ? -EIO : 0;
-}
-
-/* Files stay open from their first sample on, so that they can be named when all is over. */
-static void raise_file_limit(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
-		lim.rlim_cur = lim.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &lim);
-	}
 }
 
 static int run(const struct record_options *opt)
@@ -380,7 +434,6 @@ static int run(const struct record_options *opt)
 	int r;
 
 	log_set_level(opt->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-	raise_file_limit();
 	r = stop_signal_install();
 	if (r == 0)
 		r = prepare(&rec);
@@ -388,10 +441,8 @@ static int run(const struct record_options *opt)
 		r = record(&rec, &status);
 	if (r == 0)
 		r = finish(&rec);
-	if (r == 0) {
-		child_stop(&rec.child);
+	if (r == 0)
 		status = opt->command ? child_exit_status(&rec.child) : EXIT_SUCCESS;
-	}
 	recording_clear(&rec);
 	return status;
 }

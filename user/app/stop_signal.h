@@ -8,7 +8,11 @@
 /* How many such signals have come; readable from any thread. */
 extern atomic_int stop_signal_count;
 
-/* Installs the handlers; SIGPIPE is ignored from now on. Negative errno. */
+/* Installs the handlers; SIGPIPE is ignored from now on, and SIGHUP still is if it was (nohup).
+ * Negative errno. */
 int stop_signal_install(void);
+
+/* In a child: what was installed is undone. */
+void stop_signal_reset(void);
 
 #endif
