@@ -100,12 +100,9 @@ static void check_btf(enum finding_state *worst)
 
 static void check_lockdown(enum finding_state *worst)
 {
-	CLEANUP(freep) char *text = NULL;
-	struct finding f = { .what = "kernel not locked down" };
-	size_t len;
+	struct finding f = { .what = "kernel not locked down (/sys/kernel/security/lockdown)" };
 
-	if (read_whole_file("/sys/kernel/security/lockdown", 256, &text, &len) == 0 &&
-	    strstr(text, "[confidentiality]")) {
+	if (collector_kernel_is_locked_down()) {
 		f.state = FINDING_FATAL;
 		f.follows = "BPF may not read memory";
 		f.remedy = "boot without lockdown=confidentiality";
@@ -192,7 +189,7 @@ static void check_load(enum finding_state *worst)
 	log_set_level(level);
 	if (r < 0) {
 		f.state = FINDING_FATAL;
-		f.follows = strerror(-r);
+		f.follows = "nothing can be sampled";
 		f.remedy = "the message above says why";
 	}
 	finding_print(&f, worst);

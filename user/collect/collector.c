@@ -3,9 +3,11 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "base/io.h"
 #include "base/log.h"
 #include "collect/cpu_list.h"
 #include "collect/cpu_sampler.h"
@@ -249,18 +251,33 @@ static int make_rings(struct collector *c, size_t size)
 	return watch(c, ring_buffer__epoll_fd(c->rings));
 }
 
+bool collector_kernel_is_locked_down(void)
+{
+	CLEANUP(freep) char *text = NULL;
+	size_t len;
+
+	return read_whole_file("/sys/kernel/security/lockdown", 256, &text, &len) == 0 &&
+	       strstr(text, "[confidentiality]");
+}
+
+/* What libbpf returns is of little use in the first two cases: they have many faces. */
 static int load_failed(int r)
 {
 	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
-		return log_error_errno(r, "cannot load BPF programs: the kernel has no BTF "
-					  "(/sys/kernel/btf/vmlinux); needs one built with "
-					  "CONFIG_DEBUG_INFO_BTF=y");
-	if (r == -EPERM || r == -EACCES)
-		return log_error_errno(r, "cannot load BPF programs; needs root or CAP_BPF and "
-					  "CAP_PERFMON, and a kernel that is not locked down "
-					  "(/sys/kernel/security/lockdown)");
-	return log_error_errno(r, "cannot load BPF programs; 'spanprof doctor' says what is "
-				  "missing, -v shows the verifier's words");
+		log_error("cannot load BPF programs: the kernel has no BTF "
+			  "(/sys/kernel/btf/vmlinux); needs one built with "
+			  "CONFIG_DEBUG_INFO_BTF=y, and /sys mounted");
+	else if (collector_kernel_is_locked_down())
+		log_error("cannot load BPF programs: the kernel is locked down "
+			  "(/sys/kernel/security/lockdown); boot without "
+			  "lockdown=confidentiality");
+	else if (r == -EPERM || r == -EACCES)
+		log_error_errno(r,
+				"cannot load BPF programs; needs root or CAP_BPF and CAP_PERFMON");
+	else
+		log_error_errno(r, "cannot load BPF programs; 'spanprof doctor' says what is "
+				   "missing, -v shows the verifier's words");
+	return r;
 }
 
 static int set_cgroup(struct collector *c, int cgroup_fd)
@@ -457,6 +474,13 @@ int collector_add_target(struct collector *c, pid_t pid)
 	__u8 one = 1;
 
 	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.targets), &key, &one, BPF_ANY);
+}
+
+void collector_drop_target(struct collector *c, pid_t pid)
+{
+	__u32 key = pid;
+
+	bpf_map_delete_elem(bpf_map__fd(c->bpf->maps.targets), &key);
 }
 
 int collector_set_proc(struct collector *c, pid_t pid, const struct proc_info *info)

@@ -67,6 +67,9 @@ int collector_finish(struct collector *c);
 /* Adds to the filter. -EPERM, -ENOSPC (65,536 at most), … */
 int collector_add_target(struct collector *c, pid_t pid);
 
+/* When it has ended: its pid may be another's soon. */
+void collector_drop_target(struct collector *c, pid_t pid);
+
 /* Tells the kernel side where this process keeps its trace context; forget when it ends. */
 int collector_set_proc(struct collector *c, pid_t pid, const struct proc_info *info);
 void collector_forget_proc(struct collector *c, pid_t pid);
@@ -82,5 +85,8 @@ const char *collector_event_name(enum collector_event event);
 
 /* Opens and closes a sampling event on @cpu; what perf_event_open(2) says (for doctor). */
 int collector_probe_event(enum collector_event event, int cpu);
+
+/* lockdown=confidentiality: no BPF program may read memory. */
+bool collector_kernel_is_locked_down(void);
 
 #endif
