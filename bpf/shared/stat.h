@@ -56,7 +56,8 @@ enum stat_kind {
 	X(THROTTLED, LOSS, "sampling_throttled",                                                   \
 	  "times the kernel paused an event as too frequent")                                      \
 	X(PROC_RESCAN, INFO, "process_rescans", "processes whose mappings were read again")        \
-	X(PROC_UNREADABLE, LOSS, "processes_unreadable", "processes with no readable /proc entry") \
+	X(PROC_UNREADABLE, LOSS, "processes_unreadable",                                           \
+	  "processes we have no right to look into")                                               \
 	X(CTX_PROC_MALFORMED, LOSS, "process_context_malformed", "process contexts not decodable") \
 	X(CTX_WRITER_UNSUPPORTED, LOSS, "context_writer_unsupported", "writers of an unread form") \
 	X(PUSH_REJECTED, LOSS, "push_samples_rejected", "samples no remote endpoint has taken")

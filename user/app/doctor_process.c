@@ -13,6 +13,15 @@
 
 #define MAPS_MAX (64u << 20)
 
+static const char *remedy_of(int err)
+{
+	if (err == -ESRCH)
+		return "there is no such process";
+	if (geteuid() == 0)
+		return "needs CAP_SYS_PTRACE, in the user namespace of the process too";
+	return "run as root";
+}
+
 /* --- files ------------------------------------------------------------------------------------ */
 
 static bool has_debug_symbols(struct elf_file *ef, const char *path)
@@ -113,7 +122,11 @@ static void report_process_context(const struct context_finding *ctx, enum findi
 	struct finding f = { .what = "process context (OpenTelemetry OTEL_CTX)" };
 	char detail[512];
 
-	if (ctx->state == CONTEXT_NONE || ctx->state == CONTEXT_MALFORMED) {
+	if (ctx->state == CONTEXT_UNREADABLE) {
+		f.state = FINDING_NO;
+		f.follows = "its memory may not be read; no spans";
+		f.remedy = remedy_of(-EACCES);
+	} else if (ctx->state == CONTEXT_NONE || ctx->state == CONTEXT_MALFORMED) {
 		f.state = FINDING_NO;
 		f.follows = ctx->state == CONTEXT_NONE
 				    ? "service name is the program's; no spans"
@@ -193,15 +206,6 @@ static int examine(struct process_table *t, pid_t pid, enum finding_state *worst
 	}
 	report_files(p, worst);
 	return report_context(p, maps, len, worst);
-}
-
-static const char *remedy_of(int err)
-{
-	if (err == -ESRCH)
-		return "there is no such process";
-	if (geteuid() == 0)
-		return "needs CAP_SYS_PTRACE, in the user namespace of the process too";
-	return "run as root";
 }
 
 void doctor_process(pid_t pid, enum finding_state *worst)

@@ -59,6 +59,8 @@ static void look_at_context(struct session *s, const struct process *p,
 	}
 	if (now.state == last.state)
 		return;
+	if (now.state == CONTEXT_UNREADABLE)
+		s->counters[STAT_PROC_UNREADABLE]++;
 	if (now.state == CONTEXT_MALFORMED)
 		s->counters[STAT_CTX_PROC_MALFORMED]++;
 	if (now.state == CONTEXT_UNSUPPORTED)
@@ -108,6 +110,16 @@ static int load_all(struct session *s)
 	return r == -ENOMEM ? log_error_errno(r, "cannot read the processes of this host") : 0;
 }
 
+static int cannot_read_process(int err, pid_t pid)
+{
+	if (err == -EACCES || err == -EPERM)
+		return log_error_errno(err,
+				       "cannot read process %d; needs root, or CAP_SYS_PTRACE in "
+				       "its user namespace",
+				       pid);
+	return log_error_errno(err, "cannot read process %d", pid);
+}
+
 static int load_targets(struct session *s)
 {
 	for (size_t i = 0; i < s->targets.n; i++) {
@@ -117,7 +129,7 @@ static int load_targets(struct session *s)
 
 		r = load_process(s, pid, &p);
 		if (r < 0)
-			return log_error_errno(r, "cannot read process %d", pid);
+			return cannot_read_process(r, pid);
 		r = collector_add_target(s->collector, pid);
 		if (r < 0)
 			return log_error_errno(r, "cannot filter by process %d", pid);
@@ -138,6 +150,9 @@ static void drop_target(struct session *s, pid_t pid)
 	for (size_t i = 0; i < s->targets.n; i++)
 		if (s->targets.data[i] == pid)
 			s->targets.data[i--] = s->targets.data[--s->targets.n];
+	/* With a command the kernel side does it. */
+	if (!s->opt.collector.follow)
+		collector_drop_target(s->collector, pid);
 }
 
 static int on_mmap(struct session *s, const struct proc_event *ev)

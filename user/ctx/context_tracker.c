@@ -22,6 +22,10 @@
 #define BUDGET_MIN   (-BUDGET_MAX / 2)
 #define CANDIDATES   8
 
+/* In /proc/PID/stat. */
+#define STAT_FIELD_VSIZE      23
+#define STAT_FIELD_STARTSTACK 28
+
 struct tracked {
 	pid_t pid;
 	uint32_t process_id; /* another one: the process executed something since */
@@ -180,12 +184,29 @@ static void schedule(struct context_tracker *t, struct tracked *tr, uint64_t sta
 	tr->pause_ns = tr->pause_ns * 2 < PAUSE_MAX ? tr->pause_ns * 2 : PAUSE_MAX;
 }
 
-/* Field 28 of /proc/PID/stat: tells one program image of the pid from the next. */
+/* The number in field @wanted of /proc/PID/stat, from 3 on; see proc(5). */
+static int parse_stat_field(const char *text, int wanted, __u64 *ret)
+{
+	/* The name in field 2 may contain anything, blanks and parentheses too. */
+	const char *p = strrchr(text, ')');
+
+	for (int field = 2; p && field < wanted; field++)
+		p = strchr(p + 1, ' ');
+	if (!p)
+		return -EBADMSG;
+	*ret = strtoull(p + 1, NULL, 10);
+	return 0;
+}
+
+/*
+ * Where the stack begins tells one program image of the pid from the next. -EACCES: we may not
+ * know; -ESRCH: a zombie, which has none any more, or nothing.
+ */
 static int read_start_stack(pid_t pid, __u64 *ret)
 {
 	CLEANUP(freep) char *text = NULL;
 	char path[32];
-	const char *p;
+	__u64 vsize;
 	size_t len;
 	int r;
 
@@ -193,14 +214,12 @@ static int read_start_stack(pid_t pid, __u64 *ret)
 	r = read_whole_file(path, 4096, &text, &len);
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
-	/* The name in field 2 may contain anything, blanks and parentheses too. */
-	p = strrchr(text, ')');
-	for (int field = 2; p && field < 28; field++)
-		p = strchr(p + 1, ' ');
-	if (!p)
-		return -EBADMSG;
-	*ret = strtoull(p + 1, NULL, 10);
-	return *ret ? 0 : -ESRCH; /* a zombie has none any more */
+	r = parse_stat_field(text, STAT_FIELD_VSIZE, &vsize);
+	if (r == 0)
+		r = parse_stat_field(text, STAT_FIELD_STARTSTACK, ret);
+	if (r < 0 || *ret)
+		return r;
+	return vsize ? -EACCES : -ESRCH;
 }
 
 /* --- process context -------------------------------------------------------------------------- */
@@ -231,7 +250,7 @@ static int update_process_ctx(struct tracked *tr, const char *maps, size_t len)
 	if (r == -EAGAIN || r == -ENOMEM)
 		return r;
 	process_ctx_free(TAKE_PTR(tr->ctx));
-	return r == -EBADMSG ? r : 0;
+	return r == -EBADMSG || r == -EPERM ? r : 0;
 }
 
 /* --- thread context --------------------------------------------------------------------------- */
@@ -370,6 +389,24 @@ struct context_finding context_tracker_last(const struct context_tracker *t,
 	return finding_of(tr);
 }
 
+static enum context_state state_after(int err, struct context_tracker *t, struct tracked *tr,
+				      const struct process *p, struct tls_var *ret)
+{
+	if (err == -EPERM)
+		return CONTEXT_UNREADABLE;
+	return err == -EBADMSG ? CONTEXT_MALFORMED : examine(t, tr, p, ret);
+}
+
+/* 1: the kernel side must be told. */
+static int conclude(struct tracked *tr, enum context_state state, const struct proc_info *info)
+{
+	tr->state = state;
+	if (memcmp(&tr->info.thread_ctx, &info->thread_ctx, sizeof(info->thread_ctx)) == 0)
+		return 0;
+	tr->info = *info;
+	return 1;
+}
+
 static int look(struct context_tracker *t, struct tracked *tr, const struct process *p,
 		const struct context_maps *maps)
 {
@@ -379,23 +416,20 @@ static int look(struct context_tracker *t, struct tracked *tr, const struct proc
 	int r;
 
 	r = read_start_stack(p->pid, &info.start_stack);
+	if (r == -EACCES)
+		return conclude(tr, CONTEXT_UNREADABLE, &info);
 	if (r < 0)
 		return r;
 	r = update_process_ctx(tr, maps->text, maps->len);
 	if (r == -ENOMEM)
 		return r;
-	state = r == -EBADMSG ? CONTEXT_MALFORMED : examine(t, tr, p, &info.thread_ctx);
+	state = state_after(r, t, tr, p, &info.thread_ctx);
 
 	/* All of the above must have been one program image's. */
 	r = read_start_stack(p->pid, &start_stack);
 	if (r < 0 || start_stack != info.start_stack)
 		return r < 0 ? r : -ESRCH;
-
-	tr->state = state;
-	if (memcmp(&tr->info.thread_ctx, &info.thread_ctx, sizeof(info.thread_ctx)) == 0)
-		return 0;
-	tr->info = info;
-	return 1;
+	return conclude(tr, state, &info);
 }
 
 int context_tracker_look(struct context_tracker *t, const struct process *p,

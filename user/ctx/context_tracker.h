@@ -16,6 +16,7 @@
 /* Why a process has no usable context, or that it has. */
 enum context_state {
 	CONTEXT_NONE,	     /* publishes no process context */
+	CONTEXT_UNREADABLE,  /* its memory may not be read: needs CAP_SYS_PTRACE */
 	CONTEXT_MALFORMED,   /* publishes one that does not decode */
 	CONTEXT_NO_THREAD,   /* process context only, or its thread context is not there yet */
 	CONTEXT_UNSUPPORTED, /* thread context in a form that is not read yet */
