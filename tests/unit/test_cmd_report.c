@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/cmd_report.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "base/io.h"
+#include "capture.h"
+#include "command.h"
+#include "leak_check.h"
+#include "profile_fixture.h"
+
+static char *folder;
+
+static void write_profile(struct pprof *p, const char *name)
+{
+	char path[128];
+	uint8_t *bytes;
+	size_t n;
+
+	cr_assert(zero(int, pprof_encode(p, true, &bytes, &n)));
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	command_write_file(path, bytes, n);
+	free(bytes);
+	pprof_free(p);
+}
+
+static void set_up(void)
+{
+	folder = command_make_folder();
+	cr_assert(zero(int, chdir(folder)));
+	write_profile(fixture_shop(), "shop.pb.gz");
+}
+
+static void tear_down(void)
+{
+	cr_assert(zero(int, chdir("/")));
+	command_remove_folder(folder);
+	leak_check();
+}
+
+TestSuite(cmd_report, .init = set_up, .fini = tear_down, .timeout = 60);
+/* .fini = leak_check is part of tear_down. */
+
+struct outcome {
+	int status;
+	char *out, *err;
+};
+
+static struct outcome run_args(const char *const *args)
+{
+	char *argv[16] = { (char *)"report" };
+	struct capture out = capture_begin(STDOUT_FILENO), err = capture_begin(STDERR_FILENO);
+	struct outcome o;
+	int argc = 1;
+
+	for (; args[argc - 1]; argc++)
+		argv[argc] = (char *)args[argc - 1];
+	o.status = cmd_report(argc, argv);
+	o.err = capture_end(&err);
+	o.out = capture_end(&out);
+	return o;
+}
+
+#define RUN(...) run_args((const char *const[]){ __VA_ARGS__, NULL })
+
+static void outcome_free(struct outcome *o)
+{
+	free(o->out);
+	free(o->err);
+}
+
+/* Fails with @status and one line that says @want, and writes nothing to standard output. */
+static void assert_fails(struct outcome o, int status, const char *want)
+{
+	cr_expect(eq(int, o.status, status));
+	cr_expect(strstr(o.err, want) != NULL, "no '%s' in: %s", want, o.err);
+	cr_expect(strchr(o.err, '\n') == o.err + strlen(o.err) - 1, "one line: %s", o.err);
+	cr_expect(eq(str, o.out, ""));
+	outcome_free(&o);
+}
+
+static void assert_succeeds(struct outcome o, const char *want)
+{
+	cr_expect(zero(int, o.status));
+	cr_expect(eq(str, o.err, ""));
+	cr_expect(strstr(o.out, want) != NULL, "no '%s' in: %s", want, o.out);
+	outcome_free(&o);
+}
+
+Test(cmd_report, spans_come_first_if_there_are_any)
+{
+	struct fixture fx = fixture_new(100);
+	struct fixture_sample s = { .stack = "main", .count = 1, .process = "a" };
+
+	assert_succeeds(RUN("shop.pb.gz"), "\nSPAN ");
+	fixture_add(&fx, &s);
+	write_profile(fixture_finish(&fx), "plain.pb.gz");
+	assert_succeeds(RUN("plain.pb.gz"), "FUNCTION\n");
+	assert_succeeds(RUN("shop.pb.gz", "--by", "service"), "\nSERVICE ");
+	assert_succeeds(RUN("shop.pb.gz", "--folded", "--span-id", SPAN_CART),
+			"shop;main;price_cart;price_cart 20\n");
+}
+
+Test(cmd_report, help_is_no_failure)
+{
+	assert_succeeds(RUN("--help"), "Usage: spanprof report");
+	assert_fails(RUN("--frob"), 2, "unknown option '--frob'");
+}
+
+Test(cmd_report, input_that_cannot_be_read)
+{
+	char *bytes;
+	size_t len;
+
+	assert_fails(RUN("none.pb.gz"), 1, "there is no file 'none.pb.gz'");
+	assert_fails(RUN("/"), 1, "cannot read '/': Is a directory");
+
+	command_write_file("text", "hello world\n", 12);
+	assert_fails(RUN("text"), 1, "'text' is no pprof profile or is damaged");
+	command_write_file("empty", "", 0);
+	assert_fails(RUN("empty"), 1, "'empty' is");
+
+	cr_assert(zero(int, read_whole_file("shop.pb.gz", 1 << 20, &bytes, &len)));
+	command_write_file("half.pb.gz", bytes, len / 2);
+	assert_fails(RUN("half.pb.gz"), 1, "record it again");
+	free(bytes);
+}
+
+Test(cmd_report, ids_that_are_not_in_the_file)
+{
+	assert_fails(RUN("shop.pb.gz", "--span-id", "ffffffffffffffff"), 1,
+		     "no sample of span ffffffffffffffff in 'shop.pb.gz'");
+	assert_fails(RUN("shop.pb.gz", "--trace-id", "ffffffffffffffffffffffffffffffff"), 1,
+		     "no sample of trace");
+	assert_fails(RUN("shop.pb.gz", "-p", "999"), 1, "no sample of process 999");
+	assert_fails(RUN("shop.pb.gz", "-p", "200", "--span-id", SPAN_CART), 1, "all of the given");
+	assert_fails(RUN("shop.pb.gz", "--span-id", "12"), 2, "no span id");
+}
+
+Test(cmd_report, files_are_whole_or_not_there)
+{
+	struct stat st;
+
+	assert_succeeds(RUN("shop.pb.gz", "--html", "o.html"), "");
+	cr_expect(zero(int, stat("o.html", &st)));
+	assert_fails(RUN("shop.pb.gz", "-o", "missing/o.html"), 1, "'missing/o.html'");
+	assert_fails(RUN("half.pb.gz", "-o", "new.html"), 1, "half.pb.gz");
+	cr_expect(lt(int, stat("new.html", &st), 0));
+	assert_fails(RUN("shop.pb.gz", "--text", "-o", "/dev/full"), 1,
+		     "cannot write '/dev/full': No space left on device");
+	free(command_output("test \"$(ls -A | sort | tr '\\n' ' ')\" = 'o.html shop.pb.gz '"));
+}
+
+/* One span as a profile of its own, whole for other tools. */
+Test(cmd_report, selection_as_pprof)
+{
+	char *top;
+
+	assert_succeeds(RUN("shop.pb.gz", "--span-id", SPAN_CART, "-o", "cart.pb.gz"), "");
+	top = command_output("PPROF_TMPDIR=. go tool pprof -top -unit=ms cart.pb.gz 2>/dev/null");
+	cr_expect(strstr(top, "200ms   100%   100%      200ms   100%  price_cart") != NULL, "%s",
+		  top);
+	cr_expect(strstr(top, "sign_request") == NULL);
+	free(top);
+}
+
+/* head has seen enough: no message, no failure. */
+Test(cmd_report, reader_that_goes_away)
+{
+	int ends[2], saved = dup(STDOUT_FILENO);
+	struct capture err;
+	char *said;
+
+	signal(SIGPIPE, SIG_IGN);
+	cr_assert(zero(int, pipe(ends)));
+	close(ends[0]);
+	err = capture_begin(STDERR_FILENO);
+	dup2(ends[1], STDOUT_FILENO);
+	cr_expect(zero(int,
+		       cmd_report(2, (char *[]){ (char *)"report", (char *)"shop.pb.gz", NULL })));
+	dup2(saved, STDOUT_FILENO);
+	said = capture_end(&err);
+	cr_expect(eq(str, said, ""));
+	free(said);
+	close(ends[1]);
+	close(saved);
+}
+
+Test(cmd_report, closed_standard_output)
+{
+	int saved = dup(STDOUT_FILENO), r;
+	struct capture err = capture_begin(STDERR_FILENO);
+	char *said;
+
+	close(STDOUT_FILENO);
+	r = cmd_report(2, (char *[]){ (char *)"report", (char *)"shop.pb.gz", NULL });
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+	said = capture_end(&err);
+	cr_expect(eq(int, r, 1));
+	cr_expect(strstr(said, "standard output is closed; name a file with -o") != NULL);
+	free(said);
+}
