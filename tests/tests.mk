@@ -77,7 +77,8 @@ test-bpf: $(BPF_TEST_BIN)
 
 # --- end to end --------------------------------------------------------------------------------
 -include tests/workloads/workloads.mk
-workloads:
+-include tests/sink/sink.mk
+workloads sink:
 
 test-e2e: $(BUILDDIR)/spanprof workloads
 	@mkdir -p $(RESULTS)
@@ -147,14 +148,14 @@ lint-tidy: $(GENERATED)
 
 # A suite without leak_check cannot fail on a leak.
 lint-tests:
-	@! grep -L '\.fini = leak_check' $(wildcard tests/unit/test_*.c) /dev/null | grep -v '^/dev/null$$' || \
-		{ echo 'the suites above lack .fini = leak_check' >&2; false; }
+	@! grep -LE '\.fini = leak_check|^\s+leak_check\(\);' $(wildcard tests/unit/test_*.c tests/bpf/test_*.c) | \
+		grep . || { echo 'above: leak_check is not called at the end of each test (.fini)' >&2; false; }
 
 # Functions have their limits in .clang-tidy, files here.
 lint-sizes:
 	@wc -l user/*/*.[ch] bpf/*.[ch] bpf/shared/*.h | awk '$$2 != "total" && $$1 > 1000 { print; bad = 1 } \
 		END { if (bad) print "longer than 1000 lines"; exit bad }' >&2
 
-.PHONY: test test-unit test-bpf test-e2e unit-build bpf-build workloads bench fuzz fuzz-build \
+.PHONY: test test-unit test-bpf test-e2e unit-build bpf-build workloads sink bench fuzz fuzz-build \
         $(FUZZ_TARGETS:%=fuzz-%) format format-check lint layers lint-headers lint-clang lint-tidy \
         lint-tests lint-sizes
