@@ -69,9 +69,10 @@ int parse_duration_ns(const char *str, uint64_t *ret)
 	double v;
 	char *end;
 
-	if (!isdigit((unsigned char)str[0]) && str[0] != '.')
-		return -EINVAL;
 	v = strtod(str, &end);
+	/* strtod(3) knows more than digits and a point: signs, blanks, 0x1p3, 1e3, inf. */
+	if (end == str || end != str + strspn(str, "0123456789."))
+		return -EINVAL;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (strcmp(end, units[i].unit) != 0)
 			continue;
