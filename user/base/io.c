@@ -96,22 +96,32 @@ static int open_in_place(struct atomic_file *f, const char *path)
 	return f->fd < 0 ? -errno : 0;
 }
 
+/* What open(2) refuses, and rename(2) would refuse only when all the work has been done. */
+static int check_name(const char *path)
+{
+	if (!*path)
+		return -ENOENT;
+	return path[strlen(path) - 1] == '/' ? -EISDIR : 0;
+}
+
 /* Behind a symbolic link, the file it names is replaced, not the link. */
 static int create_beside(struct atomic_file *f, const char *path, bool exists)
 {
 	CLEANUP(freep) char *dir_buf = NULL;
-	CLEANUP(freep) char *base_buf = NULL;
 	CLEANUP(freep) char *tmp = NULL;
 	mode_t mask;
+	int r = check_name(path);
 
+	if (r < 0)
+		return r;
 	f->path = exists ? realpath(path, NULL) : strdup(path);
 	if (!f->path)
 		return -errno;
 	dir_buf = strdup(f->path);
-	base_buf = strdup(f->path);
-	if (!dir_buf || !base_buf)
+	if (!dir_buf)
 		return -ENOMEM;
-	if (asprintf(&tmp, "%s/.%s.XXXXXX", dirname(dir_buf), basename(base_buf)) < 0) {
+	/* Not made from the file's own name, which may be as long as a name may be. */
+	if (asprintf(&tmp, "%s/.spanprof-XXXXXX", dirname(dir_buf)) < 0) {
 		tmp = NULL;
 		return -ENOMEM;
 	}
