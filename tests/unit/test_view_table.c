@@ -110,6 +110,35 @@ Test(view_table, spans_with_their_functions)
 	free(text);
 }
 
+/* Of five: at most three by their own time, then the callers of what was hot. */
+Test(view_table, callers_near_to_hot_functions_are_listed)
+{
+	static const struct fixture_sample samples[] = {
+		{ "start;worker;payment;validate;verify;modexp", 60, .span = SPAN_CART },
+		{ "start;worker;payment;sign;hmac", 20, .span = SPAN_CART },
+		{ "start;worker;payment;sign;lock", 11, .span = SPAN_CART },
+		{ "start;worker;payment;sign;free", 9, .span = SPAN_CART },
+	};
+	struct view_table_options opt = { .by = VIEW_BY_SPAN, .max_functions = 5 };
+	struct fixture fx = fixture_new(100);
+	struct pprof *p;
+	char *text;
+
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
+		fixture_add(&fx, &samples[i]);
+	p = fixture_finish(&fx);
+	text = render(p, &opt);
+	assert_line(text, "verify", "0.0% self 60.0% total verify");
+	assert_line(text, "sign", "0.0% self 40.0% total sign");
+	assert_before(text, "hmac", "lock");
+	assert_before(text, "lock", "verify");
+	assert_before(text, "verify", "sign");
+	cr_expect(strstr(text, "free") == NULL);
+	cr_expect(strstr(text, "start") == NULL);
+	free(text);
+	pprof_free(p);
+}
+
 Test(view_table, rows_that_are_left_out_are_summed)
 {
 	struct view_table_options opt = { .by = VIEW_BY_SPAN, .max_rows = 1 };

@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#define NEAR_MAX 62 /* bits that can be shifted out */
+
 struct accumulator {
-	int64_t self, total;
+	int64_t self, total, near;
 	size_t last_stack; /* the last stack that was counted in total */
 };
 
@@ -60,8 +62,10 @@ int function_sums_add(struct function_sums *fs, const struct digest_sample *s)
 			return -ENOMEM;
 		if (i == 0)
 			metric_add(&acc->self, s->value);
-		if (acc->last_stack != fs->n_stacks)
+		if (acc->last_stack != fs->n_stacks) {
 			metric_add(&acc->total, s->value);
+			metric_add(&acc->near, s->value / (1ll << (i < NEAR_MAX ? i : NEAR_MAX)));
+		}
 		acc->last_stack = fs->n_stacks;
 	}
 	return 0;
@@ -75,20 +79,51 @@ void function_sums_reset(struct function_sums *fs)
 	fs->n_stacks = 0;
 }
 
-static int compare(const void *va, const void *vb, void *arg)
+static int descending(int64_t a, int64_t b)
 {
-	const struct function_sum *a = va, *b = vb;
-	const struct digest *d = arg;
+	return (a < b) - (a > b);
+}
+
+static int compare_names(const struct digest *d, uint32_t a, uint32_t b)
+{
 	int r = 0;
 
-	if (a->self != b->self)
-		return a->self > b->self ? -1 : 1;
-	if (a->total != b->total)
-		return a->total > b->total ? -1 : 1;
 	for (enum digest_frame i = DIGEST_FRAME_NAME; i <= DIGEST_FRAME_FILE && r == 0; i++)
-		r = strcmp(digest_frame_string(d, a->frame, i),
-			   digest_frame_string(d, b->frame, i));
-	return r ? r : (a->frame > b->frame) - (a->frame < b->frame);
+		r = strcmp(digest_frame_string(d, a, i), digest_frame_string(d, b, i));
+	return r ? r : (a > b) - (a < b);
+}
+
+static int compare_total(const void *va, const void *vb, void *digest)
+{
+	const struct function_sum *a = va, *b = vb;
+	int r = descending(a->self, b->self);
+
+	r = r ? r : descending(a->total, b->total);
+	return r ? r : compare_names(digest, a->frame, b->frame);
+}
+
+static int compare_near(const void *va, const void *vb, void *digest)
+{
+	const struct function_sum *a = va, *b = vb;
+	int r = descending(a->near, b->near);
+
+	return r ? r : compare_names(digest, a->frame, b->frame);
+}
+
+static int compare_self_near(const void *va, const void *vb, void *digest)
+{
+	const struct function_sum *a = va, *b = vb;
+	int r = descending(a->self, b->self);
+
+	return r ? r : compare_near(va, vb, digest);
+}
+
+static void sort_from(struct function_sums *fs, size_t first,
+		      int (*compare)(const void *, const void *, void *))
+{
+	if (first < fs->sorted.n)
+		qsort_r(fs->sorted.data + first, fs->sorted.n - first, sizeof(*fs->sorted.data),
+			compare, (void *)fs->digest);
 }
 
 int function_sums_sorted(struct function_sums *fs, const struct function_sum **ret, size_t *ret_n)
@@ -96,7 +131,8 @@ int function_sums_sorted(struct function_sums *fs, const struct function_sum **r
 	fs->sorted.n = 0;
 	for (size_t i = 0; i < fs->touched.n; i++) {
 		uint32_t frame = fs->touched.data[i];
-		struct function_sum sum = { frame, fs->acc[frame].self, fs->acc[frame].total };
+		const struct accumulator *acc = &fs->acc[frame];
+		struct function_sum sum = { frame, acc->self, acc->total, acc->near };
 
 		if (digest_frame_kind(fs->digest, frame) == FRAME_TRUNCATED)
 			continue;
@@ -104,9 +140,27 @@ int function_sums_sorted(struct function_sums *fs, const struct function_sum **r
 			return -ENOMEM;
 	}
 
-	if (fs->sorted.n)
-		qsort_r(fs->sorted.data, fs->sorted.n, sizeof(*fs->sorted.data), compare,
-			(void *)fs->digest);
+	sort_from(fs, 0, compare_total);
+	*ret = fs->sorted.data;
+	*ret_n = fs->sorted.n;
+	return 0;
+}
+
+int function_sums_hottest(struct function_sums *fs, size_t max, const struct function_sum **ret,
+			  size_t *ret_n)
+{
+	size_t leaves = 0, n;
+	int r = function_sums_sorted(fs, ret, &n);
+
+	if (r < 0)
+		return r;
+
+	while (leaves < n && leaves < max - max * 2 / 5 && fs->sorted.data[leaves].self > 0)
+		leaves++;
+	sort_from(fs, leaves, compare_near);
+	if (fs->sorted.n > max)
+		fs->sorted.n = max;
+	sort_from(fs, 0, compare_self_near);
 	*ret = fs->sorted.data;
 	*ret_n = fs->sorted.n;
 	return 0;

@@ -8,6 +8,7 @@
 struct function_sum {
 	uint32_t frame;
 	int64_t self, total; /* a function counts once a stack, however often it stands there */
+	int64_t near;	     /* total, halved for each frame that it is above the leaf */
 };
 
 struct function_sums;
@@ -27,5 +28,12 @@ void function_sums_reset(struct function_sums *fs);
  * @fs until the next call. -ENOMEM.
  */
 int function_sums_sorted(struct function_sums *fs, const struct function_sum **ret, size_t *ret_n);
+
+/*
+ * The at most @max functions that tell best what was going on: most of them those with the largest
+ * self, the others callers near to what was hot. Otherwise as function_sums_sorted().
+ */
+int function_sums_hottest(struct function_sums *fs, size_t max, const struct function_sum **ret,
+			  size_t *ret_n);
 
 #endif

@@ -281,9 +281,9 @@ static int add_group_functions(struct table *t, const struct group *g)
 	for (size_t i = g->first; i != SIZE_MAX && r == 0; i = t->next[i])
 		r = function_sums_add(t->sums, &t->digest->samples.data[i]);
 	if (r == 0)
-		r = function_sums_sorted(t->sums, &f, &n);
+		r = function_sums_hottest(t->sums, t->opt->max_functions, &f, &n);
 
-	for (size_t i = 0; r == 0 && i < n && i < t->opt->max_functions; i++) {
+	for (size_t i = 0; r == 0 && i < n; i++) {
 		char shares[64], name[NAME_BYTES];
 
 		snprintf(shares, sizeof(shares), "    %5.1f%% self  %5.1f%% total  ",

@@ -23,8 +23,8 @@ struct view_table_options {
 	enum view_by by;
 	struct view_select select;
 	size_t max_rows;      /* 0: all */
-	size_t max_functions; /* hottest functions listed under each row; 0: none (and by function)
-			       */
+	size_t max_functions; /* hottest functions and callers near to them, listed under each row;
+				 0: none (and by function) */
 };
 
 /* Writes the table; -ENOMEM, or -EIO if @out failed. */
