@@ -159,14 +159,14 @@ static int open_same(const char *path, ino_t ino)
 	return fd;
 }
 
-static int open_mapping(pid_t pid, uint64_t start, uint64_t end)
+/* What is mapped there by now may be another file: a program executed since, a plugin. */
+static int open_mapping(pid_t pid, uint64_t start, uint64_t end, ino_t ino)
 {
-	struct stat st;
 	char path[96];
 
 	/* Unlike maps, map_files does not pad its numbers. */
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", pid, start, end);
-	return open_regular(path, &st);
+	return open_same(path, ino);
 }
 
 static int open_below_root(pid_t pid, const struct dso *dso)
@@ -192,7 +192,7 @@ int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end)
 		return dso->error;
 	dso->attempts++;
 
-	fd = open_mapping(pid, start, end);
+	fd = open_mapping(pid, start, end, dso->ino);
 	if (fd < 0)
 		fd = below_root = open_below_root(pid, dso);
 	if (fd < 0) {

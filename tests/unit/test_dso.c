@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/dso.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "leak_check.h"
+
+static char dir[] = "/tmp/test_dsoXXXXXX";
+static struct dso_table table;
+
+static void set_up(void)
+{
+	cr_assert(ne(ptr, mkdtemp(dir), NULL));
+	cr_assert(zero(int, chdir(dir)));
+	cr_assert(zero(int, dso_table_init(&table)));
+}
+
+static void tear_down(void)
+{
+	char cmd[64];
+
+	dso_table_clear(&table);
+	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
+	cr_assert(zero(int, system(cmd)));
+	leak_check();
+}
+
+TestSuite(dso, .init = set_up, .fini = tear_down);
+
+static struct dso *get(const char *path, dev_t dev, ino_t ino)
+{
+	struct dso *dso;
+
+	cr_assert(zero(int, dso_table_get(&table, &(struct dso_key){ path, dev, ino }, &dso)));
+	return dso;
+}
+
+/* A file in the test's folder of one page that begins with @text; its full name is in @path. */
+static struct dso *make_file(const char *name, const char *text, char *path)
+{
+	CLEANUP(closep) int fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0700);
+	struct stat st;
+
+	cr_assert(ge(int, fd, 0));
+	cr_assert(zero(int, ftruncate(fd, 4096)));
+	cr_assert(eq(int, pwrite(fd, text, strlen(text), 0), strlen(text)));
+	cr_assert(zero(int, fstat(fd, &st)));
+	sprintf(path, "%s/%s", dir, name);
+	return get(path, st.st_dev, st.st_ino);
+}
+
+static void assert_content(const struct dso *dso, const char *want)
+{
+	char buf[64] = "";
+
+	cr_assert(ge(int, dso->fd, 0));
+	cr_assert(ge(int, pread(dso->fd, buf, sizeof(buf) - 1, 0), 1));
+	cr_assert(eq(str, buf, (char *)want));
+}
+
+static uint64_t map(const char *name)
+{
+	CLEANUP(closep) int fd = open(name, O_RDONLY);
+	void *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	cr_assert(ne(ptr, p, MAP_FAILED));
+	return (uintptr_t)p;
+}
+
+/* --- table ------------------------------------------------------------------------------------ */
+
+Test(dso, one_object_per_path_device_and_inode)
+{
+	struct dso *a = get("/x", 1, 2);
+
+	cr_assert(eq(ptr, get("/x", 1, 2), a));
+	cr_assert(ne(ptr, get("/y", 1, 2), a));
+	cr_assert(ne(ptr, get("/x", 2, 2), a));
+	cr_assert(ne(ptr, get("/x", 1, 3), a));
+	for (size_t i = 0; i < table.n; i++)
+		cr_assert(eq(uint, table.dsos[i]->id, i));
+}
+
+Test(dso, path_is_copied)
+{
+	char path[] = "/abc";
+	struct dso *a = get(path, 0, 0);
+
+	path[1] = 'z';
+	cr_assert(eq(str, a->path, "/abc"));
+}
+
+Test(dso, objects_stay_where_they_are_as_the_table_grows)
+{
+	struct dso *first = get("/0", 0, 0);
+	char path[16];
+
+	for (int i = 0; i < 1000; i++) {
+		sprintf(path, "/%d", i);
+		get(path, 0, 0);
+	}
+	cr_assert(eq(ptr, get("/0", 0, 0), first));
+	cr_assert(eq(sz, table.n, 1002));
+}
+
+Test(dso, kinds)
+{
+	static const struct {
+		const char *path;
+		enum dso_kind kind;
+	} cases[] = {
+		{ "/usr/bin/x", DSO_FILE }, { "/memfd:x (deleted)", DSO_FILE },
+		{ "[vdso]", DSO_VDSO },	    { "//anon", DSO_ANON },
+		{ "[heap]", DSO_ANON },	    { "[stack]", DSO_ANON },
+		{ "[vsyscall]", DSO_ANON }, { "[anon:jit]", DSO_ANON },
+		{ "", DSO_ANON },	    { "anon_inode:[perf_event]", DSO_ANON },
+		{ "/dev/zero", DSO_FILE },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_assert(eq(int, get(cases[i].path, 0, i)->kind, cases[i].kind), "%s",
+			  cases[i].path);
+	cr_assert(eq(int, table.dsos[DSO_ID_KERNEL]->kind, DSO_KERNEL));
+	cr_assert(eq(int, table.dsos[DSO_ID_UNKNOWN]->kind, DSO_UNKNOWN));
+}
+
+Test(dso, name_is_the_last_component)
+{
+	cr_assert(eq(str, (char *)dso_name(get("/usr/lib/libc.so.6", 0, 0)), "libc.so.6"));
+	cr_assert(eq(str, (char *)dso_name(get("[vdso]", 0, 0)), "[vdso]"));
+	cr_assert(eq(str, (char *)dso_name(get("/", 0, 0)), "/"));
+	cr_assert(eq(str, (char *)dso_name(get("/x/", 0, 0)), "/x/"));
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+Test(dso, opened_by_its_mapping)
+{
+	char path[64];
+	struct dso *dso = make_file("f", "content", path);
+	uint64_t at = map("f");
+	int fd = dso_open(dso, getpid(), at, at + 4096);
+
+	cr_assert(ge(int, fd, 0));
+	cr_assert(eq(int, dso->fd, fd));
+	cr_assert(zero(int, dso->error));
+	assert_content(dso, "content");
+	cr_assert(eq(int, fcntl(fd, F_GETFD), FD_CLOEXEC));
+	cr_assert(eq(int, fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY));
+	cr_assert(eq(int, dso_open(dso, getpid(), 0, 0), fd), "open already");
+}
+
+Test(dso, deleted_file_by_its_mapping)
+{
+	char path[64];
+	struct dso *dso = make_file("f", "content", path);
+	uint64_t at = map("f");
+
+	unlink("f");
+	cr_assert(ge(int, dso_open(dso, getpid(), at, at + 4096), 0));
+	assert_content(dso, "content");
+}
+
+/* As a package upgrade does it: the mapping still leads to what the process runs. */
+Test(dso, replaced_file_by_its_mapping)
+{
+	char path[64];
+	struct dso *dso = make_file("f", "old", path);
+	uint64_t at = map("f");
+
+	make_file("new", "new", path);
+	cr_assert(zero(int, rename("new", "f")));
+	cr_assert(ge(int, dso_open(dso, getpid(), at, at + 4096), 0));
+	assert_content(dso, "old");
+}
+
+/* The process unmapped it, or is gone: then the path is all there is. */
+Test(dso, by_path_only_the_same_inode)
+{
+	char path[64];
+	struct dso *dso = make_file("f", "old", path);
+
+	make_file("new", "new", path);
+	cr_assert(zero(int, rename("new", "f")));
+	cr_assert(eq(int, dso_open(dso, getpid(), 0, 4096), -ESTALE));
+	cr_assert(eq(int, dso->error, -ESTALE));
+	cr_assert(eq(int, dso->fd, -1));
+}
+
+Test(dso, by_path_when_the_process_is_gone)
+{
+	char path[64];
+	struct dso *dso = make_file("f", "content", path);
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	cr_assert(eq(int, waitpid(pid, NULL, 0), pid));
+	cr_assert(ge(int, dso_open(dso, pid, 0x1000, 0x2000), 0));
+	assert_content(dso, "content");
+}
+
+/* Another file came to the same addresses since: that of an exec'd program, or a plugin. */
+Test(dso, mapping_that_is_another_files_by_now)
+{
+	char path[64];
+	struct dso *dso = make_file("first", "first", path);
+	struct dso *gone = make_file("gone", "gone", path);
+	uint64_t at;
+
+	make_file("second", "second", path);
+	unlink("gone");
+	at = map("second");
+	cr_assert(ge(int, dso_open(dso, getpid(), at, at + 4096), 0));
+	assert_content(dso, "first");
+	cr_assert(lt(int, dso_open(gone, getpid(), at, at + 4096), 0));
+	cr_assert(eq(int, gone->fd, -1));
+}
+
+Test(dso, what_is_no_regular_file_is_never_opened)
+{
+	struct dso *fifo, *device;
+	struct stat st;
+	char path[64];
+
+	cr_assert(zero(int, mkfifo("fifo", 0600)));
+	cr_assert(zero(int, stat("fifo", &st)));
+	sprintf(path, "%s/fifo", dir);
+	fifo = get(path, st.st_dev, st.st_ino);
+	alarm(5); /* opening a FIFO without writer would wait for ever */
+	cr_assert(eq(int, dso_open(fifo, getpid(), 0, 4096), -ENOTSUP));
+
+	cr_assert(zero(int, stat("/dev/null", &st)));
+	device = get("/dev/null", st.st_dev, st.st_ino);
+	cr_assert(eq(int, dso_open(device, getpid(), 0, 4096), -ENOTSUP));
+	alarm(0);
+}
+
+Test(dso, kinds_without_a_file)
+{
+	static const char *const paths[] = { "[vdso]", "//anon", "[heap]" };
+
+	for (int i = 0; i < 3; i++)
+		cr_assert(eq(int, dso_open(get(paths[i], 0, 0), getpid(), 0, 4096), -ENOTSUP));
+	cr_assert(eq(int, dso_open(table.dsos[DSO_ID_KERNEL], getpid(), 0, 4096), -ENOTSUP));
+	cr_assert(eq(int, dso_open(table.dsos[DSO_ID_UNKNOWN], getpid(), 0, 4096), -ENOTSUP));
+}
+
+Test(dso, attempts_are_limited)
+{
+	struct dso *dso = get("/none/at/all", 1, 1);
+	char path[64];
+	struct dso *late;
+
+	for (int i = 0; i < 20; i++)
+		cr_assert(eq(int, dso_open(dso, getpid(), 0, 4096), -ENOENT));
+	cr_assert(le(uint, dso->attempts, 8));
+
+	/* One that comes within reach by way of another process is opened then. */
+	late = make_file("late", "x", path);
+	cr_assert(zero(int, rename("late", "away")));
+	cr_assert(eq(int, dso_open(late, getpid(), 0, 4096), -ENOENT));
+	cr_assert(zero(int, rename("away", "late")));
+	cr_assert(ge(int, dso_open(late, getpid(), 0, 4096), 0));
+	cr_assert(zero(int, late->error));
+}
+
+/* --- other mount namespaces ------------------------------------------------------------------- */
+
+struct container {
+	pid_t pid;
+	int fd;
+	struct {
+		uint64_t at;
+		dev_t dev;
+		ino_t ino;
+	} file;
+};
+
+static int mount_tmpfs(const char *path)
+{
+	return mkdir(path, 0700) < 0 ? -1 : mount("tmpfs", path, "tmpfs", 0, NULL);
+}
+
+/* As an image has it: the file lies in the lower layer, which is another file system. */
+static int mount_overlay(void)
+{
+	char path[64];
+
+	if (mount_tmpfs("lower") < 0 || mount_tmpfs("layers") < 0 || mkdir("layers/u", 0700) < 0 ||
+	    mkdir("layers/w", 0700) < 0 || mkdir("box", 0700) < 0 ||
+	    !make_file("lower/f", "inside", path))
+		return -1;
+	return mount("overlay", "box", "overlay", 0,
+		     "lowerdir=lower,upperdir=layers/u,workdir=layers/w");
+}
+
+/* In its own mount namespace, "box" holds a file that nobody outside sees. */
+static void run_container(int fd, bool overlay)
+{
+	struct container c = { 0 };
+	char path[64];
+	struct stat st;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    (overlay ? mount_overlay() : mount_tmpfs("box")) < 0)
+		_exit(1);
+	if (!overlay)
+		make_file("box/f", "inside", path);
+	c.file.at = map("box/f");
+	if (stat("box/f", &st) < 0)
+		_exit(1);
+	c.file.dev = st.st_dev;
+	c.file.ino = st.st_ino;
+	if (write(fd, &c.file, sizeof(c.file)) != sizeof(c.file))
+		_exit(1);
+	pause();
+}
+
+static struct container start_container(bool overlay)
+{
+	struct container c;
+	int fds[2];
+
+	cr_assert(zero(int, pipe(fds)));
+	c.pid = fork();
+	if (c.pid == 0)
+		run_container(fds[1], overlay);
+	cr_assert(eq(int, read(fds[0], &c.file, sizeof(c.file)), sizeof(c.file)));
+	close(fds[0]);
+	close(fds[1]);
+	return c;
+}
+
+static void stop_container(const struct container *c)
+{
+	kill(c->pid, SIGKILL);
+	cr_assert(eq(int, waitpid(c->pid, NULL, 0), c->pid));
+}
+
+Test(dso, in_another_mount_namespace_by_mapping_and_by_root)
+{
+	struct container c = start_container(false);
+	char path[64], alias[70];
+	struct dso *by_mapping, *by_root;
+
+	sprintf(path, "%s/box/f", dir);
+	sprintf(alias, "%s/./box/f", dir);
+	cr_assert(ne(int, access(path, F_OK), 0));
+	by_mapping = get(path, c.file.dev, c.file.ino);
+	cr_assert(ge(int, dso_open(by_mapping, c.pid, c.file.at, c.file.at + 4096), 0));
+	assert_content(by_mapping, "inside");
+
+	by_root = get(alias, c.file.dev, c.file.ino);
+	cr_assert(ge(int, dso_open(by_root, c.pid, 0x1000, 0x2000), 0));
+	assert_content(by_root, "inside");
+	stop_container(&c);
+}
+
+Test(dso, in_a_container_image)
+{
+	struct container c = start_container(true);
+	char path[64];
+	struct dso *dso;
+
+	sprintf(path, "%s/box/f", dir);
+	dso = get(path, c.file.dev, c.file.ino);
+	cr_assert(ge(int, dso_open(dso, c.pid, c.file.at, c.file.at + 4096), 0));
+	assert_content(dso, "inside");
+	stop_container(&c);
+}
+
+/* A file of ours at the path that the container means another one by. */
+Test(dso, our_file_is_not_taken_for_the_containers)
+{
+	struct container c = start_container(false);
+	char path[64];
+	struct dso *dso;
+
+	stop_container(&c); /* its "box" is left, empty */
+	make_file("box/f", "outside", path);
+	dso = get(path, c.file.dev, c.file.ino + 1000000);
+	cr_assert(eq(int, dso_open(dso, c.pid, c.file.at, c.file.at + 4096), -ESTALE));
+}
