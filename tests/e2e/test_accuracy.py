@@ -24,7 +24,7 @@ KINDS = ("ascending", "descending")
 # A service has published its context for a while when its first request comes. How soon a context
 # is found has a test of its own.
 WARM_UP_MS = 400
-DISCOVERY_MS = 50
+DISCOVERY_MS = 150
 
 CPU_SECONDS = 11.5  # a little more than 10,000 samples
 SHORT_CPU_SECONDS = 1.5
@@ -195,7 +195,7 @@ def test_tls_models(record, workloads, variant, writer):
 
 
 def test_context_of_a_new_process_is_found_at_once(record, workloads):
-    """The writer calls prctl() when it has published: nobody needs to wait for a timer."""
+    """A new process is looked at on every turn of the collector, whether it is sampled or not."""
     r = record("--", workloads / "split-le", "--cpu-seconds", 0.6, "--log", "{log}")
     first = min(s.outer_start for s in r.truth.spans)
     found = min(s["time_ns"] for s in r.samples if s["span_id"])

@@ -155,23 +155,42 @@ static void drop_target(struct session *s, pid_t pid)
 		collector_drop_target(s->collector, pid);
 }
 
+/* The process may publish a trace context soon. */
+static int expect_context(struct session *s, pid_t pid)
+{
+	const struct process *p = process_find(&s->procs, pid);
+
+	return p ? context_tracker_hint(s->contexts, p, clock_ns(CLOCK_MONOTONIC)) : 0;
+}
+
+static int on_fork(struct session *s, const struct proc_event *ev)
+{
+	int r = process_on_fork(&s->procs, ev->parent, ev->pid);
+
+	return r < 0 ? r : expect_context(s, ev->pid);
+}
+
+static int on_exec(struct session *s, const struct proc_event *ev)
+{
+	int r = process_on_exec(&s->procs, ev->pid, ev->comm);
+
+	return r < 0 ? r : expect_context(s, ev->pid);
+}
+
 static int on_mmap(struct session *s, const struct proc_event *ev)
 {
 	int r = process_on_mmap(&s->procs, ev->pid, &ev->map);
-	const struct process *p = process_find(&s->procs, ev->pid);
 
-	if (r == 0 && p && ev->map.file.ino)
-		context_tracker_hint(s->contexts, p, clock_ns(CLOCK_MONOTONIC));
-	return r;
+	return r < 0 || !ev->map.file.ino ? r : expect_context(s, ev->pid);
 }
 
 static int apply_event(struct session *s, const struct proc_event *ev)
 {
 	switch (ev->kind) {
 	case PROC_EVENT_FORK:
-		return process_on_fork(&s->procs, ev->parent, ev->pid);
+		return on_fork(s, ev);
 	case PROC_EVENT_EXEC:
-		return process_on_exec(&s->procs, ev->pid, ev->comm);
+		return on_exec(s, ev);
 	case PROC_EVENT_COMM:
 		return process_on_comm(&s->procs, ev->pid, ev->comm);
 	case PROC_EVENT_MMAP:
@@ -219,17 +238,24 @@ static int find_process(struct session *s, const struct sample_record *rec, stru
 	return process_on_comm(&s->procs, rec->tgid, comm);
 }
 
-static void refresh_context(struct session *s, const struct process *p)
+static void read_context(struct session *s, const struct process *p)
 {
 	CLEANUP(freep) char *text = NULL;
 	struct context_maps maps = { .began_ns = clock_ns(CLOCK_MONOTONIC) };
 
-	if (p->exited_ns || !context_tracker_due(s->contexts, p, maps.began_ns))
-		return;
-	if (maps_read(p->pid, MAPS_MAX, &text, &maps.len) < 0)
+	if (p->exited_ns || maps_read(p->pid, MAPS_MAX, &text, &maps.len) < 0)
 		return;
 	maps.text = text;
 	look_at_context(s, p, &maps);
+}
+
+static void visit_young(void *ctx, pid_t pid)
+{
+	struct session *s = ctx;
+	const struct process *p = process_find(&s->procs, pid);
+
+	if (p)
+		read_context(s, p);
 }
 
 /* @addr is that of the instruction itself. */
@@ -325,8 +351,9 @@ static int take_sample(struct session *s, const struct sample_record *rec, const
 	r = find_process(s, rec, &p);
 	if (r < 0)
 		return r;
-	if (!(rec->flags & SAMPLE_KERNEL_THREAD))
-		refresh_context(s, p);
+	if (!(rec->flags & SAMPLE_KERNEL_THREAD) &&
+	    context_tracker_due(s->contexts, p, clock_ns(CLOCK_MONOTONIC)))
+		read_context(s, p);
 	resolve_frames(s, p, rec, ips, frames);
 	r = count_sample(s, p, rec, frames);
 	rescan_if_unknown(s, p, rec, ips[rec->n_kernel]);
@@ -434,6 +461,7 @@ int session_poll(struct session *s)
 			return r;
 	}
 	now = clock_ns(CLOCK_MONOTONIC);
+	context_tracker_visit_young(s->contexts, now, visit_young, s);
 	if (now - s->swept_ns >= SWEEP_NS) {
 		process_sweep(&s->procs, s->swept_ns, forget_process, s);
 		s->swept_ns = now;

@@ -28,7 +28,7 @@ DEFINE_CLEANUP(struct session *, session_close)
 /* Begins sampling. Logs; negative errno. */
 int session_start(struct session *s);
 
-/* Works for at most one tick (100 ms). Logs; negative errno. */
+/* Works for at most one tick (50 ms). Logs; negative errno. */
 int session_poll(struct session *s);
 
 /* Ends sampling and takes in what is left. Logs; negative errno. */

@@ -18,8 +18,8 @@
 #define NSEC_PER_SEC  1000000000ULL
 #define NSEC_PER_MSEC 1000000ULL
 
-#define TICK_MS 100
-/* A record is committed to its buffer within this time of its time stamp. */
+#define TICK_MS 50
+/* A record is in its buffer within this time of its time stamp; one that is not is counted late. */
 #define COMMIT_NS  (20 * NSEC_PER_MSEC)
 #define HOTPLUG_NS NSEC_PER_SEC
 
@@ -43,7 +43,7 @@ struct collector {
 	int epoll_fd;
 	bool sampling_on;
 	struct event_queue queue;
-	uint64_t last_poll_ns, last_hotplug_ns;
+	uint64_t last_hotplug_ns;
 	uint64_t counters[STAT_COUNT]; /* of user space */
 };
 
@@ -388,7 +388,7 @@ int collector_open(const struct collector_options *opt, const struct collector_h
 	if (r < 0)
 		return r;
 
-	c->last_hotplug_ns = c->last_poll_ns = now_ns();
+	c->last_hotplug_ns = now_ns();
 	*ret = TAKE_PTR(c);
 	return 0;
 }
@@ -431,23 +431,19 @@ static int wait_tick(struct collector *c)
 
 int collector_poll(struct collector *c)
 {
-	uint64_t start, until;
+	uint64_t start;
 	int r;
 
 	r = wait_tick(c);
 	if (r < 0)
 		return log_error_errno(r, "cannot wait for samples");
 
-	/* What was stamped before the last turn has been committed long ago, so no buffer can be
-	 * behind it any more. */
 	start = now_ns();
-	until = c->last_poll_ns < start - COMMIT_NS ? c->last_poll_ns : start - COMMIT_NS;
 	r = drain(c);
 	if (r == 0)
-		r = event_queue_flush(&c->queue, until, deliver, c);
+		r = event_queue_flush(&c->queue, start - COMMIT_NS, deliver, c);
 	if (r < 0)
 		return log_error_errno(r, "cannot take samples in");
-	c->last_poll_ns = start;
 
 	if (start - c->last_hotplug_ns < HOTPLUG_NS)
 		return 0;

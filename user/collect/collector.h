@@ -56,7 +56,7 @@ DEFINE_CLEANUP(struct collector *, collector_close)
 int collector_start(struct collector *c);
 
 /*
- * Waits until something is worth fetching, at most one tick (100 ms), then delivers what is ready.
+ * Waits until something is worth fetching, at most one tick (50 ms), then delivers what is ready.
  * Also takes in CPUs that came online. Logs; negative errno; a signal is no error.
  */
 int collector_poll(struct collector *c);

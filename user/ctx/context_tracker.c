@@ -13,8 +13,10 @@
 
 #define NSEC_PER_SEC  1000000000ULL
 #define NSEC_PER_MSEC 1000000ULL
-#define PAUSE_MIN     (50 * NSEC_PER_MSEC)
+#define PAUSE_MIN     (20 * NSEC_PER_MSEC)
 #define PAUSE_MAX     (10 * NSEC_PER_SEC)
+#define AGE_PER_PAUSE 2 /* a context that comes after 1 s is found within the next half */
+#define YOUNG_NS      (2 * NSEC_PER_SEC)
 #define COST_FACTOR   100
 /* All looks together: 0.2 % of one CPU, saved up for bursts, owed for what could not wait. */
 #define BUDGET_SHARE 500
@@ -29,7 +31,9 @@
 struct tracked {
 	pid_t pid;
 	uint32_t process_id; /* another one: the process executed something since */
-	uint64_t due_ns, pause_ns;
+	uint64_t born_ns;    /* last reason to expect something new: fork, exec, a mapped file */
+	uint64_t due_ns;
+	bool is_young;	      /* is in the tracker's list of these */
 	uint64_t header_addr; /* of the process context in force */
 	struct process_ctx *ctx;
 	const struct dso *writer;
@@ -49,6 +53,7 @@ struct writer_file {
 struct context_tracker {
 	struct hashmap by_pid;
 	struct hashmap files;
+	VEC(pid_t) young;
 	int64_t budget_ns; /* of CPU time for looks */
 	uint64_t refilled_ns;
 };
@@ -86,6 +91,7 @@ void context_tracker_free(struct context_tracker *t)
 	while ((value = hashmap_next(&t->files, &pos)))
 		free(value);
 	hashmap_clear(&t->files);
+	vec_free(&t->young);
 	free(t);
 }
 
@@ -102,7 +108,11 @@ static struct tracked *find(const struct context_tracker *t, pid_t pid)
 static void reset(struct tracked *tr, uint32_t process_id)
 {
 	process_ctx_free(tr->ctx);
-	*tr = (struct tracked){ .pid = tr->pid, .process_id = process_id, .pause_ns = PAUSE_MIN };
+	*tr = (struct tracked){
+		.pid = tr->pid,
+		.process_id = process_id,
+		.is_young = tr->is_young,
+	};
 }
 
 static int get(struct context_tracker *t, const struct process *p, struct tracked **ret)
@@ -153,15 +163,44 @@ bool context_tracker_due(struct context_tracker *t, const struct process *p, uin
 	return has_budget(t, now_ns);
 }
 
-void context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t now_ns)
+int context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t now_ns)
 {
-	struct tracked *tr = find(t, p->pid);
+	struct tracked *tr;
+	int r;
 
-	if (!tr || tr->process_id != p->id)
-		return; /* will be looked at anyhow */
-	tr->pause_ns = PAUSE_MIN;
+	r = get(t, p, &tr);
+	if (r < 0)
+		return r;
+	tr->born_ns = now_ns;
 	if (tr->due_ns > now_ns + PAUSE_MIN)
 		tr->due_ns = now_ns + PAUSE_MIN;
+	if (tr->is_young)
+		return 0;
+	r = vec_push(&t->young, p->pid);
+	tr->is_young = r == 0;
+	return r;
+}
+
+void context_tracker_visit_young(struct context_tracker *t, uint64_t now_ns,
+				 context_tracker_visit_fn fn, void *ctx)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < t->young.n; i++) {
+		pid_t pid = t->young.data[i];
+		struct tracked *tr = find(t, pid);
+
+		if (!tr)
+			continue; /* has ended */
+		if (now_ns > tr->born_ns + YOUNG_NS) {
+			tr->is_young = false;
+			continue;
+		}
+		t->young.data[kept++] = pid;
+		if (now_ns >= tr->due_ns && has_budget(t, now_ns))
+			fn(ctx, pid);
+	}
+	t->young.n = kept;
 }
 
 static uint64_t monotonic_ns(void)
@@ -172,16 +211,23 @@ static uint64_t monotonic_ns(void)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
-static void schedule(struct context_tracker *t, struct tracked *tr, uint64_t started_ns)
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static void schedule(struct context_tracker *t, struct tracked *tr, uint64_t began_ns)
 {
 	uint64_t now = monotonic_ns();
-	uint64_t cost = (now - started_ns) * COST_FACTOR;
+	uint64_t pause = (now - tr->born_ns) / AGE_PER_PAUSE;
 
-	t->budget_ns -= now - started_ns;
+	t->budget_ns -= now - began_ns;
 	if (t->budget_ns < BUDGET_MIN)
 		t->budget_ns = BUDGET_MIN;
-	tr->due_ns = now + (cost > tr->pause_ns ? cost : tr->pause_ns);
-	tr->pause_ns = tr->pause_ns * 2 < PAUSE_MAX ? tr->pause_ns * 2 : PAUSE_MAX;
+	if (pause > PAUSE_MAX)
+		pause = PAUSE_MAX;
+	pause = max_u64(pause, PAUSE_MIN);
+	tr->due_ns = now + max_u64(pause, (now - began_ns) * COST_FACTOR);
 }
 
 /* The number in field @wanted of /proc/PID/stat, from 3 on; see proc(5). */
@@ -400,11 +446,13 @@ static enum context_state state_after(int err, struct context_tracker *t, struct
 /* 1: the kernel side must be told. */
 static int conclude(struct tracked *tr, enum context_state state, const struct proc_info *info)
 {
+	bool same = memcmp(&tr->info, info, sizeof(*info)) == 0;
+	bool none = tr->info.thread_ctx.model == TLS_MODEL_NONE &&
+		    info->thread_ctx.model == TLS_MODEL_NONE;
+
 	tr->state = state;
-	if (memcmp(&tr->info.thread_ctx, &info->thread_ctx, sizeof(info->thread_ctx)) == 0)
-		return 0;
 	tr->info = *info;
-	return 1;
+	return !same && !none;
 }
 
 static int look(struct context_tracker *t, struct tracked *tr, const struct process *p,

@@ -38,14 +38,24 @@ void context_tracker_free(struct context_tracker *t); /* NULL is fine */
 DEFINE_CLEANUP(struct context_tracker *, context_tracker_free)
 
 /*
- * Is it time to look at @p (again)? At once for one never seen, then ever more rarely, from 50 ms
- * to 10 s; a look that is dear (a process with many mappings) is paid at most 1 % of the time,
- * and all of them together, on a host where processes come and go, 0.2 %.
+ * Is it time to look at @p (again)? At once for one never seen; then after half the time that has
+ * gone by since the last reason to expect something new, between 20 ms and 10 s. A look that is
+ * dear (a process with many mappings) is paid at most 1 % of the time, and all of them together, on
+ * a host where processes come and go, 0.2 % of one CPU.
  */
 bool context_tracker_due(struct context_tracker *t, const struct process *p, uint64_t now_ns);
 
-/* A file was mapped, maybe the writer's: look soon. */
-void context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t now_ns);
+/* There is such a reason: @p was forked, executed a program, or mapped a file. -ENOMEM. */
+int context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t now_ns);
+
+/*
+ * Calls @fn for each process that is due and had such a reason in the last 2 s: these are looked at
+ * whether they are sampled or not, as a service publishes its context before its first request.
+ * @fn may look, but not hint or forget.
+ */
+typedef void (*context_tracker_visit_fn)(void *ctx, pid_t pid);
+void context_tracker_visit_young(struct context_tracker *t, uint64_t now_ns,
+				 context_tracker_visit_fn fn, void *ctx);
 
 /* The text of /proc/PID/maps, and when (CLOCK_MONOTONIC) reading it began: it is part of the cost.
  */
