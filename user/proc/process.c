@@ -308,6 +308,24 @@ static struct dso *find_exe(const struct process *p)
 	return NULL;
 }
 
+/* A file that was deleted or renamed has another path, but is the same. */
+static bool is_same_file(const struct dso *a, const struct dso *b)
+{
+	return a->dev == b->dev && a->ino == b->ino;
+}
+
+/* What is known may be of an earlier user of the pid, when news of exec, exit or fork were lost. */
+static void load_identity(struct process_table *t, struct process *p)
+{
+	struct dso *exe = find_exe(p);
+
+	if (p->exe && exe && !is_same_file(p->exe, exe))
+		p->id = t->next_id++;
+	p->exe = exe;
+	if (p->maps.n)
+		p->exited_ns = 0; /* has memory, so its main thread lives */
+}
+
 int process_load(struct process_table *t, pid_t pid, const char *maps, size_t len,
 		 struct process **ret)
 {
@@ -329,7 +347,7 @@ int process_load(struct process_table *t, pid_t pid, const char *maps, size_t le
 			return r;
 	}
 	load_comm(p);
-	p->exe = find_exe(p);
+	load_identity(t, p);
 	*ret = p;
 	return 0;
 }

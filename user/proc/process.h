@@ -48,7 +48,8 @@ int process_get(struct process_table *t, pid_t pid, struct process **ret);
 
 /*
  * Takes the state of @pid from /proc: name, program, executable mappings, replacing what was known.
- * @maps is the text of /proc/PID/maps. -ENOMEM.
+ * One that runs another program than was known gets another id. @maps is the text of
+ * /proc/PID/maps. -ENOMEM.
  */
 int process_load(struct process_table *t, pid_t pid, const char *maps, size_t len,
 		 struct process **ret);
