@@ -36,6 +36,7 @@ Test(demangle, readable_forms)
 		{ "_ZN58_$LT$alloc..string..String$u20$as$u20$core..fmt..Write$GT$9write_str"
 		  "17h0123456789abcdefE",
 		  "<alloc::string::String as core::fmt::Write>::write_str" },
+		{ "_RINvC0a1fTllETB7_B7_ETTB7_B7_E", "_RINvC0a1fTllETB7_B7_ETTB7_B7_E" },
 		{ "_RNvC6_123foo3bar", "123foo::bar" },
 		{ "_RNvNtCs1234_7mycrate3foo3bar", "mycrate::foo::bar" },
 		{ "_RNqCs4fqI2P2rA04_11utf8_identsu30____7hkackfecea1cbdathfdh9hlq6y",

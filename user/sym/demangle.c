@@ -44,6 +44,8 @@ static void append(const char *data, size_t len, void *opaque)
 			longjmp(out->enough, 1);
 		return;
 	}
+	if (len == 0) /* and then @data may be NULL */
+		return;
 	out->full = len > room;
 	memcpy(out->buf + out->len, data, len < room ? len : room);
 	out->len += len < room ? len : room;
