@@ -6,7 +6,8 @@
 
 #include "base/vec.h"
 
-#define GAP 2
+#define GAP	    2
+#define WIDTH_LEAST 4
 
 struct row {
 	char *cell[COLUMNS_MAX]; /* of a line: start, text */
@@ -105,20 +106,32 @@ static unsigned sum_widths(const unsigned *widths, size_t n)
 	return sum;
 }
 
-/* Takes from the widest column that may be cut, until all fit or nothing can give. */
-static void fit_widths(const struct columns *c, unsigned *widths)
+/* Takes from the widest column until all fit or none is wider than its @least. */
+static void shrink_widths(const struct columns *c, const unsigned *least, unsigned *widths)
 {
 	while (sum_widths(widths, c->n) > c->width) {
 		size_t widest = c->n;
 
 		for (size_t i = 0; i < c->n; i++)
-			if (c->defs[i].min && widths[i] > c->defs[i].min &&
-			    (widest == c->n || widths[i] > widths[widest]))
+			if (widths[i] > least[i] && (widest == c->n || widths[i] > widths[widest]))
 				widest = i;
 		if (widest == c->n)
 			return;
 		widths[widest]--;
 	}
+}
+
+/* What is not to be cut is only where ids and numbers are longer than they can truly be. */
+static void fit_widths(const struct columns *c, unsigned *widths)
+{
+	unsigned least[COLUMNS_MAX];
+
+	for (size_t i = 0; i < c->n; i++)
+		least[i] = c->defs[i].min ? c->defs[i].min : widths[i];
+	shrink_widths(c, least, widths);
+	for (size_t i = 0; i < c->n; i++)
+		least[i] = WIDTH_LEAST;
+	shrink_widths(c, least, widths);
 }
 
 static void pad(FILE *out, unsigned n)

@@ -11,12 +11,12 @@ enum column_align { COLUMN_LEFT, COLUMN_RIGHT };
 struct column {
 	const char *title; /* must outlive the columns */
 	enum column_align align;
-	unsigned min; /* may be cut down to this width; 0: never cut (but see COLUMN_ID_MAX) */
+	unsigned min; /* may be cut down to this width; 0: as long as it can be, not cut */
 	enum text_cut cut;
 };
 
 #define COLUMNS_MAX   10
-#define COLUMN_ID_MAX 36 /* what is longer than any id is cut in each column */
+#define COLUMN_ID_MAX 36 /* longer than any id: is cut in every column */
 
 struct columns;
 

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#define SUMMARY_WIDTH 100
+
 /* Distinct spans, and what was used inside of any. */
 static int count_spans(const struct digest *d, size_t *ret_n, int64_t *ret_value)
 {
@@ -89,8 +91,21 @@ static int write_spans(const struct digest *d, FILE *out)
 	return 0;
 }
 
-int summary_write(const struct pprof *p, const struct view_select *sel, const struct digest *d,
-		  FILE *out)
+/* Names of values are foreign, and sums may have more digits than any real one. */
+static int write_cut_line(const char *line, FILE *out)
+{
+	CLEANUP(freep) char *clean = NULL;
+	int r = text_clean(line, &clean);
+
+	if (r < 0)
+		return r;
+	text_write_cut(out, clean, SUMMARY_WIDTH, TEXT_CUT_RIGHT);
+	fputc('\n', out);
+	return 0;
+}
+
+static int write_lines(const struct pprof *p, const struct view_select *sel, const struct digest *d,
+		       FILE *out)
 {
 	char text[METRIC_TEXT_MAX];
 	int r;
@@ -108,6 +123,26 @@ int summary_write(const struct pprof *p, const struct view_select *sel, const st
 	if (d->truncated_count)
 		fprintf(out, "%.1f%% of the samples are %s: their outermost callers are missing\n",
 			metric_percent(d->truncated_count, d->count), PPROF_FRAME_TRUNCATED);
-	fputc('\n', out);
 	return 0;
+}
+
+int summary_write(const struct pprof *p, const struct view_select *sel, const struct digest *d,
+		  FILE *out)
+{
+	CLEANUP(freep) char *text = NULL;
+	char *rest, *line;
+	size_t n;
+	int r;
+	FILE *mem = open_memstream(&text, &n);
+
+	if (!mem)
+		return -ENOMEM;
+	r = write_lines(p, sel, d, mem);
+	if (fclose(mem) != 0 && r == 0)
+		r = -ENOMEM;
+
+	/* Behind each line stands a '\n': what follows the last one makes the empty line. */
+	for (rest = text; r == 0 && (line = strsep(&rest, "\n"));)
+		r = write_cut_line(line, out);
+	return r;
 }
