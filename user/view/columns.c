@@ -124,7 +124,7 @@ static void shrink_widths(const struct columns *c, const unsigned *least, unsign
 /* What is not to be cut is only where ids and numbers are longer than they can truly be. */
 static void fit_widths(const struct columns *c, unsigned *widths)
 {
-	unsigned least[COLUMNS_MAX];
+	unsigned least[COLUMNS_MAX] = { 0 };
 
 	for (size_t i = 0; i < c->n; i++)
 		least[i] = c->defs[i].min ? c->defs[i].min : widths[i];
