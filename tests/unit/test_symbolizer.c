@@ -402,7 +402,9 @@ Test(symbolizer, a_debug_file_of_another_build_is_not_believed)
 {
 	uint64_t quiet = make_split("-Wl,--build-id=0x0123");
 
-	sh("gcc -g -O1 -shared -fPIC -Wl,--build-id=0x0124 lib.c -o other.so");
+	sh("gcc -g -O1 -shared -fPIC -Wl,-z,noseparate-code -Wl,--build-id=0x0124 lib.c -o "
+	   "other.so");
+	cr_assert_eq(nm_value("other.so", "quiet"), quiet);
 	sh("objcopy --only-keep-debug other.so full.debug");
 	sh("objcopy --add-gnu-debuglink=full.debug lib.so");
 	assert_no_name("lib.so", quiet);
@@ -603,7 +605,10 @@ Test(symbolizer, outermost_functions_are_known)
 	cr_assert(is_entry("_start", 0x1000, 0x1025, 0x1000));
 	cr_assert(is_entry("my_own_entry", 0x1000, 0x1025, 0x1000));
 	cr_assert(is_entry("clone3", 0x1000, 0x1025, 0));
-	cr_assert(is_entry("start_thread", 0x1000, 0x1025, 0));
+	cr_assert(is_entry("__clone3", 0x1000, 0x1025, 0));
+	/* The C library's own, with others below them. */
+	cr_assert(!is_entry("start_thread", 0x1000, 0x1025, 0x2000));
+	cr_assert(!is_entry("__libc_start_call_main", 0x1000, 0x1025, 0x2000));
 	cr_assert(is_entry("runtime.goexit.abi0", 0x1000, 0x1025, 0x9000));
 	cr_assert(!is_entry("main", 0x1000, 0x1025, 0x2000));
 	cr_assert(!is_entry("runtime.systemstack.abi0", 0x1000, 0x1025, 0x2000));

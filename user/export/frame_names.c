@@ -227,8 +227,7 @@ static int add_batch(struct pprof_builder *builder, struct batch *b)
 		struct frame_name *name = b->names.data[i];
 
 		r = add_location(builder, mapping, b->dso, &b->results[i], &name->location);
-		name->is_entry =
-			b->results[i].n_frames && symbol_is_entry(&b->results[i], b->entry);
+		name->is_entry = symbol_is_entry(&b->results[i], b->entry);
 	}
 	return r;
 }

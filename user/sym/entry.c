@@ -8,20 +8,15 @@
 #define ENTRY_CODE_MAX 64
 
 /*
- * What was seen outermost in real programs, by a debugger that knows unwind tables and by frame
- * pointers. C libraries are built without frame pointers, so for these the program's last frame
- * names the function that called main() or the thread's function: all that is missing then is the
- * C library's own. Not here: runtime.systemstack, behind which a goroutine's frames are missing.
+ * What was seen outermost in real programs, by a debugger that knows unwind tables. The C library's
+ * functions between these and main() or a thread's function (__libc_start_main, start_thread) are
+ * not here: a walk that ends in one of them has missed frames. Nor is runtime.systemstack, behind
+ * which a goroutine's frames are missing.
  */
 static const char *const entries[] = {
-	"_start",		  /* programs, and the dynamic linker before them */
-	"_dl_start_user",	  /* the dynamic linker runs constructors */
-	"__libc_start_main",	  /* glibc before 2.34 calls main() here; musl */
-	"__libc_start_main_impl", /* the same, static */
-	"__libc_start_call_main", /* glibc from 2.34 on */
-	"libc_start_main_stage2", /* musl */
-	"start_thread",		  /* glibc's threads, below one of the next */
-	"clone",
+	"_start",	  /* programs, and the dynamic linker before them */
+	"_dl_start_user", /* the dynamic linker runs constructors */
+	"clone",	  /* glibc and musl: threads */
 	"__clone",
 	"clone3",
 	"__clone3",
