@@ -257,6 +257,17 @@ Test(elf_file, finds_the_relocation_of_each_tls_model)
 	check_reloc("ie.so", ELF_TLS_RELOC_TPOFF, "R_X86_64_TPOFF64");
 }
 
+Test(elf_file, a_descriptor_is_preferred_over_a_module_number)
+{
+	sample_write("var.c", "__thread void *" VAR ";\n");
+	sample_write("a.c", "extern __thread void *" VAR "; void *a(void) { return " VAR "; }\n");
+	sample_write("b.c", "extern __thread void *" VAR "; void *b(void) { return " VAR "; }\n");
+	sh("gcc -O1 -c -fPIC -mtls-dialect=gnu2 a.c && gcc -O1 -c -fPIC -mtls-dialect=gnu b.c");
+	sh("gcc -shared -fPIC var.c a.o b.o -o both.so");
+	cr_assert_neq(first_line(RELOC, "", sample("both.so"), "R_X86_64_DTPMOD64")[0], '\0');
+	check_reloc("both.so", ELF_TLS_RELOC_DESC, "R_X86_64_TLSDESC");
+}
+
 Test(elf_file, reads_aarch64_files)
 {
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
