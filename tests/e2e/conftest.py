@@ -7,6 +7,7 @@ SPANPROF_BUILD names the build folder (build).
 import json
 import os
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,3 +113,44 @@ def assert_nothing_lost(stats):
     lost = stats.get("samples_lost_ring", 0)
     assert taken == delivered + lost, f"{taken} taken, {delivered} delivered, {lost} lost"
     assert lost == 0, f"{lost} of {taken} samples lost in the ring"
+
+
+@pytest.fixture
+def burner(workloads, tmp_path):
+    """burner(program, *options) → a process that burns CPU in spans until the test ends"""
+    running = []
+
+    def start(program, *options):
+        log = tmp_path / f"burner-{len(running)}.jsonl"
+        options = ("--cpu-seconds", "1000", "--span-us", "500,10000", "--log", log, *options)
+        process = subprocess.Popen([str(a) for a in (workloads / program, *options)])
+        running.append(process)
+        wait_until_busy(process.pid)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def cpu_ticks(pid):
+    """User and system time of the process, in ticks of the clock."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def wait_until_busy(pid, ticks=10):
+    """It calibrates itself first, for less than this."""
+    deadline = time.monotonic() + TIMEOUT
+    while cpu_ticks(pid) < ticks:
+        assert time.monotonic() < deadline, f"process {pid} does not work"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def gone_pid():
+    """Of a process that was there a moment ago."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid

@@ -66,6 +66,9 @@ func (s *store) logged(next http.Handler) http.Handler {
 		sw := &statusWriter{ResponseWriter: w}
 		s.log(fmt.Sprintf("%d received\n", req.Number))
 		next.ServeHTTP(sw, r.WithContext(context.WithValue(r.Context(), requestKey{}, req)))
+		if sw.status == 0 && r.Context().Err() == nil {
+			sw.status = http.StatusOK // which nobody has to say
+		}
 		s.log(fmt.Sprintf("%d %d\n", req.Number, sw.status))
 	})
 }
