@@ -162,12 +162,13 @@ static int cpu_start(struct collector *c, struct cpu_sampler *s)
 {
 	int r = cpu_sampler_start(s, &c->sampling);
 
-	if (r < 0)
+	if (r < 0 && r != -ENODEV)
 		return log_error_errno(r, "cannot sample CPU %d with event %s", s->cpu,
 				       collector_event_name(c->sampling.event));
-	return 0;
+	return r;
 }
 
+/* -ENODEV, of which nothing is said: it went offline meanwhile. */
 static int cpu_come(struct collector *c, int cpu)
 {
 	struct cpu_sampler *s = &c->cpus[cpu];
@@ -180,6 +181,8 @@ static int cpu_come(struct collector *c, int cpu)
 				       "CAP_PERFMON, and kernel.perf_event_paranoid below 3 "
 				       "without CAP_PERFMON",
 				       cpu);
+	if (r == -ENODEV)
+		return r;
 	if (r < 0)
 		return log_error_errno(r, "cannot open perf events on CPU %d", cpu);
 	r = watch(c, s->ring.fd);
@@ -214,7 +217,9 @@ static int update_cpus(struct collector *c)
 			continue;
 		r = cpu_come(c, i);
 		/* Gone again since the list was read: the next look will tell. */
-		if (r < 0 && r != -ENODEV)
+		if (r == -ENODEV)
+			cpu_sampler_close(&c->cpus[i]);
+		else if (r < 0)
 			return r;
 	}
 	return 0;
@@ -415,7 +420,9 @@ int collector_start(struct collector *c)
 	for (int i = 0; i < c->n_cpus; i++) {
 		int r = c->cpus[i].open ? cpu_start(c, &c->cpus[i]) : 0;
 
-		if (r < 0)
+		if (r == -ENODEV)
+			cpu_go(c, i);
+		else if (r < 0)
 			return r;
 	}
 	return 0;
