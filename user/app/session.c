@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "app/sample_dump.h"
+#include "app/sample_stack.h"
 #include "base/log.h"
 #include "ctx/context_tracker.h"
 #include "export/profile_pprof.h"
@@ -19,7 +20,6 @@
 #define MAPS_MAX     (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
 #define RESCAN_NS    NSEC_PER_SEC
 #define SWEEP_NS     NSEC_PER_SEC
-#define FRAMES_MAX   (KERNEL_FRAMES_MAX + USER_FRAMES_MAX)
 
 struct session {
 	struct session_options opt;
@@ -258,46 +258,6 @@ static void visit_young(void *ctx, pid_t pid)
 		read_context(s, p);
 }
 
-/* @addr is that of the instruction itself. */
-static struct profile_frame user_frame(struct session *s, const struct process *p, uint64_t addr)
-{
-	const struct mapping *m = process_find_mapping(p, addr);
-
-	if (!m) {
-		s->counters[STAT_FRAME_NO_MAPPING]++;
-		return (struct profile_frame){ s->procs.dsos.dsos[DSO_ID_UNKNOWN], addr };
-	}
-	switch (m->dso->kind) {
-	case DSO_FILE:
-		/* While the process lives: its files may be out of reach afterwards. */
-		dso_open(m->dso, p->pid, m->start, m->end);
-		return (struct profile_frame){ m->dso, addr - m->start + m->offset };
-	case DSO_VDSO:
-		return (struct profile_frame){ m->dso, addr - m->start };
-	default:
-		return (struct profile_frame){ m->dso, addr };
-	}
-}
-
-/* The first address of a stack is a program counter; the others point behind a call. */
-static uint64_t instruction_of(const uint64_t *ips, uint32_t i)
-{
-	return i ? ips[i] - 1 : ips[i];
-}
-
-static void resolve_frames(struct session *s, const struct process *p,
-			   const struct sample_record *rec, const uint64_t *ips,
-			   struct profile_frame *ret)
-{
-	const struct dso *kernel = s->procs.dsos.dsos[DSO_ID_KERNEL];
-	const uint64_t *user_ips = ips + rec->n_kernel;
-
-	for (uint32_t i = 0; i < rec->n_kernel; i++)
-		ret[i] = (struct profile_frame){ kernel, instruction_of(ips, i) };
-	for (uint32_t i = 0; i < rec->n_user; i++)
-		ret[rec->n_kernel + i] = user_frame(s, p, instruction_of(user_ips, i));
-}
-
 /* A mapping that no event announced (mremap moves one silently): known from the next sample on. */
 static void rescan_if_unknown(struct session *s, struct process *p, const struct sample_record *rec,
 			      uint64_t ip)
@@ -315,14 +275,14 @@ static void rescan_if_unknown(struct session *s, struct process *p, const struct
 }
 
 static int count_sample(struct session *s, const struct process *p, const struct sample_record *rec,
-			const struct profile_frame *frames)
+			const struct sample_stack *stack)
 {
 	struct context_finding ctx = context_tracker_last(s->contexts, p);
 	struct profile_stack_key key = {
-		.frames = frames,
-		.n = rec->n_kernel + rec->n_user,
+		.frames = stack->frames,
+		.n = stack->n,
 		.n_kernel = rec->n_kernel,
-		.truncated = rec->user_end != USER_END_NONE && rec->user_end != USER_END_ZERO,
+		.truncated = stack->truncated,
 		.kernel_cut = rec->flags & SAMPLE_KERNEL_TRUNCATED,
 	};
 	struct profile_sample sample = {
@@ -342,11 +302,11 @@ static int count_sample(struct session *s, const struct process *p, const struct
 
 static int take_sample(struct session *s, const struct sample_record *rec, const uint64_t *ips)
 {
-	struct profile_frame frames[FRAMES_MAX];
+	struct sample_stack stack;
 	struct process *p;
 	int r;
 
-	if (rec->n_kernel + rec->n_user > FRAMES_MAX)
+	if (rec->n_kernel + rec->n_user > SAMPLE_FRAMES_MAX)
 		return -EBADMSG;
 	r = find_process(s, rec, &p);
 	if (r < 0)
@@ -354,8 +314,9 @@ static int take_sample(struct session *s, const struct sample_record *rec, const
 	if (!(rec->flags & SAMPLE_KERNEL_THREAD) &&
 	    context_tracker_due(s->contexts, p, clock_ns(CLOCK_MONOTONIC)))
 		read_context(s, p);
-	resolve_frames(s, p, rec, ips, frames);
-	r = count_sample(s, p, rec, frames);
+	sample_stack_resolve(&s->procs.dsos, p, rec, ips, &stack);
+	s->counters[STAT_FRAME_NO_MAPPING] += stack.n_unknown;
+	r = count_sample(s, p, rec, &stack);
 	rescan_if_unknown(s, p, rec, ips[rec->n_kernel]);
 	return r;
 }

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/sample_stack.h"
+
+/* The first address of a stack is a program counter; the others point behind a call. */
+static uint64_t instruction_of(const uint64_t *ips, uint32_t i)
+{
+	return i ? ips[i] - 1 : ips[i];
+}
+
+static struct profile_frame mapped_frame(const struct process *p, const struct mapping *m,
+					 uint64_t addr)
+{
+	switch (m->dso->kind) {
+	case DSO_FILE:
+		/* While the process lives: its files may be out of reach afterwards. */
+		dso_open(m->dso, p->pid, m->start, m->end);
+		return (struct profile_frame){ m->dso, addr - m->start + m->offset };
+	case DSO_VDSO:
+		return (struct profile_frame){ m->dso, addr - m->start };
+	default:
+		return (struct profile_frame){ m->dso, addr };
+	}
+}
+
+/* False: the rest is not to be believed. */
+static bool add_user_frame(const struct dso_table *dsos, const struct process *p, uint64_t addr,
+			   bool is_caller, struct sample_stack *ret)
+{
+	const struct mapping *m = process_find_mapping(p, addr);
+
+	if (!m)
+		ret->n_unknown++;
+	if (!m && is_caller)
+		return false;
+	ret->frames[ret->n++] = m ? mapped_frame(p, m, addr)
+				  : (struct profile_frame){ dsos->dsos[DSO_ID_UNKNOWN], addr };
+	return true;
+}
+
+void sample_stack_resolve(const struct dso_table *dsos, const struct process *p,
+			  const struct sample_record *rec, const uint64_t *ips,
+			  struct sample_stack *ret)
+{
+	const struct dso *kernel = dsos->dsos[DSO_ID_KERNEL];
+	const uint64_t *user_ips = ips + rec->n_kernel;
+
+	ret->n = 0;
+	ret->n_unknown = 0;
+	ret->truncated = rec->user_end != USER_END_NONE && rec->user_end != USER_END_ZERO;
+	for (uint32_t i = 0; i < rec->n_kernel; i++)
+		ret->frames[ret->n++] = (struct profile_frame){ kernel, instruction_of(ips, i) };
+	for (uint32_t i = 0; i < rec->n_user; i++) {
+		if (add_user_frame(dsos, p, instruction_of(user_ips, i), i > 0, ret))
+			continue;
+		ret->truncated = true;
+		break;
+	}
+}
