@@ -199,6 +199,17 @@ static void cpu_go(struct collector *c, int cpu)
 	cpu_sampler_close(&c->cpus[cpu]);
 }
 
+/* What happened there between its coming back and now is not known. */
+static void tell_gap(struct collector *c, int cpu)
+{
+	struct proc_event ev = { .kind = PROC_EVENT_LOST, .time_ns = c->queue.flushed_ns };
+
+	log_debug("CPU %d came online", cpu);
+	c->counters[STAT_EVENT_LOST]++;
+	c->handlers.on_event(c->handlers.ctx, &ev);
+}
+
+/* To be called a good while after the last time. */
 static int update_cpus(struct collector *c)
 {
 	CLEANUP(freep) bool *online = calloc(c->n_cpus, sizeof(*online));
@@ -211,7 +222,8 @@ static int update_cpus(struct collector *c)
 		return log_error_errno(r, "cannot read which CPUs are online");
 
 	for (int i = 0; i < c->n_cpus; i++) {
-		if (!online[i] && c->cpus[i].open)
+		/* Not alive but online: it went and came back between two looks. */
+		if (c->cpus[i].open && (!online[i] || !cpu_sampler_is_alive(&c->cpus[i])))
 			cpu_go(c, i);
 		if (!online[i] || c->cpus[i].open)
 			continue;
@@ -221,6 +233,8 @@ static int update_cpus(struct collector *c)
 			cpu_sampler_close(&c->cpus[i]);
 		else if (r < 0)
 			return r;
+		if (r == 0 && c->last_hotplug_ns)
+			tell_gap(c, i);
 	}
 	return 0;
 }

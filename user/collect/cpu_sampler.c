@@ -14,6 +14,7 @@ int cpu_sampler_open(struct cpu_sampler *s, int cpu, size_t ring_size)
 	if (r < 0)
 		return r;
 	s->cpu = cpu;
+	s->enabled_ns = 0;
 	s->open = true;
 	return 0;
 }
@@ -31,6 +32,14 @@ void cpu_sampler_close(struct cpu_sampler *s)
 	cpu_sampler_stop(s);
 	perf_ring_close(&s->ring);
 	s->open = false;
+}
+
+bool cpu_sampler_is_alive(struct cpu_sampler *s)
+{
+	uint64_t before = s->enabled_ns;
+
+	s->enabled_ns = perf_ring_enabled_ns(&s->ring);
+	return s->enabled_ns > before;
 }
 
 int sampling_event_open(enum collector_event event, unsigned frequency, int cpu)

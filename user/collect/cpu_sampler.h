@@ -12,12 +12,16 @@ struct bpf_program;
 struct cpu_sampler {
 	int cpu;
 	bool open;
+	uint64_t enabled_ns; /* as cpu_sampler_is_alive() saw it last */
 	struct perf_ring ring;
 	struct bpf_link *link; /* NULL: not sampling */
 };
 
 int cpu_sampler_open(struct cpu_sampler *s, int cpu, size_t ring_size);
 void cpu_sampler_close(struct cpu_sampler *s);
+
+/* Has it been on since the last time this was asked, or since it was opened? */
+bool cpu_sampler_is_alive(struct cpu_sampler *s);
 
 /* How a sampling event is to be opened; what was AUTO has been decided. */
 struct sampling {

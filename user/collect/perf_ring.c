@@ -24,6 +24,7 @@ int perf_ring_open(int cpu, size_t data_size, struct perf_ring *ret)
 		.config = PERF_COUNT_SW_DUMMY,
 		.sample_type = PERF_SAMPLE_TIME,
 		.sample_id_all = 1,
+		.read_format = PERF_FORMAT_TOTAL_TIME_ENABLED,
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
 		.mmap = 1,
@@ -56,6 +57,15 @@ void perf_ring_close(struct perf_ring *ring)
 	ring->page = NULL;
 	closep(&ring->fd);
 	vec_free(&ring->whole);
+}
+
+uint64_t perf_ring_enabled_ns(const struct perf_ring *ring)
+{
+	struct {
+		uint64_t value, enabled;
+	} counter = { 0 };
+
+	return read(ring->fd, &counter, sizeof(counter)) == sizeof(counter) ? counter.enabled : 0;
 }
 
 /* The record at @pos in one piece: in the ring, or copied when it wraps. */

@@ -30,6 +30,12 @@ int perf_event_open_cpu(struct perf_event_attr *attr, int cpu);
 int perf_ring_open(int cpu, size_t data_size, struct perf_ring *ret);
 void perf_ring_close(struct perf_ring *ring);
 
+/*
+ * How long the event has been on. It stands still once the CPU has gone offline, also when that is
+ * online again: the event does not come back with it. 0: not readable.
+ */
+uint64_t perf_ring_enabled_ns(const struct perf_ring *ring);
+
 /* Hands every whole record to @fn, aligned to 8. A record is valid only during the call. */
 typedef void (*perf_ring_fn)(void *ctx, const void *record, size_t len);
 int perf_ring_drain(struct perf_ring *ring, perf_ring_fn fn, void *ctx);
