@@ -102,7 +102,7 @@ Test(view_table, spans_with_their_functions)
 	assert_line(text, "sign_request", "30.0% self 30.0% total sign_request [shop]");
 	assert_line(text, SPAN_CART, SPAN_CART " " SHOP_TRACE " cart shop 200.0 ms 20 20.0%");
 	assert_line(text, "price_cart", "100.0% self 100.0% total price_cart [shop]");
-	assert_line(text, "(no span)", "(no span) cat, … 250.0 ms 25 25.0%");
+	assert_line(text, "(no span)", "(no span) (several) 250.0 ms 25 25.0%");
 	assert_before(text, SPAN_PAYMENT, SPAN_CART);
 	assert_before(text, SPAN_CART, SPAN_OTHER);
 	assert_before(text, SPAN_OTHER, "(no span)");

@@ -206,10 +206,13 @@ static int new_group_columns(struct table *t)
 	return columns_new(defs, n, TABLE_WIDTH, &t->columns);
 }
 
-/* "a, …" if the row has several; fresh memory. */
+/* "a, …" if the row has several, but which comes first says nothing of the rest; fresh memory. */
 static int more_cell(const struct table *t, const struct group *g, size_t i, char **ret)
 {
-	if (asprintf(ret, "%s%s", string_of(t, g->more[i]), g->several[i] ? ", …" : "") >= 0)
+	bool rest = g->several[i] && !g->key[0];
+	const char *name = rest ? "(several)" : string_of(t, g->more[i]);
+
+	if (asprintf(ret, "%s%s", name, g->several[i] && !rest ? ", …" : "") >= 0)
 		return 0;
 	*ret = NULL;
 	return -ENOMEM;
