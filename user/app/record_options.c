@@ -217,7 +217,8 @@ static int bad_option(int c, char **argv)
 int record_options_parse(int argc, char **argv, struct record_options *ret)
 {
 	struct parse_state st = { .opt = ret };
-	int c, r;
+	int last_option = 1, c, r;
+	bool ended; /* by "--", which may also be the value of the last option */
 
 	*ret = (struct record_options){ .frequency = DEFAULT_FREQUENCY, .output = DEFAULT_OUTPUT };
 	optind = 0; /* glibc: start anew */
@@ -229,11 +230,13 @@ int record_options_parse(int argc, char **argv, struct record_options *ret)
 		r = parse_one(&st, c, optarg);
 		if (r < 0)
 			return r;
+		last_option = optind;
 	}
 
-	if (optind < argc && strcmp(argv[optind - 1], "--") != 0)
+	ended = optind > last_option;
+	if (optind < argc && !ended)
 		return bad("unexpected '%s'; a command to run goes behind --", argv[optind]);
-	if (optind == argc && strcmp(argv[argc - 1], "--") == 0)
+	if (optind == argc && ended)
 		return bad("%s", "no command behind --");
 	ret->command = optind < argc ? argv + optind : NULL;
 	return ret->help ? 0 : check(&st);
