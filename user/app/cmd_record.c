@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statfs.h>
-#include <time.h>
 
 #include "app/child.h"
 #include "app/progress.h"
@@ -14,6 +13,7 @@
 #include "app/session.h"
 #include "app/stats_output.h"
 #include "app/stop_signal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "export/pyroscope.h"
@@ -43,14 +43,6 @@ static void recording_clear(struct recording *rec)
 	atomic_file_close(rec->output);
 	fclosep(&rec->dump);
 	closep(&rec->cgroup_fd);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
 /* --- checks before anything is started -------------------------------------------------------- */
@@ -272,7 +264,7 @@ static int release_command(struct recording *rec)
 
 static bool is_over(struct recording *rec, uint64_t deadline_ns)
 {
-	if (atomic_load(&stop_signal_count) || (deadline_ns && now_ns() >= deadline_ns))
+	if (atomic_load(&stop_signal_count) || (deadline_ns && monotonic_ns() >= deadline_ns))
 		return true;
 	if (rec->opt->command)
 		return child_is_over(&rec->child);
@@ -286,7 +278,7 @@ static bool is_over(struct recording *rec, uint64_t deadline_ns)
 
 static int sample(struct recording *rec)
 {
-	uint64_t deadline_ns = rec->opt->duration_ns ? now_ns() + rec->opt->duration_ns : 0;
+	uint64_t deadline_ns = rec->opt->duration_ns ? monotonic_ns() + rec->opt->duration_ns : 0;
 	struct progress progress;
 	int r = 0;
 

@@ -2,29 +2,21 @@
 #include "app/progress.h"
 
 #include <inttypes.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
-#define UPDATE_NS 500000000ULL
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
+#define UPDATE_NS (500 * NSEC_PER_MSEC)
 
 void progress_start(struct progress *p, bool quiet)
 {
-	*p = (struct progress){ .on = !quiet && isatty(STDERR_FILENO), .start_ns = now_ns() };
+	*p = (struct progress){ .on = !quiet && isatty(STDERR_FILENO), .start_ns = monotonic_ns() };
 	log_set_transient(p->on);
 }
 
 void progress_update(struct progress *p, const struct session *s)
 {
-	uint64_t now = now_ns();
+	uint64_t now = monotonic_ns();
 	struct session_totals totals;
 
 	if (!p->on || now - p->shown_ns < UPDATE_NS)

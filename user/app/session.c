@@ -4,10 +4,10 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/sample_dump.h"
 #include "app/sample_stack.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "ctx/context_tracker.h"
 #include "export/profile_pprof.h"
@@ -16,10 +16,9 @@
 #include "profile/profile.h"
 #include "sym/symbolizer.h"
 
-#define NSEC_PER_SEC 1000000000ULL
-#define MAPS_MAX     (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
-#define RESCAN_NS    NSEC_PER_SEC
-#define SWEEP_NS     NSEC_PER_SEC
+#define MAPS_MAX  (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
+#define RESCAN_NS NSEC_PER_SEC
+#define SWEEP_NS  NSEC_PER_SEC
 
 struct session {
 	struct session_options opt;
@@ -32,14 +31,6 @@ struct session {
 	uint64_t start_ns, end_ns, swept_ns;
 	bool events_lost; /* so what is known of processes may be wrong */
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
 
 /* --- processes -------------------------------------------------------------------------------- */
 
@@ -71,7 +62,7 @@ static void look_at_context(struct session *s, const struct process *p,
 static int load_process(struct session *s, pid_t pid, struct process **ret)
 {
 	CLEANUP(freep) char *text = NULL;
-	struct context_maps maps = { .began_ns = clock_ns(CLOCK_MONOTONIC) };
+	struct context_maps maps = { .began_ns = monotonic_ns() };
 	struct process *p;
 	int r;
 
@@ -160,7 +151,7 @@ static int expect_context(struct session *s, pid_t pid)
 {
 	const struct process *p = process_find(&s->procs, pid);
 
-	return p ? context_tracker_hint(s->contexts, p, clock_ns(CLOCK_MONOTONIC)) : 0;
+	return p ? context_tracker_hint(s->contexts, p, monotonic_ns()) : 0;
 }
 
 static int on_fork(struct session *s, const struct proc_event *ev)
@@ -241,7 +232,7 @@ static int find_process(struct session *s, const struct sample_record *rec, stru
 static void read_context(struct session *s, const struct process *p)
 {
 	CLEANUP(freep) char *text = NULL;
-	struct context_maps maps = { .began_ns = clock_ns(CLOCK_MONOTONIC) };
+	struct context_maps maps = { .began_ns = monotonic_ns() };
 
 	if (p->exited_ns || maps_read(p->pid, MAPS_MAX, &text, &maps.len) < 0)
 		return;
@@ -262,7 +253,7 @@ static void visit_young(void *ctx, pid_t pid)
 static void rescan_if_unknown(struct session *s, struct process *p, const struct sample_record *rec,
 			      uint64_t ip)
 {
-	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	uint64_t now = monotonic_ns();
 	struct process *again;
 
 	if (!rec->n_user || p->exited_ns || process_find_mapping(p, ip))
@@ -312,7 +303,7 @@ static int take_sample(struct session *s, const struct sample_record *rec, const
 	if (r < 0)
 		return r;
 	if (!(rec->flags & SAMPLE_KERNEL_THREAD) &&
-	    context_tracker_due(s->contexts, p, clock_ns(CLOCK_MONOTONIC)))
+	    context_tracker_due(s->contexts, p, monotonic_ns()))
 		read_context(s, p);
 	sample_stack_resolve(&s->procs.dsos, p, rec, ips, &stack);
 	s->counters[STAT_FRAME_NO_MAPPING] += stack.n_unknown;
@@ -403,8 +394,8 @@ void session_close(struct session *s)
 
 int session_start(struct session *s)
 {
-	s->profile->start_realtime_ns = clock_ns(CLOCK_REALTIME);
-	s->start_ns = s->swept_ns = clock_ns(CLOCK_MONOTONIC);
+	s->profile->start_realtime_ns = realtime_ns();
+	s->start_ns = s->swept_ns = monotonic_ns();
 	return collector_start(s->collector);
 }
 
@@ -421,7 +412,7 @@ int session_poll(struct session *s)
 		if (r < 0)
 			return r;
 	}
-	now = clock_ns(CLOCK_MONOTONIC);
+	now = monotonic_ns();
 	context_tracker_visit_young(s->contexts, now, visit_young, s);
 	if (now - s->swept_ns >= SWEEP_NS) {
 		process_sweep(&s->procs, s->swept_ns, forget_process, s);
@@ -432,7 +423,7 @@ int session_poll(struct session *s)
 
 int session_finish(struct session *s)
 {
-	s->end_ns = clock_ns(CLOCK_MONOTONIC);
+	s->end_ns = monotonic_ns();
 	s->profile->duration_ns = s->end_ns - s->start_ns;
 	return collector_finish(s->collector);
 }

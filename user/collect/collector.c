@@ -5,8 +5,8 @@
 #include <bpf/libbpf.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "collect/cpu_list.h"
@@ -14,9 +14,6 @@
 #include "collect/event_queue.h"
 
 #include "spanprof.skel.h"
-
-#define NSEC_PER_SEC  1000000000ULL
-#define NSEC_PER_MSEC 1000000ULL
 
 #define TICK_MS 50
 /* A record is in its buffer within this time of its time stamp; one that is not is counted late. */
@@ -46,14 +43,6 @@ struct collector {
 	uint64_t last_hotplug_ns;
 	uint64_t counters[STAT_COUNT]; /* of user space */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
 
 static size_t clamp_pow2(size_t want, size_t min, size_t max)
 {
@@ -407,7 +396,7 @@ int collector_open(const struct collector_options *opt, const struct collector_h
 	if (r < 0)
 		return r;
 
-	c->last_hotplug_ns = now_ns();
+	c->last_hotplug_ns = monotonic_ns();
 	*ret = TAKE_PTR(c);
 	return 0;
 }
@@ -459,7 +448,7 @@ int collector_poll(struct collector *c)
 	if (r < 0)
 		return log_error_errno(r, "cannot wait for samples");
 
-	start = now_ns();
+	start = monotonic_ns();
 	r = drain(c);
 	if (r == 0)
 		r = event_queue_flush(&c->queue, start - COMMIT_NS, deliver, c);

@@ -5,7 +5,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-#define NSEC_PER_SEC 1000000000ULL
+#include "base/clock.h"
 
 int cpu_sampler_open(struct cpu_sampler *s, int cpu, size_t ring_size)
 {

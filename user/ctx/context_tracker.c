@@ -3,16 +3,14 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "ctx/process_ctx.h"
 #include "ctx/process_ctx_find.h"
 #include "ctx/thread_ctx_finder.h"
 #include "elf/elf_file.h"
 
-#define NSEC_PER_SEC  1000000000ULL
-#define NSEC_PER_MSEC 1000000ULL
 #define PAUSE_MIN     (20 * NSEC_PER_MSEC)
 #define PAUSE_MAX     (10 * NSEC_PER_SEC)
 #define AGE_PER_PAUSE 2 /* a context that comes after 1 s is found within the next half */
@@ -201,14 +199,6 @@ void context_tracker_visit_young(struct context_tracker *t, uint64_t now_ns,
 			fn(ctx, pid);
 	}
 	t->young.n = kept;
-}
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
 static uint64_t max_u64(uint64_t a, uint64_t b)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "export/http.h"
 #include "export/push.pb-c.h"
 #include "export/pyroscope_answer.h"
@@ -35,10 +36,7 @@ static void pusher_clear(struct pusher *p)
 
 static int64_t now_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+	return monotonic_ns() / NSEC_PER_MSEC;
 }
 
 static bool stopped(const struct pusher *p)

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Time in nanoseconds. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define NSEC_PER_SEC  1000000000ULL
+#define NSEC_PER_MSEC 1000000ULL
+
+/* CLOCK_MONOTONIC: that of samples and process events. */
+uint64_t monotonic_ns(void);
+
+/* CLOCK_REALTIME: since 1970, UTC. */
+uint64_t realtime_ns(void);
+
+#endif
