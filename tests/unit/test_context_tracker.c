@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Follows children that publish contexts with the writer of tests/workloads. */
+#include "ctx/context_tracker.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "../workloads/otel_ctx.c"
+#include "leak_check.h"
+#include "proc/maps.h"
+
+static struct context_tracker *tracker;
+static struct process_table table;
+
+static void set_up(void)
+{
+	cr_assert(zero(int, context_tracker_new(&tracker)));
+	cr_assert(zero(int, process_table_init(&table)));
+}
+
+static void tear_down(void)
+{
+	context_tracker_free(tracker);
+	process_table_clear(&table);
+	leak_check();
+}
+
+TestSuite(context_tracker, .init = set_up, .fini = tear_down);
+
+/* --- a child that does as it is told ---------------------------------------------------------- */
+
+static int to_child, from_child;
+
+enum order {
+	ORDER_PUBLISH = 'p',
+	ORDER_RENAME = 'r',
+	ORDER_RUBBISH = 'x',
+	ORDER_EXEC = 'e',
+	ORDER_AGAIN = 'a', /* executes this program anew, which publishes */
+};
+
+/* Descriptors of a child that executed itself. */
+#define IN_AGAIN  200
+#define OUT_AGAIN 201
+
+static void obey(char order)
+{
+	static uint8_t rubbish[] = { 0xff, 0xff, 0xff, 0xff };
+	struct otel_process p = { .service_name = "shop", .schema_version = OTEL_SCHEMA_NATIVE };
+
+	if (order == ORDER_RENAME)
+		p.service_name = "cart";
+	if (order == ORDER_RUBBISH)
+		otel_process_publish_raw((uintptr_t)rubbish, sizeof(rubbish), 77, NULL);
+	else if (order == ORDER_EXEC)
+		execl("/bin/sleep", "sleep", "60", NULL);
+	else
+		otel_process_publish(&p);
+}
+
+static void run_child(int in, int out)
+{
+	char order;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (read(in, &order, 1) == 1) {
+		if (order == ORDER_AGAIN && dup2(in, IN_AGAIN) >= 0 && dup2(out, OUT_AGAIN) >= 0) {
+			setenv("TEST_CONTEXT_CHILD", "1", 1);
+			execl("/proc/self/exe", "again", NULL);
+		}
+		obey(order);
+		if (write(out, &order, 1) != 1)
+			_exit(1);
+	}
+	_exit(0);
+}
+
+__attribute__((constructor)) static void run_again(void)
+{
+	char order = ORDER_AGAIN;
+
+	if (!getenv("TEST_CONTEXT_CHILD"))
+		return;
+	obey(ORDER_PUBLISH);
+	if (write(OUT_AGAIN, &order, 1) == 1)
+		run_child(IN_AGAIN, OUT_AGAIN);
+	_exit(1);
+}
+
+static pid_t start_child(void)
+{
+	int in[2], out[2];
+	pid_t pid;
+
+	cr_assert(zero(int, pipe2(in, O_CLOEXEC)));
+	cr_assert(zero(int, pipe2(out, O_CLOEXEC)));
+	pid = fork();
+	if (pid == 0) {
+		close(in[1]);
+		close(out[0]);
+		run_child(in[0], out[1]);
+	}
+	close(in[0]);
+	close(out[1]);
+	to_child = in[1];
+	from_child = out[0];
+	return pid;
+}
+
+/* Returns when it is done; for exec, that is the end of file. */
+static void tell(char order)
+{
+	char answer;
+
+	cr_assert(eq(int, write(to_child, &order, 1), 1));
+	cr_assert(eq(int, read(from_child, &answer, 1), order != ORDER_EXEC));
+}
+
+static void stop_child(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	cr_assert(eq(int, waitpid(pid, NULL, 0), pid));
+	close(to_child);
+	close(from_child);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+/* Loads and looks, as a session does. */
+static int look(pid_t pid, struct context_finding *ret)
+{
+	CLEANUP(freep) char *text = NULL;
+	struct context_maps maps = { .began_ns = now_ns() };
+	struct process *p;
+
+	cr_assert(zero(int, maps_read(pid, 1 << 24, &text, &maps.len)));
+	maps.text = text;
+	cr_assert(zero(int, process_load(&table, pid, text, maps.len, &p)));
+	return context_tracker_look(tracker, p, &maps, ret);
+}
+
+static uint64_t start_stack_of(pid_t pid)
+{
+	char path[64], line[2048];
+	uint64_t value = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	cr_assert(ne(ptr, fgets(line, sizeof(line), f), NULL));
+	fclose(f);
+	cr_assert(eq(int, 1,
+		     sscanf(strrchr(line, ')'),
+			    ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+			    "%*d %*d %*d %*u %*u %*d %*u %*u %*u %lu",
+			    &value)));
+	return value;
+}
+
+static int64_t own_tp_off(void)
+{
+#ifdef __x86_64__
+	char *tp;
+
+	__asm__("mov %%fs:0, %0" : "=r"(tp));
+#else
+	char *tp = __builtin_thread_pointer();
+#endif
+	return (char *)&otel_thread_ctx_v1 - tp;
+}
+
+/* --- looks ------------------------------------------------------------------------------------ */
+
+Test(context_tracker, from_nothing_to_a_thread_context)
+{
+	pid_t pid = start_child();
+	struct context_finding f = { 0 };
+
+	cr_assert(zero(int, look(pid, &f)));
+	cr_assert(eq(int, f.state, CONTEXT_NONE));
+	cr_assert(zero(ptr, (void *)f.service));
+
+	tell(ORDER_PUBLISH);
+	cr_assert(eq(int, look(pid, &f), 1), "the kernel side must be told");
+	cr_assert(eq(int, f.state, CONTEXT_THREAD));
+	cr_assert(eq(str, (char *)f.service, "shop"));
+	cr_assert(eq(str, (char *)f.schema, OTEL_SCHEMA_NATIVE));
+	cr_assert(ne(ptr, strstr(f.writer, "test_context_tracker"), NULL));
+	cr_assert(eq(uint, f.info.thread_ctx.model, TLS_MODEL_STATIC));
+	cr_assert(eq(long, f.info.thread_ctx.tp_off, own_tp_off()));
+	cr_assert(eq(u64, f.info.start_stack, start_stack_of(pid)));
+
+	cr_assert(zero(int, look(pid, &f)), "told already");
+	cr_assert(eq(int, f.state, CONTEXT_THREAD));
+	stop_child(pid);
+}
+
+Test(context_tracker, new_service_name_is_no_news_to_the_kernel)
+{
+	pid_t pid = start_child();
+	struct context_finding f;
+
+	tell(ORDER_PUBLISH);
+	cr_assert(eq(int, look(pid, &f), 1));
+	tell(ORDER_RENAME);
+	cr_assert(zero(int, look(pid, &f)));
+	cr_assert(eq(str, (char *)f.service, "cart"));
+	cr_assert(eq(str, (char *)context_tracker_last(tracker, process_find(&table, pid)).service,
+		     "cart"));
+	stop_child(pid);
+}
+
+Test(context_tracker, rubbish_takes_the_context_back)
+{
+	pid_t pid = start_child();
+	struct context_finding f;
+
+	tell(ORDER_PUBLISH);
+	cr_assert(eq(int, look(pid, &f), 1));
+	tell(ORDER_RUBBISH);
+	cr_assert(eq(int, look(pid, &f), 1), "the kernel side must stop");
+	cr_assert(eq(int, f.state, CONTEXT_MALFORMED));
+	cr_assert(eq(uint, f.info.thread_ctx.model, TLS_MODEL_NONE));
+	cr_assert(zero(ptr, (void *)f.service));
+	stop_child(pid);
+}
+
+Test(context_tracker, another_program_starts_from_nothing)
+{
+	pid_t pid = start_child();
+	struct context_finding f;
+
+	tell(ORDER_PUBLISH);
+	cr_assert(eq(int, look(pid, &f), 1));
+	tell(ORDER_EXEC);
+	cr_assert(zero(int, process_on_exec(&table, pid, "sleep")));
+	cr_assert(eq(int, context_tracker_last(tracker, process_find(&table, pid)).state,
+		     CONTEXT_NONE));
+	cr_assert(ge(int, look(pid, &f), 0));
+	cr_assert(eq(int, f.state, CONTEXT_NONE));
+	cr_assert(eq(uint, f.info.thread_ctx.model, TLS_MODEL_NONE));
+	stop_child(pid);
+}
+
+/* The news of exec was lost: the variable lies at the same offset, but in another image. */
+Test(context_tracker, new_image_of_the_same_program_is_news)
+{
+	pid_t pid = start_child();
+	struct context_finding f;
+	uint64_t before;
+	uint32_t id;
+
+	tell(ORDER_PUBLISH);
+	cr_assert(eq(int, look(pid, &f), 1));
+	id = process_find(&table, pid)->id;
+	before = f.info.start_stack;
+
+	tell(ORDER_AGAIN);
+	cr_assert(ne(u64, start_stack_of(pid), before));
+	cr_assert(eq(int, look(pid, &f), 1), "the old entry is of no use any more");
+	cr_assert(eq(uint, process_find(&table, pid)->id, id));
+	cr_assert(eq(int, f.state, CONTEXT_THREAD));
+	cr_assert(eq(u64, f.info.start_stack, start_stack_of(pid)));
+	stop_child(pid);
+}
+
+Test(context_tracker, process_that_ends)
+{
+	pid_t pid = start_child();
+	struct context_maps maps = { .text = "", .began_ns = now_ns() };
+	struct context_finding f = { .state = CONTEXT_THREAD };
+	struct process *p;
+	siginfo_t info;
+
+	cr_assert(zero(int, process_get(&table, pid, &p)));
+	kill(pid, SIGKILL);
+	cr_assert(zero(int, waitid(P_PID, pid, &info, WEXITED | WNOWAIT)));
+	cr_assert(eq(int, context_tracker_look(tracker, p, &maps, &f), -ESRCH), "a zombie");
+	stop_child(pid);
+	cr_assert(eq(int, context_tracker_look(tracker, p, &maps, &f), -ESRCH));
+	cr_assert(eq(int, f.state, CONTEXT_THREAD));
+	context_tracker_forget(tracker, pid);
+	context_tracker_forget(tracker, pid);
+}
+
+/* --- when ------------------------------------------------------------------------------------- */
+
+#define SECOND 1000000000ULL
+
+Test(context_tracker, due_at_once_then_ever_more_rarely)
+{
+	pid_t pid = start_child();
+	struct context_finding f;
+	struct process *p;
+	uint64_t now = now_ns();
+
+	cr_assert(zero(int, process_get(&table, pid, &p)));
+	cr_assert(context_tracker_due(tracker, p, now));
+	for (int i = 0; i < 12; i++) {
+		cr_assert(ge(int, look(pid, &f), 0));
+		now = now_ns();
+		cr_assert(not(context_tracker_due(tracker, p, now)), "look %d", i);
+		cr_assert(not(context_tracker_due(tracker, p, now + 40000000)), "look %d", i);
+	}
+	cr_assert(not(context_tracker_due(tracker, p, now_ns() + 9 * SECOND)));
+	cr_assert(context_tracker_due(tracker, p, now_ns() + 60 * SECOND));
+
+	/* Something was mapped. */
+	context_tracker_hint(tracker, p, now_ns());
+	cr_assert(context_tracker_due(tracker, p, now_ns() + SECOND));
+	stop_child(pid);
+}
+
+Test(context_tracker, exec_makes_it_due)
+{
+	pid_t pid = start_child();
+	struct context_finding f;
+
+	for (int i = 0; i < 10; i++)
+		look(pid, &f);
+	cr_assert(not(context_tracker_due(tracker, process_find(&table, pid), now_ns() + SECOND)));
+	cr_assert(zero(int, process_on_exec(&table, pid, "x")));
+	cr_assert(context_tracker_due(tracker, process_find(&table, pid), now_ns() + SECOND));
+	stop_child(pid);
+}
