@@ -103,7 +103,7 @@ FUZZ_BIN     := $(FUZZ_TARGETS:%=$(BUILDDIR)/fuzz/fuzz_%)
 $(BUILDDIR)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(BUILDDIR)/fuzz/libspanprof.a
 	$(call say,FUZZ,$<)
 	$(Q)$(CLANG) -Itests/fuzz $(ALL_CPPFLAGS) $(SANITIZE_FLAGS) -fsanitize=fuzzer $(TEST_WARN) \
-		-MMD -MP -MF $@.d $^ $(LDFLAGS) $(LIBS) -o $@
+		-MMD -MP -MF $@.d $< $(BUILDDIR)/fuzz/libspanprof.a $(LDFLAGS) $(LIBS) -o $@
 
 -include $(wildcard $(BUILDDIR)/fuzz/*.d)
 
