@@ -340,9 +340,9 @@ static struct container start_container(bool overlay)
 	c.pid = fork();
 	if (c.pid == 0)
 		run_container(fds[1], overlay);
+	close(fds[1]); /* or a container that cannot be made is waited for */
 	cr_assert(eq(int, read(fds[0], &c.file, sizeof(c.file)), sizeof(c.file)));
 	close(fds[0]);
-	close(fds[1]);
 	return c;
 }
 
