@@ -128,14 +128,6 @@ static int load_targets(struct session *s)
 	return 0;
 }
 
-static void forget_process(void *ctx, pid_t pid)
-{
-	struct session *s = ctx;
-
-	context_tracker_forget(s->contexts, pid);
-	collector_forget_proc(s->collector, pid);
-}
-
 static void drop_target(struct session *s, pid_t pid)
 {
 	for (size_t i = 0; i < s->targets.n; i++)
@@ -144,6 +136,23 @@ static void drop_target(struct session *s, pid_t pid)
 	/* With a command the kernel side does it. */
 	if (!s->opt.collector.follow)
 		collector_drop_target(s->collector, pid);
+}
+
+/* The last thread to go need not be the main thread, whose end is the only one that is announced.
+ */
+static void drop_ended_targets(struct session *s)
+{
+	for (size_t i = s->targets.n; i-- > 0;)
+		if (process_is_over(s->targets.data[i]))
+			drop_target(s, s->targets.data[i]);
+}
+
+static void forget_process(void *ctx, pid_t pid)
+{
+	struct session *s = ctx;
+
+	context_tracker_forget(s->contexts, pid);
+	collector_forget_proc(s->collector, pid);
 }
 
 /* The process may publish a trace context soon. */
@@ -188,7 +197,8 @@ static int apply_event(struct session *s, const struct proc_event *ev)
 		return on_mmap(s, ev);
 	case PROC_EVENT_EXIT:
 		process_on_exit(&s->procs, ev->pid, ev->time_ns);
-		drop_target(s, ev->pid);
+		if (process_is_over(ev->pid))
+			drop_target(s, ev->pid);
 		return 0;
 	case PROC_EVENT_LOST:
 		s->events_lost = true;
@@ -416,6 +426,7 @@ int session_poll(struct session *s)
 	context_tracker_visit_young(s->contexts, now, visit_young, s);
 	if (now - s->swept_ns >= SWEEP_NS) {
 		process_sweep(&s->procs, s->swept_ns, forget_process, s);
+		drop_ended_targets(s);
 		s->swept_ns = now;
 	}
 	return 0;

@@ -240,7 +240,29 @@ static bool has_other_threads(pid_t pid)
 	return stat(path, &st) == 0 && st.st_nlink > 3;
 }
 
-static bool is_over(const struct process *p, uint64_t before_ns)
+/* The state of its main thread, as in ps; 'X' if there is none. */
+static char main_thread_state(pid_t pid)
+{
+	CLEANUP(freep) char *text = NULL;
+	char path[32];
+	const char *p;
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (read_whole_file(path, 4096, &text, &len) < 0)
+		return 'X';
+	p = strrchr(text, ')'); /* the name before it may contain anything */
+	return p && p[1] == ' ' ? p[2] : 'X';
+}
+
+bool process_is_over(pid_t pid)
+{
+	char state = main_thread_state(pid);
+
+	return state == 'X' || (state == 'Z' && !has_other_threads(pid));
+}
+
+static bool is_to_be_forgotten(const struct process *p, uint64_t before_ns)
 {
 	return p->exited_ns && p->exited_ns < before_ns && !has_other_threads(p->pid);
 }
@@ -252,7 +274,7 @@ void process_sweep(struct process_table *t, uint64_t before_ns, process_gone_fn 
 	size_t pos = 0;
 
 	while ((p = hashmap_next(&t->by_pid, &pos)))
-		if (is_over(p, before_ns) && vec_push(&over, p) < 0)
+		if (is_to_be_forgotten(p, before_ns) && vec_push(&over, p) < 0)
 			break; /* the rest goes next time */
 	for (size_t i = 0; i < over.n; i++) {
 		p = over.data[i];

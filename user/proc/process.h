@@ -65,6 +65,12 @@ struct mapping_event {
 };
 int process_on_mmap(struct process_table *t, pid_t pid, const struct mapping_event *ev);
 
+/*
+ * Have all threads of @pid ended? Asks /proc now. Its main thread alone may have, and is listed as a
+ * zombie as long as another one runs.
+ */
+bool process_is_over(pid_t pid);
+
 /* The main thread ended at @time_ns. Others may go on: the entry stays until process_sweep(). */
 void process_on_exit(struct process_table *t, pid_t pid, uint64_t time_ns);
 
