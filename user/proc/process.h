@@ -66,8 +66,8 @@ struct mapping_event {
 int process_on_mmap(struct process_table *t, pid_t pid, const struct mapping_event *ev);
 
 /*
- * Have all threads of @pid ended? Asks /proc now. Its main thread alone may have, and is listed as a
- * zombie as long as another one runs.
+ * Have all threads of @pid ended? Asks /proc now. Its main thread alone may have, and is listed as
+ * a zombie as long as another one runs.
  */
 bool process_is_over(pid_t pid);
 
