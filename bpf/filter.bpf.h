@@ -11,9 +11,12 @@
 const volatile bool cfg_filter_tgid __weak;   /* only the processes in `targets` */
 const volatile bool cfg_filter_cgroup __weak; /* only tasks below the cgroup in `target_cgroup` */
 
+/*
+ * Preallocated, as before Linux 6.1 a perf_event program may use no other hash map, and tracepoints
+ * are told off for it in the kernel's log. collect/ makes it small where nothing is filtered.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, FILTER_TARGETS_MAX);
 	__type(key, __u32); /* tgid */
 	__type(value, __u8);

@@ -15,11 +15,11 @@
 #include "stats.bpf.h"
 #include "tls.bpf.h"
 
-#define PROCS_MAX 65536 /* processes with a context; entries are allocated as they come */
+/* Processes with a context. Preallocated (see filter.bpf.h), at 96 bytes each. */
+#define PROCS_MAX 16384
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, PROCS_MAX);
 	__type(key, __u32); /* tgid */
 	__type(value, struct proc_info);

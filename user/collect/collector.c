@@ -314,6 +314,8 @@ static int load_bpf(struct collector *c, const struct collector_options *opt)
 	c->bpf->rodata->cfg_filter_cgroup = opt->cgroup_fd >= 0;
 	c->bpf->rodata->cfg_ring_count = c->n_cpus < RINGS_MAX ? c->n_cpus : RINGS_MAX;
 	c->bpf->rodata->cfg_ring_wakeup = ring_size / 4;
+	if (!opt->filter_pids)
+		bpf_map__set_max_entries(c->bpf->maps.targets, 1); /* its memory is allocated now */
 	bpf_program__set_autoload(c->bpf->progs.follow_fork, opt->follow);
 	bpf_program__set_autoload(c->bpf->progs.follow_exit, opt->follow);
 	r = spanprof_bpf__load(c->bpf);
