@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 import pprof
-from conftest import BUILD, run_record
+from conftest import BUILD, run_record, wait_until_busy
 from program import assert_refused, only_files, run
 
 TIME_LIMIT = 15  # of all tries, in seconds
@@ -33,6 +33,15 @@ def sink(folder, *options):
         finally:
             program.kill()
             program.wait()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def busy(workloads):
+    """On a machine where nothing runs there is nothing to send."""
+    with subprocess.Popen([workloads / "split-le", "--cpu-seconds", "1000"]) as program:
+        wait_until_busy(program.pid)
+        yield
+        program.terminate()
 
 
 # --- good servers -------------------------------------------------------------------------------
@@ -156,8 +165,8 @@ def refusing():
 
 @contextmanager
 def unreachable():
-    """An address of documents (RFC 5737), to which no route leads or from which nothing returns."""
-    yield "http://192.0.2.1:4040"
+    """In a network without any link: see WITHOUT_NETWORK."""
+    yield "http://127.0.0.1:4040"
 
 
 @contextmanager
@@ -174,10 +183,13 @@ def silent():
         yield f"http://127.0.0.1:{s.getsockname()[1]}"
 
 
+# These are tried in a network namespace of their own, so that nothing leaves the machine.
+WITHOUT_NETWORK = ("unreachable", "nameless")
+
 # name → (server, or the sink's way to misbehave; words of the message)
 BAD = {
     "refused": (refusing, ("{host}", "is the server running")),
-    "unreachable": (unreachable, ("192.0.2.1:4040",)),
+    "unreachable": (unreachable, ("127.0.0.1:4040",)),
     "nameless": (nameless, ("no-such-host.invalid", "is the address")),
     "silent": (silent, ("no answer from", "in time")),
     "400": ("400", ("answered 400", "outside of ingestion window")),
@@ -204,8 +216,9 @@ def refusals(spanprof, tmp_path_factory):
         urls = {name: stack.enter_context(server_of(name, folders[name])) for name in BAD}
         start = time.monotonic()
         for name, url in urls.items():
+            apart = ["unshare", "--net"] if name in WITHOUT_NETWORK else []
             running[name] = subprocess.Popen(
-                [spanprof, "record", "-d", "0.5", "-o", folders[name] / "out.pb.gz",
+                [*apart, spanprof, "record", "-d", "0.5", "-o", folders[name] / "out.pb.gz",
                  "--stats", folders[name] / "stats.json", "--push", url],
                 stderr=subprocess.PIPE, text=True,
             )  # fmt: skip
