@@ -359,6 +359,27 @@ Test(process, sweep_leaves_those_with_running_threads)
 	cr_assert(eq(int, waitpid(pid, NULL, 0), pid));
 }
 
+Test(process, is_over_with_its_last_thread)
+{
+	pid_t pid;
+
+	cr_assert(not(process_is_over(getpid())));
+	cr_assert(process_is_over(NOBODY));
+
+	cr_assert(zero(int, pipe(thread_pipe)));
+	pid = start_without_main_thread();
+	wait_until_zombie_leader(pid);
+	cr_assert(not(process_is_over(pid)));
+
+	close(thread_pipe[1]);
+	close(thread_pipe[0]);
+	for (int i = 0; i < 500 && !process_is_over(pid); i++)
+		usleep(10000);
+	cr_assert(process_is_over(pid), "a zombie as a whole");
+	cr_assert(eq(int, waitpid(pid, NULL, 0), pid));
+	cr_assert(process_is_over(pid));
+}
+
 /* --- /proc ------------------------------------------------------------------------------------ */
 
 static struct process *load(pid_t pid)
