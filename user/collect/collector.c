@@ -17,8 +17,9 @@
 
 #define TICK_MS 50
 /* A record is in its buffer within this time of its time stamp; one that is not is counted late. */
-#define COMMIT_NS  (20 * NSEC_PER_MSEC)
-#define HOTPLUG_NS NSEC_PER_SEC
+#define COMMIT_NS	(20 * NSEC_PER_MSEC)
+#define PROBE_FREQUENCY 99
+#define HOTPLUG_NS	NSEC_PER_SEC
 
 #define RING_SIZE_MIN	(256u << 10)
 #define RING_SIZE_MAX	(4u << 20)
@@ -33,7 +34,7 @@ struct collector {
 	struct spanprof_bpf *bpf;
 	struct ring_buffer *rings;
 	struct collector_handlers handlers;
-	struct sampling sampling;
+	struct sampling_event sampling;
 	struct cpu_sampler *cpus; /* one per possible CPU */
 	int n_cpus;
 	size_t events_size; /* of the process event buffer of one CPU */
@@ -149,7 +150,7 @@ static int watch(struct collector *c, int fd)
 
 static int cpu_start(struct collector *c, struct cpu_sampler *s)
 {
-	int r = cpu_sampler_start(s, &c->sampling);
+	int r = cpu_sampler_start(s, &c->sampling, c->bpf->progs.oncpu_sample);
 
 	if (r < 0 && r != -ENODEV)
 		return log_error_errno(r, "cannot sample CPU %d with event %s", s->cpu,
@@ -322,7 +323,6 @@ static int load_bpf(struct collector *c, const struct collector_options *opt)
 	if (r < 0)
 		return load_failed(r);
 
-	c->sampling.prog = c->bpf->progs.oncpu_sample;
 	r = opt->cgroup_fd >= 0 ? set_cgroup(c, opt->cgroup_fd) : 0;
 	return r < 0 ? r : make_rings(c, ring_size);
 }
@@ -342,17 +342,24 @@ static int attach_follow(struct collector *c)
 
 int collector_probe_event(enum collector_event event, int cpu)
 {
-	CLEANUP(closep) int fd = sampling_event_open(event, 99, cpu);
+	struct sampling_event how;
+	CLEANUP(closep) int fd = -1;
+	int r = sampling_event_choose(event, PROBE_FREQUENCY, &how);
 
+	if (r < 0)
+		return r;
+	fd = sampling_event_open(&how, cpu);
 	return fd < 0 ? fd : 0;
 }
 
-static enum collector_event choose_event(enum collector_event wanted)
+static int choose_event(struct collector *c, const struct collector_options *opt)
 {
-	if (wanted != COLLECTOR_EVENT_AUTO)
-		return wanted;
-	return collector_probe_event(COLLECTOR_EVENT_CYCLES, 0) == 0 ? COLLECTOR_EVENT_CYCLES
-								     : COLLECTOR_EVENT_CPU_CLOCK;
+	int r = sampling_event_choose(opt->event, opt->frequency, &c->sampling);
+
+	if (r < 0)
+		return log_error_errno(r, "cannot sample with event %s; try -e cpu-clock",
+				       collector_event_name(opt->event));
+	return 0;
 }
 
 static int allocate(const struct collector_options *opt, const struct collector_handlers *handlers,
@@ -363,8 +370,6 @@ static int allocate(const struct collector_options *opt, const struct collector_
 	if (!c)
 		return -ENOMEM;
 	c->handlers = *handlers;
-	c->sampling.frequency = opt->frequency;
-	c->sampling.event = choose_event(opt->event);
 	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (c->epoll_fd < 0)
 		return -errno;
@@ -388,6 +393,9 @@ int collector_open(const struct collector_options *opt, const struct collector_h
 	r = allocate(opt, handlers, &c);
 	if (r < 0)
 		return log_error_errno(r, "cannot set up the collector");
+	r = choose_event(c, opt);
+	if (r < 0)
+		return r;
 	r = load_bpf(c, opt);
 	if (r < 0)
 		return r;

@@ -42,36 +42,10 @@ bool cpu_sampler_is_alive(struct cpu_sampler *s)
 	return s->enabled_ns > before;
 }
 
-int sampling_event_open(enum collector_event event, unsigned frequency, int cpu)
+int cpu_sampler_start(struct cpu_sampler *s, const struct sampling_event *how,
+		      const struct bpf_program *prog)
 {
-	struct perf_event_attr attr = {
-		.size = sizeof(attr),
-		.disabled = 1,
-		.sample_type = PERF_SAMPLE_TIME, /* as in perf_ring: they share its buffer */
-		.sample_id_all = 1,
-		.use_clockid = 1,
-		.clockid = CLOCK_MONOTONIC,
-	};
-
-	if (event == COLLECTOR_EVENT_CYCLES) {
-		attr.type = PERF_TYPE_HARDWARE;
-		attr.config = PERF_COUNT_HW_CPU_CYCLES;
-		attr.freq = 1;
-		attr.sample_freq = frequency;
-		attr.exclude_guest = 1;
-	} else {
-		/* A fixed period: a tick is exactly 1/frequency of CPU time, with no adjusting. */
-		attr.type = PERF_TYPE_SOFTWARE;
-		attr.config = PERF_COUNT_SW_CPU_CLOCK;
-		attr.sample_period = NSEC_PER_SEC / frequency;
-		attr.exclude_idle = 1;
-	}
-	return perf_event_open_cpu(&attr, cpu);
-}
-
-int cpu_sampler_start(struct cpu_sampler *s, const struct sampling *how)
-{
-	CLEANUP(closep) int fd = sampling_event_open(how->event, how->frequency, s->cpu);
+	CLEANUP(closep) int fd = sampling_event_open(how, s->cpu);
 
 	if (fd < 0)
 		return fd;
@@ -79,7 +53,7 @@ int cpu_sampler_start(struct cpu_sampler *s, const struct sampling *how)
 	if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, s->ring.fd) < 0)
 		return -errno;
 
-	s->link = bpf_program__attach_perf_event(how->prog, fd);
+	s->link = bpf_program__attach_perf_event(prog, fd);
 	if (!s->link)
 		return -errno;
 	fd = -1; /* the link's now */

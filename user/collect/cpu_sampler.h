@@ -5,6 +5,7 @@
 
 #include "collect/collector.h"
 #include "collect/perf_ring.h"
+#include "collect/sampling_event.h"
 
 struct bpf_link;
 struct bpf_program;
@@ -23,18 +24,9 @@ void cpu_sampler_close(struct cpu_sampler *s);
 /* Has it been on since the last time this was asked, or since it was opened? */
 bool cpu_sampler_is_alive(struct cpu_sampler *s);
 
-/* How a sampling event is to be opened; what was AUTO has been decided. */
-struct sampling {
-	enum collector_event event;
-	unsigned frequency;
-	struct bpf_program *prog;
-};
-
-/* The file descriptor of a sampling event that is not switched on yet, or a negative errno. */
-int sampling_event_open(enum collector_event event, unsigned frequency, int cpu);
-
 /* Attaches the program, which switches the event on. */
-int cpu_sampler_start(struct cpu_sampler *s, const struct sampling *how);
+int cpu_sampler_start(struct cpu_sampler *s, const struct sampling_event *how,
+		      const struct bpf_program *prog);
 void cpu_sampler_stop(struct cpu_sampler *s);
 
 #endif
