@@ -46,7 +46,8 @@ static void look_at_context(struct session *s, const struct process *p,
 	if (r > 0) {
 		log_debug("process %d: thread context at thread pointer %+lld (%s)", p->pid,
 			  (long long)now.info.thread_ctx.tp_off, now.writer ? now.writer : "gone");
-		collector_set_proc(s->collector, p->pid, &now.info);
+		if (collector_set_proc(s->collector, p->pid, &now.info) < 0)
+			s->counters[STAT_CTX_NOT_TOLD]++;
 	}
 	if (now.state == last.state)
 		return;
