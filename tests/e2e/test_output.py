@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import time
+import zlib
 
 import pytest
 
@@ -286,14 +287,23 @@ def test_report_of_cut_file(spanprof, recording, tmp_path, share):
     assert_damaged(spanprof, tmp_path / "cut.pb.gz", recording[:whole_bytes])
 
 
+def still_means(data, raw):
+    """A few bits of a gzip file mean nothing: those behind the last code, codes that nothing uses."""
+    try:
+        return gzip.decompress(data) == raw
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
 def test_report_of_flipped_bits(spanprof, recording, tmp_path):
     """The checksum finds every one but for those in the header that mean nothing."""
-    chance = random.Random(1)
+    chance, raw = random.Random(1), gzip.decompress(recording)
     for _ in range(40):
         at = chance.randrange(10, len(recording))
         data = bytearray(recording)
         data[at] ^= 1 << chance.randrange(8)
-        assert_damaged(spanprof, tmp_path / "flipped.pb.gz", bytes(data))
+        if not still_means(bytes(data), raw):
+            assert_damaged(spanprof, tmp_path / "flipped.pb.gz", bytes(data))
 
 
 def test_report_of_flipped_bits_without_checksum(spanprof, recording, tmp_path):
