@@ -193,7 +193,7 @@ BAD = {
     "nameless": (nameless, ("no-such-host.invalid", "is the address")),
     "silent": (silent, ("no answer from", "in time")),
     "400": ("400", ("answered 400", "outside of ingestion window")),
-    "401": ("401", ("answered 401", "it needs a tenant or credentials")),
+    "401": ("401", ("answered 401", "it needs credentials")),
     "429": ("429", ("answered 429", "push rate limit", "send less often")),
     "500": ("500", ("answered 500", "failed to parse profile")),
     "503": ("503", ("answered 503", "try again later")),

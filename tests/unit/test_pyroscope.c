@@ -415,7 +415,7 @@ Test(pyroscope, refusal_of_the_sender_ends_the_push)
 	cr_assert(eq(sz, push_to("401", 5000, &res), 1));
 	cr_assert(eq(i64, res.http_status, 401));
 	assert_says(&res, "no org id");
-	assert_says(&res, "tenant or credentials");
+	assert_says(&res, "or a tenant");
 	cr_assert(eq(sz, push_to("403", 5000, &res), 1));
 	cr_assert(eq(sz, push_to("html", 5000, &res), 1));
 	cr_assert(eq(i64, res.http_status, 200));
@@ -454,6 +454,19 @@ Test(pyroscope, server_that_recovers_gets_everything_once)
 		pprof_free(p);
 		sink_stop(&s);
 	}
+}
+
+/* Five requests of 2 s each: the limit is one of a request, not of all. */
+Test(pyroscope, many_slow_answers_may_take_longer_than_the_limit)
+{
+	struct sink s = SINK("-answer", "slow");
+	struct pprof *p = shop_now();
+	struct pyroscope_result res;
+
+	cr_assert(eq(int, push(s.url, 3500, p, &res), 0), "%s", res.message);
+	cr_assert(eq(sz, sink_requests(&s), 5));
+	pprof_free(p);
+	sink_stop(&s);
 }
 
 Test(pyroscope, slow_server_is_waited_for)

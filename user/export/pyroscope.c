@@ -18,12 +18,14 @@
 #define TRIES_MAX	 10
 #define CONNECT_TRIES	 3 /* nobody there: a person may be waiting for the message */
 #define SLEEP_STEP_MS	 50
+#define TIMEOUTS_MAX	 10
 
 struct pusher {
 	const struct pyroscope_options *opt;
 	struct pyroscope_url url;
 	struct http *http;
-	int64_t deadline_ms; /* CLOCK_MONOTONIC */
+	int64_t deadline_ms; /* of the request at hand; CLOCK_MONOTONIC */
+	int64_t limit_ms;    /* of all */
 	bool hopeless;	     /* what remains is not tried */
 	struct pyroscope_result *ret;
 };
@@ -42,6 +44,17 @@ static int64_t now_ms(void)
 static bool stopped(const struct pusher *p)
 {
 	return p->opt->stop && atomic_load(p->opt->stop) != 0;
+}
+
+/*
+ * For the next request. A healthy server takes half a second for each, and a host has many
+ * services: a limit for all of them together would leave out those at the end.
+ */
+static void start_clock(struct pusher *p)
+{
+	p->deadline_ms = now_ms() + p->opt->timeout_ms;
+	if (p->deadline_ms > p->limit_ms)
+		p->deadline_ms = p->limit_ms;
 }
 
 /* False if it was ended by the stop flag. */
@@ -197,6 +210,7 @@ static int on_chunk(const struct pyroscope_chunk *chunk, void *arg)
 		return r;
 	p->ret->series += taken;
 	p->ret->samples_sent += taken ? chunk->count : 0;
+	start_clock(p);
 	return p->hopeless ? -EIO : 0; /* which ends the split */
 }
 
@@ -229,12 +243,13 @@ int pyroscope_push(const struct pyroscope_options *opt, const struct pprof *prof
 	CLEANUP(pusher_clear)
 	struct pusher p = {
 		.opt = opt,
-		.deadline_ms = now_ms() + opt->timeout_ms,
+		.limit_ms = now_ms() + (int64_t)opt->timeout_ms * TIMEOUTS_MAX,
 		.ret = ret,
 	};
 	int r;
 
 	*ret = (struct pyroscope_result){ 0 };
+	start_clock(&p);
 	r = push(&p, profile);
 	if (r == -ENOMEM)
 		note_failure(&p, 0, "out of memory");

@@ -14,8 +14,9 @@
 #include "export/pprof.h"
 
 struct pyroscope_options {
-	const char *url;	/* http(s)://[user:password@]host[:port][/prefix] */
-	unsigned timeout_ms;	/* for everything: all requests, all tries */
+	const char *url; /* http(s)://[user:password@]host[:port][/prefix] */
+	/* For a request with all its tries; for all requests together ten times that. */
+	unsigned timeout_ms;
 	const atomic_int *stop; /* not NULL: gives up soon after this becomes non-zero */
 };
 

@@ -101,7 +101,8 @@ static const char *remedy(long status)
 	case 200:
 		return "this is not how Pyroscope answers: is it its address?";
 	case 401:
-		return "it needs a tenant or credentials: http://USER:PASSWORD@HOST";
+		return "it needs credentials (http://USER:PASSWORD@HOST), or a tenant, which this "
+		       "version cannot name: let a proxy add X-Scope-OrgID";
 	case 403:
 		return "the credentials do not allow to write profiles";
 	case 404:
