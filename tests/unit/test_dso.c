@@ -139,10 +139,13 @@ Test(dso, kinds)
 
 Test(dso, name_is_the_last_component)
 {
-	cr_assert(eq(str, (char *)dso_name(get("/usr/lib/libc.so.6", 0, 0)), "libc.so.6"));
-	cr_assert(eq(str, (char *)dso_name(get("[vdso]", 0, 0)), "[vdso]"));
-	cr_assert(eq(str, (char *)dso_name(get("/", 0, 0)), "/"));
-	cr_assert(eq(str, (char *)dso_name(get("/x/", 0, 0)), "/x/"));
+	cr_assert(eq(str, get("/usr/lib/libc.so.6", 0, 0)->name, "libc.so.6"));
+	cr_assert(eq(str, get("[vdso]", 0, 0)->name, "[vdso]"));
+	cr_assert(eq(str, get("/", 0, 0)->name, "/"));
+	cr_assert(eq(str, get("/x/", 0, 0)->name, "/x/"));
+	cr_assert(eq(str, get("/usr/sbin/nginx (deleted)", 0, 0)->name, "nginx"));
+	cr_assert(eq(str, get("/memfd:x (deleted)", 0, 0)->name, "memfd:x"));
+	cr_assert(eq(str, get(" (deleted)", 0, 0)->name, " (deleted)"));
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */

@@ -154,7 +154,7 @@ static void count(const struct batch *b, uint64_t *counters)
 /* "[libx.so+0x1234]"; "[heap]" and its like lose their own brackets. */
 static void placeholder(const struct dso *dso, uint64_t vaddr, char *buf, size_t len)
 {
-	const char *name = dso_name(dso);
+	const char *name = dso->name;
 	size_t n = strlen(name);
 
 	if (name[0] == '[' && n > 2 && name[n - 1] == ']') {

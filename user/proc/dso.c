@@ -43,9 +43,23 @@ static void dso_free(struct dso *dso)
 		return;
 	closep(&dso->fd);
 	free(dso->path);
+	free(dso->name);
 	free(dso);
 }
 DEFINE_CLEANUP(struct dso *, dso_free)
+
+/* A program keeps its name when its file is replaced: by an upgrade, say. */
+static char *name_of(const char *path)
+{
+	static const char mark[] = " (deleted)";
+	const char *slash = strrchr(path, '/');
+	const char *name = slash && slash[1] ? slash + 1 : path;
+	size_t len = strlen(name), mark_len = strlen(mark);
+
+	if (len > mark_len && strcmp(name + len - mark_len, mark) == 0)
+		len -= mark_len;
+	return strndup(name, len);
+}
 
 static int dso_new(const struct dso_key *key, struct dso **ret)
 {
@@ -55,7 +69,8 @@ static int dso_new(const struct dso_key *key, struct dso **ret)
 		return -ENOMEM;
 	dso->fd = -1;
 	dso->path = strdup(key->path);
-	if (!dso->path)
+	dso->name = name_of(key->path);
+	if (!dso->path || !dso->name)
 		return -ENOMEM;
 	dso->kind = kind_of(key->path);
 	dso->dev = key->dev;
@@ -205,11 +220,4 @@ int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end)
 	dso->error = fd < 0 ? fd : 0;
 	dso->fd = fd < 0 ? -1 : fd;
 	return fd;
-}
-
-const char *dso_name(const struct dso *dso)
-{
-	const char *slash = strrchr(dso->path, '/');
-
-	return slash && slash[1] ? slash + 1 : dso->path;
 }

@@ -24,6 +24,7 @@ struct dso {
 	uint32_t id; /* index in the table */
 	enum dso_kind kind;
 	char *path; /* as the process sees it, or "[kernel.kallsyms]", "[vdso]", "//anon" */
+	char *name; /* its last component, without the kernel's " (deleted)" */
 	dev_t dev;
 	ino_t ino;
 	int fd;	   /* opened while the process lived; -1: not open */
@@ -63,8 +64,5 @@ int dso_table_get(struct dso_table *t, const struct dso_key *key, struct dso **r
  * -ESTALE: the path leads to another file now; -ENOTSUP: there is no file behind this kind.
  */
 int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end);
-
-/* The last component of the path. */
-const char *dso_name(const struct dso *dso);
 
 #endif

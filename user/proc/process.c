@@ -376,5 +376,5 @@ int process_load(struct process_table *t, pid_t pid, const char *maps, size_t le
 
 const char *process_name(const struct process *p)
 {
-	return p->exe ? dso_name(p->exe) : p->comm;
+	return p->exe ? p->exe->name : p->comm;
 }
