@@ -24,7 +24,8 @@ TB := $(BUILDDIR)/tests
 # GCC's sanitizers make its flow warnings wrong: the product's build is the one that has -Werror.
 SANITIZE       := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANITIZE_FLAGS := $(LANGUAGE) -O1 -g $(SANITIZE)
-FLOW_WARN      := $(if $(findstring clang,$(CC)),,-Wno-maybe-uninitialized)
+# Attributes that only GCC knows are of use where GCC compiles.
+FLOW_WARN      := $(if $(findstring clang,$(CC)),-Wno-unknown-attributes,-Wno-maybe-uninitialized)
 SANITIZE_WARN  := $(filter-out -Werror,$(WARNINGS))
 TEST_WARN      := -Wall -Wextra -Wshadow -Wno-unused-parameter -Werror
 SANITIZE_ENV   := ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1 \
