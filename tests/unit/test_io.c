@@ -257,7 +257,6 @@ Test(io, device_is_written_not_replaced)
 
 Test(io, fifo_is_written)
 {
-	CLEANUP(freep) char *text = NULL;
 	CLEANUP(closep) int fd = -1;
 	char buf[8] = "";
 
