@@ -17,11 +17,11 @@ static void dump_context(FILE *out, const struct sample_record *rec)
 	fprintf(out, ",\"span_id\":\"%s\",\"trace_id\":\"%s\"", span_id, trace_id);
 }
 
-static void dump_frames(FILE *out, const char *key, const uint64_t *ips, uint32_t n)
+static void dump_frames(FILE *out, const char *key, const uint64_t *ips, uint32_t from, uint32_t to)
 {
 	fprintf(out, ",\"%s\":[", key);
-	for (uint32_t i = 0; i < n; i++)
-		fprintf(out, "%s\"0x%" PRIx64 "\"", i ? "," : "", ips[i]);
+	for (uint32_t i = from; i < to; i++)
+		fprintf(out, "%s\"0x%" PRIx64 "\"", i > from ? "," : "", ips[i]);
 	fputc(']', out);
 }
 
@@ -32,7 +32,7 @@ void sample_dump(FILE *out, const struct sample_record *rec, const uint64_t *ips
 	fprintf(out, "{\"time_ns\":%llu,\"pid\":%u,\"tid\":%u,\"cpu\":%u",
 		(unsigned long long)rec->time_ns, rec->tgid, rec->tid, rec->cpu);
 	dump_context(out, rec);
-	dump_frames(out, "kernel", ips, rec->n_kernel);
-	dump_frames(out, "frames", ips + rec->n_kernel, rec->n_user);
+	dump_frames(out, "kernel", ips, 0, rec->n_kernel);
+	dump_frames(out, "frames", ips, rec->n_kernel, rec->n_kernel + rec->n_user);
 	fprintf(out, ",\"truncated\":%s}\n", cut ? "true" : "false");
 }
