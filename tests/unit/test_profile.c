@@ -8,8 +8,9 @@
 #include "leak_check.h"
 
 static struct profile *profile;
-static struct dso exe = { .id = 2, .kind = DSO_FILE, .path = (char *)"/bin/a" };
-static struct dso lib = { .id = 3, .kind = DSO_FILE, .path = (char *)"/lib/b" };
+static char exe_path[] = "/bin/a", lib_path[] = "/lib/b";
+static struct dso exe = { .id = 2, .kind = DSO_FILE, .path = exe_path, .name = exe_path + 5 };
+static struct dso lib = { .id = 3, .kind = DSO_FILE, .path = lib_path, .name = lib_path + 5 };
 
 static void set_up(void)
 {
