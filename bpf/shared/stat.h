@@ -60,7 +60,7 @@ enum stat_kind {
 	  "processes we have no right to look into")                                               \
 	X(CTX_PROC_MALFORMED, LOSS, "process_context_malformed", "process contexts not decodable") \
 	X(CTX_WRITER_UNSUPPORTED, LOSS, "context_writer_unsupported", "writers of an unread form") \
-	X(CTX_NOT_TOLD, LOSS, "context_map_full", "contexts the kernel side could not be told of") \
+	X(CTX_NOT_TOLD, LOSS, "procs_map_full", "contexts the kernel side could not be told of")   \
 	X(PUSH_REJECTED, LOSS, "push_samples_rejected", "samples no remote endpoint has taken")
 
 #define STAT_ENUM_(id, kind, name, help) STAT_##id,
