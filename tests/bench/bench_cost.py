@@ -28,8 +28,8 @@ def spanprof(hz, seconds, folder):
 
 
 def perf(hz, seconds, folder):
-    return ["perf", "record", "-q", "-a", "-g", "-e", "cpu-clock", "-F", hz, "-o", folder + "/perf.data",
-            "--", "sleep", seconds]  # fmt: skip
+    return ["perf", "record", "-q", "-a", "-g", "-e", "cpu-clock", "-F", hz,
+            "-o", folder + "/perf.data", "--", "sleep", seconds]  # fmt: skip
 
 
 def bpf_of(pid, command):
@@ -97,7 +97,8 @@ def print_costs(hz, seconds, rounds):
             ])  # fmt: skip
     print(
         f"Cost while recording, all {CPUS} CPUs busy, {seconds} s, {rounds} rounds in turns, median\n"
-        f"[range]; % of one core. Each process that others start costs, too. To be met: process + BPF <= {TARGET_CPU} %, peak <= {TARGET_MB} MB."
+        f"[range]; % of one core. Each process that others start costs, too. To be met:\n"
+        f"process + BPF <= {TARGET_CPU} %, peak <= {TARGET_MB} MB."
     )
     table(
         ["", "process %", "BPF %", "BPF µs/tick", "sum %", "peak MB, recording", "peak MB, all",
@@ -157,10 +158,10 @@ def print_slowdown(seconds, pairs):
     for command, hz in ((None, 0), (spanprof, 99), (perf, 99), (spanprof, 999), (perf, 999)):
         found = slowdown(command, hz, workers, counters, seconds, pairs)
         rows.append([f"{command.__name__} -F {hz}" if command else "none (noise)",
-                     f"{median(found):+.3f}", f"{min(found):+.3f}", f"{max(found):+.3f}"])  # fmt: skip
+                     *(f"{f(found):+.3f}" for f in (median, min, max))])  # fmt: skip
     for worker in workers:
         worker.kill()
-    print(f"Less work per second of CPU time, %, {pairs} pairs of {seconds} s (interpreted Python):")
+    print(f"Less work per second of CPU time, %, {pairs} pairs of {seconds} s (Python's loops):")
     table(["", "median", "least", "most"], rows)
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-How long does it take from the start of the program to its first sample? Every process of the machine
-is looked at before sampling begins.
+How long does it take from the start of the program to its first sample? Every process of the
+machine is looked at before sampling begins.
 """
 
 import argparse
@@ -27,7 +27,8 @@ def first_sample(arguments):
     """(ms from exec to the first sample, ms of the whole start and end, share of samples named)"""
     with tempfile.TemporaryDirectory() as folder:
         samples, out = folder + "/samples.jsonl", folder + "/out.pb.gz"
-        argv = [SPANPROF, "record", "-q", "-F", 999, "-o", out, "--dump-samples", samples, *arguments]
+        argv = [SPANPROF, "record", "-q", "-F", 999, "-o", out, "--dump-samples", samples]
+        argv += arguments
         start = now_ns()
         subprocess.run([str(a) for a in argv], check=True)
         whole = now_ns() - start

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the benchmarks share: the load, the clocks, the table. SPANPROF_BUILD names the build folder."""
+"""What the benchmarks share: load, clocks, tables. SPANPROF_BUILD names the build folder (build)."""
 
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ BUILD = Path(os.environ.get("SPANPROF_BUILD", ROOT / "build")).resolve()
 SPANPROF = BUILD / "spanprof"
 WORKLOADS = BUILD / "workloads"
 CPUS = os.cpu_count()
+BPFTOOL = shutil.which("bpftool") or "/usr/sbin/bpftool"
 
 # The judges of the end-to-end tests, and their reader of pprof.
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
@@ -36,8 +38,8 @@ def machine():
     )
     version = subprocess.run([SPANPROF, "--version"], capture_output=True, text=True, check=True)
     return (
-        f"{version.stdout.strip()}; Linux {platform.release()} {platform.machine()}, {CPUS} CPUs {model}, "
-        f"load {os.getloadavg()[0]:.1f} before the start"
+        f"{version.stdout.strip()}; Linux {platform.release()} {platform.machine()}, {CPUS} CPUs "
+        f"{model}, load {os.getloadavg()[0]:.1f} before the start"
     )
 
 
@@ -75,8 +77,8 @@ def programs(*commands):
 @contextmanager
 def full_load():
     """Every CPU busy, in spans, with a process of one thread for each."""
-    load = (WORKLOADS / "split-le", "--threads", 1, "--cpu-seconds", 100000, "--span-us", "1000,20000")
-    with programs(*[load] * CPUS) as running:
+    options = ("--threads", 1, "--cpu-seconds", 100000, "--span-us", "1000,20000")
+    with programs(*[(WORKLOADS / "split-le", *options)] * CPUS) as running:
         time.sleep(1)
         yield running
 
@@ -140,9 +142,10 @@ def program_ids(pid):
     """Of the BPF programs that the process has open."""
     for path in Path(f"/proc/{pid}/fdinfo").iterdir():
         try:
-            fields = dict(line.split(":\t", 1) for line in path.read_text().splitlines() if ":\t" in line)
+            text = path.read_text()
         except OSError:
             continue
+        fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
         if "prog_id" in fields and "prog_type" in fields:
             yield int(fields["prog_id"])
 
@@ -150,8 +153,8 @@ def program_ids(pid):
 def bpf_run_time(pid, name="oncpu_sample"):
     """(ns, runs) of the program of this name that the process has loaded."""
     ids = set(program_ids(pid))
-    shown = subprocess.run(["bpftool", "-j", "prog", "show"], capture_output=True, check=True).stdout
-    for program in json.loads(shown):
+    shown = subprocess.run([BPFTOOL, "-j", "prog", "show"], capture_output=True, check=True)
+    for program in json.loads(shown.stdout):
         if program["id"] in ids and program.get("name") == name:
             return program.get("run_time_ns", 0), program.get("run_cnt", 0)
     raise RuntimeError(f"process {pid} has no BPF program {name}")
