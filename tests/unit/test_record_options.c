@@ -182,10 +182,10 @@ REFUSED(pid_too_large, "-p '2147483648': not a process id", "-p", "2147483648")
 REFUSED(pid_none, "-p ',': no process id", "-p", ",")
 REFUSED(pid_empty, "-p '': no process id", "-p", "")
 
-REFUSED(freq_zero, "-F '0': not a frequency from 1 to 100000 Hz", "-F", "0")
-REFUSED(freq_above, "-F '100001': not a frequency from 1 to 100000 Hz", "-F", "100001")
-REFUSED(freq_word, "-F 'fast': not a frequency from 1 to 100000 Hz", "-F", "fast")
-REFUSED(freq_fraction, "-F '99.5': not a frequency from 1 to 100000 Hz", "-F", "99.5")
+REFUSED(freq_zero, "-F '0': not a frequency from 1 to 20000 Hz", "-F", "0")
+REFUSED(freq_above, "-F '20001': not a frequency from 1 to 20000 Hz", "-F", "20001")
+REFUSED(freq_word, "-F 'fast': not a frequency from 1 to 20000 Hz", "-F", "fast")
+REFUSED(freq_fraction, "-F '99.5': not a frequency from 1 to 20000 Hz", "-F", "99.5")
 
 REFUSED(time_zero, "-d '0': not a time; seconds, or with a unit: 500ms, 10s, 2m, 1h", "-d", "0")
 REFUSED(time_word, "-d 'long': not a time; seconds, or with a unit: 500ms, 10s, 2m, 1h", "-d",

@@ -156,10 +156,21 @@ static void forget_process(void *ctx, pid_t pid)
 	collector_forget_proc(s->collector, pid);
 }
 
+/* Will there be no sample of it? With a command, only the kernel side knows its children. */
+static bool is_filtered(const struct session *s, pid_t pid)
+{
+	if (!s->opt.collector.filter_pids || s->opt.collector.follow)
+		return false;
+	for (size_t i = 0; i < s->targets.n; i++)
+		if (s->targets.data[i] == pid)
+			return false;
+	return true;
+}
+
 /* The process may publish a trace context soon. */
 static int expect_context(struct session *s, pid_t pid)
 {
-	const struct process *p = process_find(&s->procs, pid);
+	const struct process *p = is_filtered(s, pid) ? NULL : process_find(&s->procs, pid);
 
 	return p ? context_tracker_hint(s->contexts, p, monotonic_ns()) : 0;
 }
