@@ -33,7 +33,7 @@ static __always_inline void record_start(struct sample_record *rec, __u64 pid_tg
 
 static __always_inline void add_kernel_stack(struct bpf_perf_event_data *ctx, struct scratch *s)
 {
-	long len = bpf_get_stack(ctx, s->ips, KERNEL_FRAMES_MAX * sizeof(__u64), 0);
+	long len = bpf_get_stack(ctx, s->frames, KERNEL_FRAMES_MAX * sizeof(__u64), 0);
 
 	if (len < 0) {
 		stat_inc(STAT_KSTACK_FAILED);
@@ -50,27 +50,34 @@ static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
 					   struct task_struct *task, bool in_user,
 					   struct scratch *s)
 {
-	struct user_regs regs = {};
+	long err;
 
 	if (BPF_CORE_READ(task, flags) & PF_KTHREAD) {
 		s->rec.flags |= SAMPLE_KERNEL_THREAD;
 		return;
 	}
-	if (regs_of_user(ctx, task, in_user, &regs)) {
+	err = regs_of_user(ctx, task, in_user, &s->walk.regs);
+	if (err < 0)
 		s->rec.user_end = USER_END_NO_REGS;
-		user_stack_count(USER_END_NO_REGS);
-		return;
-	}
-	user_stack_walk(s, &regs);
+	else if (err > 0)
+		user_stack_pc_only(s, USER_END_COMPAT);
+	else
+		user_stack_walk(s, task);
+	user_stack_count(s->rec.user_end);
 }
 
-static __always_inline void emit(struct scratch *s)
+static __always_inline void emit(struct scratch *s, struct task_struct *task)
 {
-	__u32 n = s->rec.n_kernel + s->rec.n_user;
+	__u32 n = s->rec.n_kernel + s->rec.n_user, len;
 
 	if (n > KERNEL_FRAMES_MAX + USER_FRAMES_MAX)
 		n = KERNEL_FRAMES_MAX + USER_FRAMES_MAX; /* for the verifier */
-	if (ring_output(s->rec.cpu, s, sizeof(s->rec) + n * sizeof(__u64)))
+	len = sizeof(s->rec) + n * sizeof(__u64);
+	if (s->rec.user_end == USER_END_NOT_LOADED)
+		len += rest_add(s, task);
+	if (len > sizeof(struct scratch) - __builtin_offsetof(struct scratch, rec))
+		return; /* for the verifier */
+	if (ring_output(s->rec.cpu, &s->rec, len))
 		stat_inc(STAT_SAMPLE_LOST_RING);
 }
 
@@ -100,7 +107,7 @@ int oncpu_sample(struct bpf_perf_event_data *ctx)
 	if (!in_user)
 		add_kernel_stack(ctx, s);
 	add_user_stack(ctx, task, in_user, s);
-	emit(s);
+	emit(s, task);
 	return 0;
 }
 

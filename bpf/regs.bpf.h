@@ -13,13 +13,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-/* What a walk over the user stack starts from. */
-struct user_regs {
-	__u64 ip;
-	__u64 sp;
-	__u64 fp;
-	bool compat; /* 32-bit code */
-};
+#include "shared/unwind_regs.h"
 
 /* THREAD_SIZE, for kernels without bpf_task_pt_regs() (before 5.15); 16 KiB unless KASAN or 64K
  * pages. */
@@ -39,12 +33,30 @@ static __always_inline bool regs_are_user(const struct arch_regs *regs)
 	return (regs->cs & 3) == 3;
 }
 
-static __always_inline void regs_to_user(const struct arch_regs *regs, struct user_regs *ret)
+static __always_inline bool regs_are_compat(const struct arch_regs *regs)
 {
-	ret->ip = regs->rip;
-	ret->sp = regs->rsp;
-	ret->fp = regs->rbp;
-	ret->compat = (regs->cs & 0xffff) == USER32_CS;
+	return (regs->cs & 0xffff) == USER32_CS;
+}
+
+static __always_inline void regs_to_user(const struct arch_regs *regs, struct unwind_regs *ret)
+{
+	ret->pc = regs->rip;
+	ret->reg[0] = regs->rax;
+	ret->reg[1] = regs->rdx;
+	ret->reg[2] = regs->rcx;
+	ret->reg[3] = regs->rbx;
+	ret->reg[4] = regs->rsi;
+	ret->reg[5] = regs->rdi;
+	ret->reg[6] = regs->rbp;
+	ret->reg[7] = regs->rsp;
+	ret->reg[8] = regs->r8;
+	ret->reg[9] = regs->r9;
+	ret->reg[10] = regs->r10;
+	ret->reg[11] = regs->r11;
+	ret->reg[12] = regs->r12;
+	ret->reg[13] = regs->r13;
+	ret->reg[14] = regs->r14;
+	ret->reg[15] = regs->r15;
 }
 
 /* FS base as of the last switch or arch_prctl(2); libc sets it once per thread. */
@@ -68,12 +80,17 @@ static __always_inline bool regs_are_user(const struct arch_regs *regs)
 	return (regs->pstate & PSR_MODE_MASK) == 0; /* EL0t */
 }
 
-static __always_inline void regs_to_user(const struct arch_regs *regs, struct user_regs *ret)
+static __always_inline bool regs_are_compat(const struct arch_regs *regs)
 {
-	ret->ip = regs->pc;
-	ret->sp = regs->sp;
-	ret->fp = regs->regs[29];
-	ret->compat = regs->pstate & PSR_MODE32_BIT;
+	return regs->pstate & PSR_MODE32_BIT;
+}
+
+static __always_inline void regs_to_user(const struct arch_regs *regs, struct unwind_regs *ret)
+{
+	ret->pc = regs->pc;
+	for (int i = 0; i < 31; i++)
+		ret->reg[i] = regs->regs[i];
+	ret->reg[UNWIND_A64_SP_REG] = regs->sp;
 }
 
 /* TPIDR_EL0 as saved at the last switch; 0 for a main thread that has never been switched. */
@@ -99,16 +116,23 @@ static __always_inline long regs_of_entry(struct task_struct *task, struct arch_
 	return bpf_probe_read_kernel(ret, sizeof(*ret), (void *)top);
 }
 
-/* User registers of the current task, be it interrupted in user space or in the kernel. */
+/*
+ * User registers of the current task, be it interrupted in user space or in the kernel. 1: it runs
+ * 32-bit code, of which only pc is set.
+ */
 static __always_inline long regs_of_user(struct bpf_perf_event_data *ctx, struct task_struct *task,
-					 bool in_user, struct user_regs *ret)
+					 bool in_user, struct unwind_regs *ret)
 {
 	struct arch_regs saved;
 	long err;
 
+	ret->known = UNWIND_KNOWN_ALL;
+	ret->is_exact = 1;
+	ret->by_fallback = 0;
+	ret->reserved = 0;
 	if (in_user) {
 		regs_to_user((struct arch_regs *)ctx, ret);
-		return 0;
+		return regs_are_compat((struct arch_regs *)ctx);
 	}
 
 	err = regs_of_entry(task, &saved);
@@ -117,7 +141,7 @@ static __always_inline long regs_of_user(struct bpf_perf_event_data *ctx, struct
 	if (!regs_are_user(&saved))
 		return -14; /* EFAULT: not what a system call or interrupt leaves there */
 	regs_to_user(&saved, ret);
-	return 0;
+	return regs_are_compat(&saved);
 }
 
 #endif

@@ -6,30 +6,39 @@
 #include <bpf/bpf_helpers.h>
 
 #include "shared/record.h"
+#include "unwind_rows.bpf.h"
 
-#define SCRATCH_IPS	 512 /* a power of two, so that the verifier is content with a mask */
-#define SCRATCH_IPS_MASK (SCRATCH_IPS - 1)
+#define SCRATCH_FRAMES	    2048 /* a power of two, so that the verifier is content with a mask */
+#define SCRATCH_FRAMES_MASK (SCRATCH_FRAMES - 1)
+
+_Static_assert(KERNEL_FRAMES_MAX + USER_FRAMES_MAX < SCRATCH_FRAMES, "a record fits");
+_Static_assert(sizeof(struct sample_rest) % 8 == 0, "what follows is aligned");
 
 struct scratch {
+	struct unwind_walk walk;
+	struct unwind_room room;
+	/* What goes into the ring: */
 	struct sample_record rec;
-	__u64 ips[SCRATCH_IPS]; /* what follows rec in the ring */
+	__u64 frames[SCRATCH_FRAMES]; /* the rest follows the last one */
+	__u8 rest[sizeof(struct sample_rest) + REST_STACK_MAX + REST_CHUNK];
 };
 
-_Static_assert(KERNEL_FRAMES_MAX + USER_FRAMES_MAX <= SCRATCH_IPS, "a record fits");
-
-/* A tick runs to its end on its CPU: perf does not nest programs of one CPU. */
+/*
+ * One per CPU, of plain memory: that of per-CPU maps is scarce. A tick runs to its end on its CPU:
+ * perf does not nest programs of one CPU.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* collect/ makes it as many as there are CPUs */
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps") __weak;
 
 static __always_inline struct scratch *scratch_get(void)
 {
-	__u32 zero = 0;
+	__u32 cpu = bpf_get_smp_processor_id();
 
-	return bpf_map_lookup_elem(&scratches, &zero);
+	return bpf_map_lookup_elem(&scratches, &cpu);
 }
 
 #endif

@@ -1,52 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The user stack of the interrupted thread by frame pointers. Every frame that comes out was
- * reached by a believable step; how the walk ended is part of the result, as a chain that breaks
- * off is not a whole stack. Table-driven unwinding replaces the step, not the frame around it.
+ * The user stack of the interrupted thread. How the walk ended is part of the result, as one that
+ * breaks off is not a whole stack. Where a table is not loaded, what user space needs to go on
+ * goes with the sample: registers, and a copy of the stack.
  */
 #ifndef BPF_USER_STACK_BPF_H
 #define BPF_USER_STACK_BPF_H
 
 #include "regs.bpf.h"
+#include "rings.bpf.h"
 #include "scratch.bpf.h"
-#include "shared/fp_frame.h"
 #include "stats.bpf.h"
-
-struct stack_walk {
-	__u64 fp;
-	__u64 below; /* the next frame may not lie below this */
-	enum user_end end;
-};
-
-/* The caller's return address, or 0 with walk->end set. */
-static __always_inline __u64 stack_step(struct stack_walk *walk)
-{
-	struct fp_frame frame;
-
-	if (walk->fp == 0) {
-		walk->end = USER_END_ZERO;
-		return 0;
-	}
-	if (!fp_may_be_frame(walk->fp, walk->below)) {
-		walk->end = USER_END_NOT_RISING;
-		return 0;
-	}
-	if (bpf_probe_read_user(&frame, sizeof(frame), (void *)walk->fp)) {
-		walk->end = USER_END_UNREADABLE;
-		return 0;
-	}
-	if (!fp_is_user_addr(frame.ra)) {
-		walk->end = USER_END_BAD_RETURN;
-		return 0;
-	}
-	walk->below = walk->fp + sizeof(frame);
-	walk->fp = frame.fp;
-	return frame.ra;
-}
 
 static __always_inline void user_stack_count(enum user_end end)
 {
 	switch (end) {
+	case USER_END_ENTRY:
+		stat_inc(STAT_USTACK_ENTRY);
+		break;
 	case USER_END_ZERO:
 		stat_inc(STAT_USTACK_END_ZERO);
 		break;
@@ -65,6 +36,15 @@ static __always_inline void user_stack_count(enum user_end end)
 	case USER_END_BAD_RETURN:
 		stat_inc(STAT_USTACK_BAD_RETURN);
 		break;
+	case USER_END_NO_RULE:
+		stat_inc(STAT_USTACK_NO_RULE);
+		break;
+	case USER_END_UNSUPPORTED:
+		stat_inc(STAT_USTACK_UNSUPPORTED);
+		break;
+	case USER_END_NOT_LOADED:
+		stat_inc(STAT_USTACK_NOT_LOADED);
+		break;
 	case USER_END_DEPTH:
 		stat_inc(STAT_USTACK_DEPTH);
 		break;
@@ -73,26 +53,126 @@ static __always_inline void user_stack_count(enum user_end end)
 	}
 }
 
-/* Appends the stack that starts at @regs to the record: fills ips, n_user and user_end. */
-static __always_inline void user_stack_walk(struct scratch *s, const struct user_regs *regs)
+/*
+ * One frame; 1: it was the last. A global function, as the verifier looks at those once and not
+ * at each turn of the loop around it, on every kernel. So it finds everything by itself.
+ */
+__noinline int user_stack_frame(void)
 {
-	struct stack_walk walk = { .fp = regs->fp, .below = regs->sp, .end = USER_END_DEPTH };
-	__u32 base = s->rec.n_kernel;
-	__u32 n = 1;
+	struct scratch *s = scratch_get();
+	struct unwind_memory mem = {};
+	__u64 frame;
+	__u32 at;
 
-	s->ips[base & SCRATCH_IPS_MASK] = regs->ip;
-	for (int i = 1; i < USER_FRAMES_MAX && !regs->compat; i++) {
-		__u64 ra = stack_step(&walk);
-
-		if (!ra)
-			break;
-		s->ips[(base + n) & SCRATCH_IPS_MASK] = ra;
-		n++;
+	if (!s)
+		return 1;
+	mem.room = &s->room;
+	mem.space = space_of(s->room.mm);
+	if (!mem.space)
+		return 1;
+	at = s->rec.n_kernel + s->walk.n;
+	if (unwind_frame(&mem, &s->walk, &frame)) {
+		s->frames[at & SCRATCH_FRAMES_MASK] = frame;
+		if (frame & FRAME_BY_FALLBACK)
+			stat_inc(STAT_FRAME_BY_FALLBACK);
 	}
+	return s->walk.end != USER_END_NONE;
+}
 
-	s->rec.n_user = n;
-	s->rec.user_end = regs->compat ? USER_END_COMPAT : walk.end;
-	user_stack_count(s->rec.user_end);
+static __always_inline bool user_stack_begin(struct scratch *s, struct task_struct *task)
+{
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct space *space = space_of((__u64)mm);
+
+	if (!mm || !space)
+		return false;
+	space_enter(space, mm);
+	s->room.mm = (__u64)mm;
+	s->room.stack_start = 0;
+	s->room.stack_end = 0;
+	s->room.at = 0;
+	s->room.now = s->rec.time_ns >> 30;
+	__builtin_memset(&s->room.key, 0, sizeof(s->room.key));
+	s->walk.n = 0;
+	s->walk.end = USER_END_NONE;
+	return true;
+}
+
+/* Appends the stack that starts at s->walk.regs: fills frames, n_user and user_end. */
+static __always_inline void user_stack_walk(struct scratch *s, struct task_struct *task)
+{
+	if (!user_stack_begin(s, task))
+		return;
+	for (int i = 0; i < USER_FRAMES_MAX; i++)
+		if (user_stack_frame())
+			break;
+	s->rec.n_user = s->walk.n;
+	s->rec.user_end = s->walk.end == USER_END_NONE ? USER_END_DEPTH : s->walk.end;
+}
+
+static __always_inline void user_stack_pc_only(struct scratch *s, enum user_end end)
+{
+	s->frames[s->rec.n_kernel & SCRATCH_FRAMES_MASK] = s->walk.regs.pc | FRAME_EXACT;
+	s->rec.n_user = 1;
+	s->rec.user_end = end;
+}
+
+/* --- what user space needs to go on --------------------------------------------------------- */
+
+#define RED_ZONE 128 /* bytes below the stack pointer that x86_64 code may use */
+
+/* How much stack there is from @start on, at most REST_STACK_MAX. */
+static __always_inline __u32 rest_stack_len(struct scratch *s, struct task_struct *task,
+					    __u64 start)
+{
+	struct vma *vma = &s->room.vma;
+	__u64 len;
+
+	if (!vma_find(BPF_CORE_READ(task, mm), start, &s->room.node, vma))
+		return 0;
+	len = vma->end - start;
+	return len < REST_STACK_MAX ? len : REST_STACK_MAX;
+}
+
+/* Page by page, as far as it is in memory. */
+static __always_inline __u32 rest_copy_stack(__u8 *dst, __u64 start, __u32 len)
+{
+	__u32 first = REST_CHUNK - (start & (REST_CHUNK - 1)), done;
+
+	if (bpf_probe_read_user(dst, first, (void *)start))
+		return 0;
+	done = first;
+	for (__u32 i = 0; i < REST_STACK_MAX / REST_CHUNK; i++) {
+		__u32 at = first + i * REST_CHUNK;
+
+		if (at >= len)
+			break;
+		if (bpf_probe_read_user(dst + i * REST_CHUNK + first, REST_CHUNK,
+					(void *)(start + at)))
+			break;
+		done = at + REST_CHUNK;
+	}
+	return done < len ? done : len;
+}
+
+/* Bytes of it behind the frames. */
+static __noinline __u32 rest_add(struct scratch *s, struct task_struct *task)
+{
+	__u32 n = (s->rec.n_kernel + s->rec.n_user) & SCRATCH_FRAMES_MASK;
+	struct sample_rest *rest = (struct sample_rest *)&s->frames[n];
+	__u64 start = (s->walk.regs.reg[UNWIND_SP] - RED_ZONE) & ~7ULL;
+	struct unwind_file_key key = s->room.key;
+	__u32 len = rest_stack_len(s, task, start);
+
+	if (!len) /* nothing below the stack pointer: a page of it just begins */
+		len = rest_stack_len(s, task, start += RED_ZONE);
+	len = len ? rest_copy_stack((__u8 *)(rest + 1), start, len) : 0;
+	rest->key = key;
+	rest->stack_addr = start;
+	rest->stack_len = len;
+	rest->reserved = 0;
+	rest->regs = s->walk.regs;
+	return sizeof(*rest) + len;
 }
 
 #endif

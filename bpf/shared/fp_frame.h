@@ -4,7 +4,7 @@
 #ifndef SHARED_FP_FRAME_H
 #define SHARED_FP_FRAME_H
 
-#include "shared/record.h"
+#include "shared/types.h"
 
 /* What lies at a frame pointer on x86_64 (pushed %rbp, return address) and aarch64 (x29, x30). */
 struct fp_frame {

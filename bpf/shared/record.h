@@ -4,26 +4,44 @@
 #define SHARED_RECORD_H
 
 #include "shared/types.h"
+#include "shared/unwind_arena.h"
+#include "shared/unwind_regs.h"
 
 #define KERNEL_FRAMES_MAX 127 /* kernel.perf_event_max_stack's default */
-#define USER_FRAMES_MAX	  254
+#define USER_FRAMES_MAX	  1024
 #define TRACE_ID_LEN	  16
 #define SPAN_ID_LEN	  8
 #define COMM_LEN	  16
 #define RINGS_MAX	  256 /* ring buffers: one per CPU, up to this many */
 
-/* How the walk over the user stack ended. Only the first two can be a whole stack. */
+/* How the walk over the user stack ended. Only USER_END_ENTRY and _ZERO can be a whole stack. */
 enum user_end {
-	USER_END_NONE,	     /* no user stack: kernel thread */
-	USER_END_ZERO,	     /* frame pointer 0: what the psABI asks of the outermost frame */
-	USER_END_NO_REGS,    /* registers not readable */
-	USER_END_COMPAT,     /* 32-bit code: not walked */
-	USER_END_UNREADABLE, /* frame could not be read */
-	USER_END_NOT_RISING, /* next frame does not lie above this one */
-	USER_END_BAD_RETURN, /* return address is 0 or no user address */
-	USER_END_DEPTH,	     /* USER_FRAMES_MAX reached */
+	USER_END_NONE,	  /* no user stack: kernel thread */
+	USER_END_ENTRY,	  /* the unwind table says: the outermost frame */
+	USER_END_ZERO,	  /* no table, frame pointer 0: what the psABI asks of the outermost one */
+	USER_END_NO_REGS, /* registers not readable */
+	USER_END_COMPAT,  /* 32-bit code: not walked */
+	USER_END_UNREADABLE, /* a part of the stack could not be read */
+	USER_END_NOT_RISING, /* the next frame would not lie above this one */
+	USER_END_BAD_RETURN, /* a return address leads to no code */
+	USER_END_NO_RULE, /* no table covers the code, and its frame pointer is not to be believed
+			   */
+	USER_END_UNSUPPORTED, /* the table's rule is of a kind that is not followed */
+	USER_END_NOT_LOADED,  /* the table is not loaded; what is needed to go on follows the frames
+			       */
+	USER_END_DEPTH,	      /* USER_FRAMES_MAX reached */
 	USER_END_COUNT,
 };
+
+/*
+ * A user frame is an address with these bits above it. The first frame of a stack and one that a
+ * signal interrupted are at the instruction itself, all others behind a call.
+ */
+#define FRAME_EXACT (1ULL << 63)
+#define FRAME_BY_FALLBACK                                                                          \
+	(1ULL << 62) /* reached from its callee by frame pointer, not by table                     \
+		      */
+#define FRAME_ADDR_MASK ((1ULL << 57) - 1)
 
 enum sample_flag {
 	SAMPLE_HAS_CONTEXT = 1 << 0,	  /* trace_id and span_id are set */
@@ -32,8 +50,9 @@ enum sample_flag {
 };
 
 /*
- * Followed by n_kernel + n_user addresses (__u64): the kernel stack, then the user stack, each
- * innermost first. The first of each is a program counter, the others are return addresses.
+ * Followed by n_kernel addresses and n_user frames (__u64 each): the kernel stack, then the user
+ * stack, innermost first, and after USER_END_NOT_LOADED by a struct sample_rest. The first address
+ * of the kernel stack is a program counter, the others are return addresses.
  */
 struct sample_record {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
@@ -51,6 +70,18 @@ struct sample_record {
 };
 
 _Static_assert(sizeof(struct sample_record) == 72, "no padding that nobody writes");
-_Static_assert(KERNEL_FRAMES_MAX + USER_FRAMES_MAX < 512, "frames are indexed with 9 bits");
+_Static_assert(KERNEL_FRAMES_MAX + USER_FRAMES_MAX < 2048, "frames are indexed with 11 bits");
+
+#define REST_STACK_MAX 32768 /* bytes of stack, a multiple of the following */
+#define REST_CHUNK     4096
+
+/* What is needed to go on with a walk: registers of its last frame, and the stack above it. */
+struct sample_rest {
+	struct unwind_file_key key; /* file of the missing table; zero: the vDSO, or no file */
+	__u64 stack_addr;	    /* of the first byte */
+	__u32 stack_len;	    /* bytes of stack behind this struct, a multiple of 8 */
+	__u32 reserved;
+	struct unwind_regs regs;
+};
 
 #endif

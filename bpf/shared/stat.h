@@ -25,11 +25,20 @@ enum stat_kind {
 	X(USTACK_NO_REGS, LOSS, "user_stack_no_registers", "user registers could not be read")     \
 	X(USTACK_COMPAT, LOSS, "user_stack_32bit",                                                 \
 	  "32-bit code: only the program counter is kept")                                         \
+	X(USTACK_ENTRY, INFO, "user_stack_entry", "user stacks unwound to their entry")            \
 	X(USTACK_END_ZERO, INFO, "user_stack_end_zero", "frame pointer chain ended with 0")        \
-	X(USTACK_UNREADABLE, LOSS, "user_stack_unreadable", "frame pointer led out of memory")     \
-	X(USTACK_NOT_RISING, LOSS, "user_stack_not_rising", "frame pointer led to no frame")       \
-	X(USTACK_BAD_RETURN, LOSS, "user_stack_bad_return", "return address is no user address")   \
+	X(USTACK_UNREADABLE, LOSS, "user_stack_unreadable", "part of the stack not in memory")     \
+	X(USTACK_NOT_RISING, LOSS, "user_stack_not_rising", "next frame would not lie above")      \
+	X(USTACK_BAD_RETURN, LOSS, "user_stack_bad_return", "return address leads to no code")     \
+	X(USTACK_NO_RULE, LOSS, "user_stack_no_rule",                                              \
+	  "code without unwind table, and no frame pointer to be believed")                        \
+	X(USTACK_UNSUPPORTED, LOSS, "user_stack_rule_unsupported",                                 \
+	  "unwind rule of a kind that is not followed")                                            \
+	X(USTACK_NOT_LOADED, INFO, "user_stack_rows_not_loaded",                                   \
+	  "stacks handed to user space, as rows were not loaded yet")                              \
 	X(USTACK_DEPTH, LOSS, "user_stack_too_deep", "user stack deeper than the limit")           \
+	X(FRAME_BY_FALLBACK, INFO, "frames_by_fallback",                                           \
+	  "user frames found by frame pointer, for want of an unwind table")                       \
 	X(CTX_NO_WRITER, INFO, "context_no_writer", "process publishes no trace context")          \
 	X(CTX_STALE, INFO, "context_stale", "process has executed another program since")          \
 	X(CTX_NO_TLS, INFO, "context_no_tls", "thread has no thread pointer yet")                  \
@@ -44,6 +53,17 @@ enum stat_kind {
 	X(SAMPLE_DELIVERED, INFO, "samples_delivered", "samples that are in the profile")          \
 	X(SAMPLE_MALFORMED, LOSS, "samples_malformed", "records that do not decode")               \
 	X(SAMPLE_DROPPED, LOSS, "samples_dropped", "samples dropped: out of memory")               \
+	X(UNWIND_FINISHED, INFO, "user_stacks_finished",                                           \
+	  "stacks that user space finished unwinding from their copy")                             \
+	X(UNWIND_CUT, LOSS, "user_stack_copies_cut",                                               \
+	  "of these, truncated: the stack is longer than its copy, or broken")                     \
+	X(UNWIND_FAILED, LOSS, "unwind_rows_not_loadable",                                         \
+	  "times that rows could not be read, or had no room")                                     \
+	X(UNWIND_EVICTED, INFO, "unwind_pages_evicted",                                            \
+	  "pages of rows unloaded to stay within the budget")                                      \
+	X(UNWIND_BAD_FDES, LOSS, "unwind_fdes_malformed",                                          \
+	  "functions with malformed unwind tables")                                                \
+	X(UNWIND_DENSE, LOSS, "unwind_pages_too_dense", "pages of code with too many rows")        \
 	X(SAMPLE_TRUNCATED, LOSS, "stacks_truncated", "samples whose stack misses its entry")      \
 	X(SAMPLE_NO_PROCESS, LOSS, "samples_unknown_process", "samples of a process gone unseen")  \
 	X(FRAME_NO_MAPPING, LOSS, "frames_unknown_mapping", "user addresses in no known mapping")  \

@@ -228,6 +228,7 @@ static int open_session(struct recording *rec)
 			.filter_pids = opt->pids.n || opt->command,
 			.follow = opt->command,
 			.cgroup_fd = rec->cgroup_fd,
+			.unwind_budget = opt->unwind_budget,
 		},
 		.pids = opt->pids.data,
 		.n_pids = opt->pids.n,

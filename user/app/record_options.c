@@ -8,6 +8,8 @@
 #include "base/parse.h"
 
 #define DEFAULT_FREQUENCY 99
+#define DEFAULT_UNWIND	  32 /* MiB */
+#define UNWIND_MAX	  128
 #define DEFAULT_OUTPUT	  "spanprof.pb.gz"
 #define FREQUENCY_MAX	  20000 /* at 100,000 two CPUs did nothing but tick */
 
@@ -28,6 +30,8 @@ const char record_help[] =
 	"How:\n"
 	"  -d, --duration TIME    stop after so many seconds (or 500ms, 2m, 1h)\n"
 	"  -F, --freq HZ          samples a second on each CPU, 1 to 20000 (default 99)\n"
+	"      --unwind-memory MIB  kernel memory for unwind tables, at most, 1 to 128 (default "
+	"32)\n"
 	"  -e, --event EVENT      cycles or cpu-clock (default: cycles where the machine counts "
 	"them)\n"
 	"\n"
@@ -47,7 +51,7 @@ const char record_help[] =
 	"or\n"
 	"SIGHUP; 1: failed; 2: wrong usage; 126, 127: CMD cannot be run, is not found.\n";
 
-enum { OPT_CGROUP = 256, OPT_PUSH, OPT_STATS, OPT_DUMP };
+enum { OPT_CGROUP = 256, OPT_PUSH, OPT_STATS, OPT_DUMP, OPT_UNWIND };
 
 static const struct option long_options[] = {
 	{ "all-cpus", no_argument, NULL, 'a' },
@@ -61,6 +65,7 @@ static const struct option long_options[] = {
 	{ "push", required_argument, NULL, OPT_PUSH },
 	{ "stats", required_argument, NULL, OPT_STATS },
 	{ "dump-samples", required_argument, NULL, OPT_DUMP },
+	{ "unwind-memory", required_argument, NULL, OPT_UNWIND },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -98,6 +103,16 @@ static int parse_frequency(struct record_options *opt, const char *arg)
 	if (parse_u64(arg, 1, FREQUENCY_MAX, &hz) < 0)
 		return bad("-F '%s': not a frequency from 1 to 20000 Hz", arg);
 	opt->frequency = hz;
+	return 0;
+}
+
+static int parse_unwind_memory(struct record_options *opt, const char *arg)
+{
+	uint64_t mib;
+
+	if (parse_u64(arg, 1, UNWIND_MAX, &mib) < 0)
+		return bad("--unwind-memory '%s': not a size from 1 to 128 MiB", arg);
+	opt->unwind_budget = (size_t)mib << 20;
 	return 0;
 }
 
@@ -186,6 +201,8 @@ static int parse_one(struct parse_state *st, int c, const char *arg)
 		return parse_duration(st->opt, arg);
 	case 'e':
 		return parse_event(st->opt, arg);
+	case OPT_UNWIND:
+		return parse_unwind_memory(st->opt, arg);
 	default:
 		return parse_format(st, arg);
 	}
@@ -220,7 +237,11 @@ int record_options_parse(int argc, char **argv, struct record_options *ret)
 	int last_option = 1, c, r;
 	bool ended; /* by "--", which may also be the value of the last option */
 
-	*ret = (struct record_options){ .frequency = DEFAULT_FREQUENCY, .output = DEFAULT_OUTPUT };
+	*ret = (struct record_options){
+		.frequency = DEFAULT_FREQUENCY,
+		.unwind_budget = (size_t)DEFAULT_UNWIND << 20,
+		.output = DEFAULT_OUTPUT,
+	};
 	optind = 0; /* glibc: start anew */
 	opterr = 0;
 	/* '+': the first word that is no option begins the command. */

@@ -17,6 +17,7 @@ struct record_options {
 	char **command;	      /* behind --, or NULL */
 	uint64_t duration_ns; /* 0: until it is stopped */
 	unsigned frequency;
+	size_t unwind_budget; /* bytes */
 	enum collector_event event;
 	const char *output;
 	enum output_format format;

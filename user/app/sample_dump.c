@@ -17,22 +17,55 @@ static void dump_context(FILE *out, const struct sample_record *rec)
 	fprintf(out, ",\"span_id\":\"%s\",\"trace_id\":\"%s\"", span_id, trace_id);
 }
 
-static void dump_frames(FILE *out, const char *key, const uint64_t *ips, uint32_t from, uint32_t to)
+static void dump_frames(FILE *out, const char *key, const uint64_t *frames, uint32_t n,
+			uint64_t mask)
 {
 	fprintf(out, ",\"%s\":[", key);
-	for (uint32_t i = from; i < to; i++)
-		fprintf(out, "%s\"0x%" PRIx64 "\"", i > from ? "," : "", ips[i]);
+	for (uint32_t i = 0; i < n; i++)
+		fprintf(out, "%s\"0x%" PRIx64 "\"", i ? "," : "", frames[i] & mask);
 	fputc(']', out);
 }
 
-void sample_dump(FILE *out, const struct sample_record *rec, const uint64_t *ips)
+static const char *end_name(enum user_end end)
 {
-	bool cut = rec->user_end != USER_END_NONE && rec->user_end != USER_END_ZERO;
+	static const char *const names[USER_END_COUNT] = {
+		[USER_END_NONE] = "none",
+		[USER_END_ENTRY] = "entry",
+		[USER_END_ZERO] = "zero",
+		[USER_END_NO_REGS] = "no_registers",
+		[USER_END_COMPAT] = "32bit",
+		[USER_END_UNREADABLE] = "unreadable",
+		[USER_END_NOT_RISING] = "not_rising",
+		[USER_END_BAD_RETURN] = "bad_return",
+		[USER_END_NO_RULE] = "no_rule",
+		[USER_END_UNSUPPORTED] = "rule_unsupported",
+		[USER_END_NOT_LOADED] = "rows_not_loaded",
+		[USER_END_DEPTH] = "too_deep",
+	};
+
+	return end < USER_END_COUNT ? names[end] : "unknown";
+}
+
+static uint32_t count_fallback(const uint64_t *frames, uint32_t n)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		found += (frames[i] & FRAME_BY_FALLBACK) != 0;
+	return found;
+}
+
+void sample_dump(FILE *out, const struct sample_record *rec, const uint64_t *frames, bool finished)
+{
+	const uint64_t *user = frames + rec->n_kernel;
+	bool cut = rec->user_end > USER_END_ZERO;
 
 	fprintf(out, "{\"time_ns\":%llu,\"pid\":%u,\"tid\":%u,\"cpu\":%u",
 		(unsigned long long)rec->time_ns, rec->tgid, rec->tid, rec->cpu);
 	dump_context(out, rec);
-	dump_frames(out, "kernel", ips, 0, rec->n_kernel);
-	dump_frames(out, "frames", ips, rec->n_kernel, rec->n_kernel + rec->n_user);
-	fprintf(out, ",\"truncated\":%s}\n", cut ? "true" : "false");
+	dump_frames(out, "kernel", frames, rec->n_kernel, UINT64_MAX);
+	dump_frames(out, "frames", user, rec->n_user, FRAME_ADDR_MASK);
+	fprintf(out, ",\"end\":\"%s\",\"by_fallback\":%u,\"finished\":%s,\"truncated\":%s}\n",
+		end_name(rec->user_end), count_fallback(user, rec->n_user),
+		finished ? "true" : "false", cut ? "true" : "false");
 }

@@ -3,11 +3,13 @@
 #ifndef APP_SAMPLE_DUMP_H
 #define APP_SAMPLE_DUMP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "shared/record.h"
 
-void sample_dump(FILE *out, const struct sample_record *rec, const uint64_t *ips);
+/* @finished: its stack was completed in user space. */
+void sample_dump(FILE *out, const struct sample_record *rec, const uint64_t *frames, bool finished);
 
 #endif

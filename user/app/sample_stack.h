@@ -12,7 +12,7 @@
 struct sample_stack {
 	struct profile_frame frames[SAMPLE_FRAMES_MAX]; /* innermost first */
 	uint32_t n;
-	bool truncated;	    /* surely does not reach its entry */
+	enum profile_stack_end end;
 	uint64_t n_unknown; /* user addresses in no mapping */
 };
 
@@ -21,7 +21,7 @@ struct sample_stack {
  * mapping is kept, as a place in DSO_UNKNOWN. Opens the files, while the process lives.
  */
 void sample_stack_resolve(const struct dso_table *dsos, const struct process *p,
-			  const struct sample_record *rec, const uint64_t *ips,
+			  const struct sample_record *rec, const uint64_t *frames,
 			  struct sample_stack *ret);
 
 #endif

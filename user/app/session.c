@@ -15,6 +15,7 @@
 #include "proc/process.h"
 #include "profile/profile.h"
 #include "sym/symbolizer.h"
+#include "unwind/unwinder.h"
 
 #define MAPS_MAX  (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
 #define RESCAN_NS NSEC_PER_SEC
@@ -26,6 +27,7 @@ struct session {
 	struct process_table procs;
 	struct context_tracker *contexts;
 	struct profile *profile;
+	struct unwinder *unwinder;
 	uint64_t counters[STAT_COUNT]; /* the session's own */
 	VEC(pid_t) targets;	       /* that still run */
 	uint64_t start_ns, end_ns, swept_ns;
@@ -295,7 +297,7 @@ static int count_sample(struct session *s, const struct process *p, const struct
 		.frames = stack->frames,
 		.n = stack->n,
 		.n_kernel = rec->n_kernel,
-		.truncated = stack->truncated,
+		.end = stack->end,
 		.kernel_cut = rec->flags & SAMPLE_KERNEL_TRUNCATED,
 	};
 	struct profile_sample sample = {
@@ -313,37 +315,56 @@ static int count_sample(struct session *s, const struct process *p, const struct
 	return r == 0 ? profile_add(s->profile, &sample) : r;
 }
 
-static int take_sample(struct session *s, const struct sample_record *rec, const uint64_t *ips)
+/* The kernel side did what it could with the unwind tables that were loaded. */
+static void finish_stack(struct session *s, const struct process *p, struct sample_record *rec,
+			 uint64_t *frames, const struct sample_rest *rest)
+{
+	enum user_end end;
+
+	rec->n_user =
+		unwinder_finish(s->unwinder, p, rest, frames + rec->n_kernel, rec->n_user, &end);
+	rec->user_end = end;
+	if (end != USER_END_ENTRY && end != USER_END_ZERO)
+		s->counters[STAT_UNWIND_CUT]++;
+}
+
+static int take_sample(struct session *s, struct sample_record *rec, uint64_t *frames,
+		       const struct sample_rest *rest)
 {
 	struct sample_stack stack;
 	struct process *p;
 	int r;
 
-	if (rec->n_kernel + rec->n_user > SAMPLE_FRAMES_MAX)
-		return -EBADMSG;
 	r = find_process(s, rec, &p);
 	if (r < 0)
 		return r;
+	if (rest)
+		finish_stack(s, p, rec, frames, rest);
+	if (s->opt.dump)
+		sample_dump(s->opt.dump, rec, frames, rest != NULL);
 	if (!(rec->flags & SAMPLE_KERNEL_THREAD) &&
 	    context_tracker_due(s->contexts, p, monotonic_ns()))
 		read_context(s, p);
-	sample_stack_resolve(&s->procs.dsos, p, rec, ips, &stack);
+	sample_stack_resolve(&s->procs.dsos, p, rec, frames, &stack);
 	s->counters[STAT_FRAME_NO_MAPPING] += stack.n_unknown;
 	r = count_sample(s, p, rec, &stack);
-	rescan_if_unknown(s, p, rec, ips[rec->n_kernel]);
+	rescan_if_unknown(s, p, rec, frames[rec->n_kernel] & FRAME_ADDR_MASK);
 	return r;
 }
 
-static void on_sample(void *ctx, const struct sample_record *rec, const uint64_t *ips)
+static void on_sample(void *ctx, const struct sample_record *rec, const uint64_t *frames,
+		      const struct sample_rest *rest)
 {
+	uint64_t room[SAMPLE_FRAMES_MAX];
+	struct sample_record copy = *rec;
 	struct session *s = ctx;
+	int r = -EBADMSG;
 
-	if (s->opt.dump)
-		sample_dump(s->opt.dump, rec, ips);
-	if (take_sample(s, rec, ips) < 0)
-		s->counters[STAT_SAMPLE_DROPPED]++;
-	else
-		s->counters[STAT_SAMPLE_DELIVERED]++;
+	if (rec->n_kernel <= KERNEL_FRAMES_MAX && rec->n_user <= USER_FRAMES_MAX) {
+		memcpy(room, frames, (rec->n_kernel + rec->n_user) * sizeof(room[0]));
+		r = take_sample(s, &copy, room, rest);
+	}
+	s->counters[r < 0 ? STAT_SAMPLE_DROPPED : STAT_SAMPLE_DELIVERED]++;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -385,6 +406,7 @@ int session_open(const struct session_options *opt, struct session **ret)
 {
 	CLEANUP(session_closep) struct session *s = NULL;
 	struct collector_handlers handlers = { .on_sample = on_sample, .on_event = on_event };
+	struct row_store_backing backing;
 	int r;
 
 	r = allocate(opt, &s);
@@ -394,6 +416,10 @@ int session_open(const struct session_options *opt, struct session **ret)
 	r = collector_open(&opt->collector, &handlers, &s->collector);
 	if (r < 0)
 		return r;
+	backing = collector_unwind_backing(s->collector);
+	r = unwinder_new(&backing, opt->collector.unwind_budget, &s->unwinder);
+	if (r < 0)
+		return log_error_errno(r, "cannot set up unwind tables");
 	/* Events are collected by now: whatever happens while we read is not lost. */
 	r = opt->collector.filter_pids ? load_targets(s) : load_all(s);
 	if (r < 0)
@@ -406,6 +432,7 @@ void session_close(struct session *s)
 {
 	if (!s)
 		return;
+	unwinder_free(s->unwinder); /* before the memory of its tables */
 	collector_close(s->collector);
 	profile_free(s->profile);
 	context_tracker_free(s->contexts);
@@ -465,6 +492,7 @@ int session_pprof(struct session *s, struct pprof **ret)
 int session_stats(const struct session *s, uint64_t *ret)
 {
 	memcpy(ret, s->counters, sizeof(s->counters));
+	unwinder_read_stats(s->unwinder, ret);
 	return collector_read_stats(s->collector, ret);
 }
 

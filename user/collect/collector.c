@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/io.h"
@@ -40,6 +41,8 @@ struct collector {
 	size_t events_size; /* of the process event buffer of one CPU */
 	int epoll_fd;
 	bool sampling_on;
+	VEC(void *) arenas; /* mapped: unwind tables */
+	int arena_fd;	    /* of the first of them */
 	struct event_queue queue;
 	uint64_t last_hotplug_ns;
 	uint64_t counters[STAT_COUNT]; /* of user space */
@@ -64,10 +67,29 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 
 /* --- samples ---------------------------------------------------------------------------------- */
 
+/* NULL: there is none. */
+static const struct sample_rest *rest_of(const struct sample_record *rec)
+{
+	const uint64_t *frames = (const uint64_t *)(rec + 1);
+
+	if (rec->user_end != USER_END_NOT_LOADED)
+		return NULL;
+	return (const struct sample_rest *)(frames + rec->n_kernel + rec->n_user);
+}
+
 static bool record_is_whole(const struct sample_record *rec, size_t len)
 {
-	return len >= sizeof(*rec) &&
-	       len == sizeof(*rec) + (rec->n_kernel + rec->n_user) * sizeof(uint64_t);
+	const struct sample_rest *rest;
+	size_t need = sizeof(*rec);
+
+	if (len < need)
+		return false;
+	need += (rec->n_kernel + rec->n_user) * sizeof(uint64_t);
+	rest = rest_of(rec);
+	if (!rest)
+		return len == need;
+	need += sizeof(*rest);
+	return len >= need && rec->n_user > 0 && len == need + rest->stack_len;
 }
 
 static int take_sample(void *ctx, void *data, size_t len)
@@ -119,7 +141,7 @@ static void deliver(void *ctx, uint16_t kind, const void *buf, size_t len)
 		deliver_event(c, buf, len);
 		return;
 	}
-	c->handlers.on_sample(c->handlers.ctx, rec, (const uint64_t *)(rec + 1));
+	c->handlers.on_sample(c->handlers.ctx, rec, (const uint64_t *)(rec + 1), rest_of(rec));
 }
 
 static int drain(struct collector *c)
@@ -317,6 +339,8 @@ static int load_bpf(struct collector *c, const struct collector_options *opt)
 	c->bpf->rodata->cfg_ring_wakeup = ring_size / 4;
 	if (!opt->filter_pids)
 		bpf_map__set_max_entries(c->bpf->maps.targets, 1); /* its memory is allocated now */
+	bpf_map__set_max_entries(c->bpf->maps.scratches, c->n_cpus);
+	bpf_map__set_max_entries(c->bpf->maps.arenas, opt->unwind_budget / UNWIND_ARENA_SIZE + 1);
 	bpf_program__set_autoload(c->bpf->progs.follow_fork, opt->follow);
 	bpf_program__set_autoload(c->bpf->progs.follow_exit, opt->follow);
 	r = spanprof_bpf__load(c->bpf);
@@ -370,6 +394,7 @@ static int allocate(const struct collector_options *opt, const struct collector_
 	if (!c)
 		return -ENOMEM;
 	c->handlers = *handlers;
+	c->arena_fd = -1;
 	c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (c->epoll_fd < 0)
 		return -errno;
@@ -420,6 +445,10 @@ void collector_close(struct collector *c)
 	free(c->cpus);
 	ring_buffer__free(c->rings);
 	spanprof_bpf__destroy(c->bpf);
+	for (size_t i = 0; i < c->arenas.n; i++)
+		munmap(c->arenas.data[i], UNWIND_ARENA_SIZE);
+	vec_free(&c->arenas);
+	closep(&c->arena_fd);
 	event_queue_clear(&c->queue);
 	closep(&c->epoll_fd);
 	free(c);
@@ -511,6 +540,55 @@ void collector_forget_proc(struct collector *c, pid_t pid)
 	__u32 key = pid;
 
 	bpf_map_delete_elem(bpf_map__fd(c->bpf->maps.procs), &key);
+}
+
+/* --- unwind tables ---------------------------------------------------------------------------- */
+
+static int show_arena(struct collector *c, uint32_t index, int fd)
+{
+	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.arenas), &index, &fd, BPF_ANY);
+}
+
+static int add_arena(void *ctx, uint32_t index, void **ret)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	struct collector *c = ctx;
+	CLEANUP(closep)
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "unwind_rows", sizeof(__u32), UNWIND_ARENA_SIZE,
+				1, &opts);
+	void *mem;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	mem = mmap(NULL, UNWIND_ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (mem == MAP_FAILED)
+		return -errno;
+	r = vec_push(&c->arenas, mem);
+	if (r == 0)
+		r = show_arena(c, index, fd);
+	if (r == 0 && index == 0)
+		c->arena_fd = TAKE_FD(fd);
+	*ret = mem;
+	return r;
+}
+
+/* Changing an entry of a map of maps waits for the programs that may have seen the old one. */
+static int wait_readers(void *ctx)
+{
+	struct collector *c = ctx;
+
+	return show_arena(c, 0, c->arena_fd);
+}
+
+struct row_store_backing collector_unwind_backing(struct collector *c)
+{
+	return (struct row_store_backing){
+		.ctx = c,
+		.control = &c->bpf->bss->unwind_control,
+		.add_arena = add_arena,
+		.wait_readers = wait_readers,
+	};
 }
 
 int collector_read_stats(const struct collector *c, uint64_t *counters)

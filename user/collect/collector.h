@@ -16,6 +16,7 @@
 #include "shared/proc_info.h"
 #include "shared/record.h"
 #include "shared/stat.h"
+#include "unwind/row_store.h"
 
 enum collector_event {
 	COLLECTOR_EVENT_AUTO, /* cycles where the machine counts them, else cpu-clock */
@@ -26,18 +27,20 @@ enum collector_event {
 struct collector_options {
 	unsigned frequency; /* Hz, per CPU */
 	enum collector_event event;
-	bool filter_pids; /* only the processes named by collector_add_target() */
-	bool follow;	  /* … and the children they make from now on */
-	int cgroup_fd;	  /* only tasks below this cgroup v2 folder; -1: all */
+	bool filter_pids;     /* only the processes named by collector_add_target() */
+	bool follow;	      /* … and the children they make from now on */
+	int cgroup_fd;	      /* only tasks below this cgroup v2 folder; -1: all */
+	size_t unwind_budget; /* bytes of kernel memory for unwind tables */
 };
 
 /*
  * Called by collector_poll() and collector_finish(), in the order of time. Pointers are valid
- * during the call. @ips: see struct sample_record.
+ * during the call. @frames and @rest: see struct sample_record; without a rest NULL.
  */
 struct collector_handlers {
 	void *ctx;
-	void (*on_sample)(void *ctx, const struct sample_record *rec, const uint64_t *ips);
+	void (*on_sample)(void *ctx, const struct sample_record *rec, const uint64_t *frames,
+			  const struct sample_rest *rest);
 	void (*on_event)(void *ctx, const struct proc_event *ev);
 };
 
@@ -73,6 +76,9 @@ void collector_drop_target(struct collector *c, pid_t pid);
 /* Tells the kernel side where this process keeps its trace context; forget when it ends. */
 int collector_set_proc(struct collector *c, pid_t pid, const struct proc_info *info);
 void collector_forget_proc(struct collector *c, pid_t pid);
+
+/* Where the kernel side looks for unwind tables; valid until the collector is closed. */
+struct row_store_backing collector_unwind_backing(struct collector *c);
 
 /* Adds the kernel's counters and the collector's own to @counters[STAT_COUNT]. */
 int collector_read_stats(const struct collector *c, uint64_t *counters);

@@ -38,10 +38,8 @@ static bool is_truncated(const struct conversion *c, const struct profile_stack 
 {
 	const struct frame_name *outermost;
 
-	if (stack->truncated)
-		return true;
-	if (stack->n == stack->n_kernel)
-		return false; /* kernel thread */
+	if (stack->end != PROFILE_STACK_MAYBE_WHOLE)
+		return stack->end == PROFILE_STACK_TRUNCATED;
 	outermost = frame_names_find(&c->names, &stack->frames[stack->n - 1]);
 	return !outermost->is_entry;
 }

@@ -109,7 +109,7 @@ int profile_get_process(struct profile *p, const struct process *process, const 
 
 static uint64_t stack_hash(const struct profile_stack_key *key)
 {
-	uint64_t h = hash_u64(key->n_kernel, key->truncated | key->kernel_cut << 1);
+	uint64_t h = hash_u64(key->n_kernel, key->end << 1 | key->kernel_cut);
 
 	for (uint32_t i = 0; i < key->n; i++)
 		h = hash_u64(hash_u64(h, key->frames[i].dso->id), key->frames[i].offset);
@@ -130,7 +130,7 @@ static bool stack_eq(const void *value, const void *k)
 	const struct profile_stack_key *key = k;
 
 	return stack->n == key->n && stack->n_kernel == key->n_kernel &&
-	       stack->truncated == key->truncated && stack->kernel_cut == key->kernel_cut &&
+	       stack->end == key->end && stack->kernel_cut == key->kernel_cut &&
 	       frames_eq(stack->frames, key->frames, key->n);
 }
 
@@ -151,7 +151,7 @@ int profile_get_stack(struct profile *p, const struct profile_stack_key *key,
 	fresh->hash = hash;
 	fresh->n = key->n;
 	fresh->n_kernel = key->n_kernel;
-	fresh->truncated = key->truncated;
+	fresh->end = key->end;
 	fresh->kernel_cut = key->kernel_cut;
 	if (key->n)
 		memcpy(fresh->frames, key->frames, key->n * sizeof(fresh->frames[0]));

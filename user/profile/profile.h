@@ -24,10 +24,17 @@ struct profile_frame {
 	uint64_t offset; /* as its dso's kind says */
 };
 
+/* Does the user part of a stack reach the outermost frame? */
+enum profile_stack_end {
+	PROFILE_STACK_WHOLE,
+	PROFILE_STACK_MAYBE_WHOLE, /* if its last frame is where a program or thread begins */
+	PROFILE_STACK_TRUNCATED,
+};
+
 struct profile_stack {
 	uint64_t hash;
 	uint32_t n;
-	bool truncated;		       /* broke off before an entry, or may have */
+	enum profile_stack_end end;
 	bool kernel_cut;	       /* the kernel part was deeper than the limit */
 	uint32_t n_kernel;	       /* the first of the frames */
 	struct profile_frame frames[]; /* innermost first */
@@ -64,7 +71,8 @@ struct profile {
 struct profile_stack_key {
 	const struct profile_frame *frames;
 	uint32_t n, n_kernel;
-	bool truncated, kernel_cut;
+	enum profile_stack_end end;
+	bool kernel_cut;
 };
 
 int profile_new(struct profile **ret);

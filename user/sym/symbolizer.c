@@ -10,7 +10,7 @@
 #include "sym/elf_names.h"
 #include "sym/kallsyms.h"
 #include "sym/sym_batch.h"
-#include "sym/vdso.h"
+#include "elf/vdso.h"
 
 struct symbolizer {
 	struct name_table names;

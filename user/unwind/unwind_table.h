@@ -11,12 +11,7 @@
 
 #include "base/cleanup.h"
 #include "elf/elf_file.h"
-#include "shared/unwind_rule.h"
-
-#define UNWIND_PAGE_SHIFT    12
-#define UNWIND_PAGE_SIZE     (1u << UNWIND_PAGE_SHIFT)
-#define UNWIND_PAGE_ROWS_MAX 1023
-#define UNWIND_PAGE_EXT_MAX  64
+#include "shared/unwind_arena.h"
 
 /*
  * Rows of one page of the file (not of memory), by ascending pc, the first at 0: each holds up to

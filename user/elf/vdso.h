@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The vDSO: code that the kernel maps into every process, the same for all of one ABI. */
-#ifndef SYM_VDSO_H
-#define SYM_VDSO_H
+#ifndef ELF_VDSO_H
+#define ELF_VDSO_H
 
 #include "elf/elf_file.h"
 

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One step of the walk over a user stack: from a frame's registers, by the rule for its program
+ * counter, to its caller's. Compiled for BPF, for user space and for tests.
+ */
+#ifndef SHARED_UNWIND_STEP_H
+#define SHARED_UNWIND_STEP_H
+
+#include "shared/fp_frame.h"
+#include "shared/unwind_memory.h"
+#include "shared/unwind_regs.h"
+#include "shared/unwind_rule.h"
+
+enum unwind_step {
+	UNWIND_STEP_OK,
+	UNWIND_STEP_END,	 /* this frame is the outermost */
+	UNWIND_STEP_NO_RULE,	 /* the rule is UNWIND_NONE */
+	UNWIND_STEP_UNREADABLE,	 /* the stack cannot be read */
+	UNWIND_STEP_NOT_RISING,	 /* the caller's frame would not lie above this one */
+	UNWIND_STEP_BAD_RETURN,	 /* the return address is no user address */
+	UNWIND_STEP_UNSUPPORTED, /* the rule needs what is not known here */
+};
+
+/* What is read of a stack at once. Not on the stack of BPF, which has 512 bytes. */
+struct unwind_scratch {
+	__u64 word[UNWIND_WORDS];
+};
+
+static inline int unwind_knows(const struct unwind_regs *r, __u32 reg)
+{
+	return r->known >> (reg & 31) & 1;
+}
+
+static inline __u64 unwind_reg(const struct unwind_regs *r, __u32 reg)
+{
+	return r->reg[reg & (UNWIND_REGS - 1)];
+}
+
+static inline void unwind_set(struct unwind_regs *r, __u32 reg, __u64 value)
+{
+	r->reg[reg & (UNWIND_REGS - 1)] = value;
+	r->known |= 1u << (reg & 31);
+}
+
+static inline __u64 unwind_rule_cfa_off(__u32 rule)
+{
+	return (__u64)(rule >> UNWIND_CFA_SHIFT & ((1 << UNWIND_CFA_BITS) - 1)) * 8;
+}
+
+/* The frame is its caller's from here on. */
+static inline enum unwind_step unwind_return(struct unwind_regs *r, __u64 cfa, __u64 ra)
+{
+	r->reg[UNWIND_SP] = cfa;
+	r->pc = ra;
+	r->is_exact = 0;
+	r->by_fallback = 0;
+	return fp_is_user_addr(ra) ? UNWIND_STEP_OK : UNWIND_STEP_BAD_RETURN;
+}
+
+#if defined(UNWIND_ARCH_AARCH64)
+
+/* Where x0, …, x30, sp, pc lie in the kernel's struct rt_sigframe (arch/arm64/kernel/signal.c). */
+#define UNWIND_SIGFRAME_REGS 312
+#define UNWIND_SIGFRAME_N    33
+
+/* Callee-saved registers other than these are not followed. */
+#define UNWIND_KEPT (1u << UNWIND_A64_FP_REG | 1u << UNWIND_A64_SP_REG)
+
+/* Without its pointer authentication code, for 48 bits of user addresses (TTBR0). */
+static inline __u64 unwind_strip(__u64 ra)
+{
+	return ra & ((1ULL << 48) - 1);
+}
+
+static inline enum unwind_step unwind_signal(struct unwind_memory *mem, struct unwind_regs *r,
+					     struct unwind_scratch *s)
+{
+	if (unwind_read(mem, s->word, UNWIND_SIGFRAME_N * 8,
+			r->reg[UNWIND_SP] + UNWIND_SIGFRAME_REGS))
+		return UNWIND_STEP_UNREADABLE;
+	for (int i = 0; i < UNWIND_REGS; i++)
+		r->reg[i] = s->word[i];
+	r->known = UNWIND_KNOWN_ALL;
+	r->pc = s->word[32];
+	r->is_exact = 1;
+	r->by_fallback = 0;
+	return fp_is_user_addr(r->pc) ? UNWIND_STEP_OK : UNWIND_STEP_BAD_RETURN;
+}
+
+/* Both, with x30 in hand where it was not saved. */
+static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct unwind_regs *r,
+					    struct unwind_scratch *s, __u32 rule)
+{
+	__u32 base = (rule & 3) == UNWIND_BASE_SP ? UNWIND_SP : UNWIND_FP;
+	__u32 saved = rule >> UNWIND_A64_SAVED_SHIFT & 3;
+	__u64 at = (__u64)(rule >> UNWIND_A64_AT_SHIFT & ((1 << UNWIND_A64_AT_BITS) - 1)) * 8;
+	__u64 cfa = r->reg[base & (UNWIND_REGS - 1)] + unwind_rule_cfa_off(rule);
+	__u64 ra = r->reg[UNWIND_A64_LR_REG];
+
+	if (!unwind_knows(r, base))
+		return UNWIND_STEP_UNSUPPORTED;
+	if ((saved == UNWIND_A64_NONE || saved == UNWIND_A64_FP) &&
+	    !unwind_knows(r, UNWIND_A64_LR_REG))
+		return UNWIND_STEP_UNSUPPORTED;
+	if (cfa < r->reg[UNWIND_SP])
+		return UNWIND_STEP_NOT_RISING;
+	if (saved != UNWIND_A64_NONE &&
+	    unwind_read(mem, s->word, saved == UNWIND_A64_PAIR ? 16 : 8, cfa - at))
+		return UNWIND_STEP_UNREADABLE;
+	if (saved == UNWIND_A64_PAIR || saved == UNWIND_A64_FP)
+		unwind_set(r, UNWIND_A64_FP_REG, s->word[0]);
+	if (saved == UNWIND_A64_PAIR)
+		ra = s->word[1];
+	if (saved == UNWIND_A64_LR)
+		ra = s->word[0];
+	r->known &= UNWIND_KEPT;
+	return unwind_return(r, cfa, unwind_strip(ra));
+}
+
+static inline __u32 unwind_ext_reg(__u32 i)
+{
+	return i ? UNWIND_A64_LR_REG : UNWIND_A64_FP_REG;
+}
+
+/* x30 is a caller's own only where the rule says where it was saved. */
+#define UNWIND_EXT_KEPT UNWIND_KEPT
+
+#else /* x86_64 */
+
+/* Where r8, …, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip lie in the kernel's struct
+ * rt_sigframe, behind the return address (arch/x86/include/asm/sigframe.h, uapi sigcontext.h). */
+#define UNWIND_SIGFRAME_REGS 40
+#define UNWIND_SIGFRAME_N    17
+
+/* The psABI's callee-saved registers: rbx, rbp, rsp, r12 to r15. */
+#define UNWIND_KEPT	     0xf0c8u
+#define UNWIND_EXT_KEPT	     UNWIND_KEPT
+
+static inline __u64 unwind_strip(__u64 ra)
+{
+	return ra;
+}
+
+static inline enum unwind_step unwind_signal(struct unwind_memory *mem, struct unwind_regs *r,
+					     struct unwind_scratch *s)
+{
+	if (unwind_read(mem, s->word, UNWIND_SIGFRAME_N * 8,
+			r->reg[UNWIND_SP] + UNWIND_SIGFRAME_REGS))
+		return UNWIND_STEP_UNREADABLE;
+	for (int i = 0; i < 8; i++)
+		r->reg[8 + i] = s->word[i];
+	r->reg[5] = s->word[8]; /* rdi */
+	r->reg[4] = s->word[9]; /* rsi */
+	r->reg[UNWIND_X86_RBP] = s->word[10];
+	r->reg[UNWIND_X86_RBX] = s->word[11];
+	r->reg[1] = s->word[12]; /* rdx */
+	r->reg[0] = s->word[13]; /* rax */
+	r->reg[2] = s->word[14]; /* rcx */
+	r->reg[UNWIND_X86_RSP] = s->word[15];
+	r->pc = s->word[16];
+	r->known = UNWIND_KNOWN_ALL;
+	r->is_exact = 1;
+	r->by_fallback = 0;
+	return fp_is_user_addr(r->pc) ? UNWIND_STEP_OK : UNWIND_STEP_BAD_RETURN;
+}
+
+static inline __u32 unwind_x86_slot(__u32 slots, int i)
+{
+	return slots >> (UNWIND_X86_SLOT_BITS * i) & ((1 << UNWIND_X86_SLOT_BITS) - 1);
+}
+
+/* The register of each slot. */
+static inline __u32 unwind_ext_reg(__u32 i)
+{
+	return i == 0 ? UNWIND_X86_RBX : i == 1 ? UNWIND_X86_RBP : 10 + i;
+}
+
+/* All that was saved lies in the words up to the CFA: one read. */
+static inline enum unwind_step unwind_pop(struct unwind_memory *mem, struct unwind_regs *r,
+					  struct unwind_scratch *s, __u64 cfa, __u32 slots)
+{
+	__u32 deepest = 0;
+
+	for (int i = 0; i < UNWIND_X86_SLOTS; i++)
+		if (unwind_x86_slot(slots, i) > deepest)
+			deepest = unwind_x86_slot(slots, i);
+	if (cfa <= r->reg[UNWIND_SP])
+		return UNWIND_STEP_NOT_RISING;
+	if (unwind_read(mem, s->word, 8 * (deepest + 1), cfa - 8 * (deepest + 1)))
+		return UNWIND_STEP_UNREADABLE;
+	for (int i = 0; i < UNWIND_X86_SLOTS; i++) {
+		__u32 slot = unwind_x86_slot(slots, i);
+
+		if (slot)
+			unwind_set(r, unwind_ext_reg(i),
+				   s->word[(deepest - slot) & (UNWIND_WORDS - 1)]);
+	}
+	r->known &= UNWIND_KEPT;
+	return unwind_return(r, cfa, s->word[deepest & (UNWIND_WORDS - 1)]);
+}
+
+static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct unwind_regs *r,
+					    struct unwind_scratch *s, __u32 rule)
+{
+	__u32 base = (rule & 3) == UNWIND_BASE_SP ? UNWIND_SP : UNWIND_FP;
+	__u64 cfa = r->reg[base & (UNWIND_REGS - 1)] + unwind_rule_cfa_off(rule);
+
+	if (!unwind_knows(r, base))
+		return UNWIND_STEP_UNSUPPORTED;
+	return unwind_pop(mem, r, s, cfa, rule >> UNWIND_X86_SLOT_SHIFT);
+}
+
+/* The second instruction of an entry has pushed; entries are of 16 bytes. */
+static inline enum unwind_step unwind_plt(struct unwind_memory *mem, struct unwind_regs *r,
+					  struct unwind_scratch *s, __u32 pushed_from)
+{
+	__u64 pushed = (r->pc & 15) >= pushed_from ? 8 : 0;
+
+	return unwind_pop(mem, r, s, r->reg[UNWIND_SP] + 8 + pushed, 0);
+}
+
+#endif
+
+/* --- extended rules: rare, and general ------------------------------------------------------- */
+
+static inline enum unwind_step unwind_place_read(struct unwind_memory *mem,
+						 const struct unwind_regs *r,
+						 const struct unwind_place *p, __u64 cfa,
+						 __u64 *ret)
+{
+	__u64 base = p->where == UNWIND_AT_CFA || p->where == UNWIND_CFA_PLUS
+			     ? cfa
+			     : unwind_reg(r, p->reg);
+
+	if ((p->where == UNWIND_AT_REG || p->where == UNWIND_IN_REG) && !unwind_knows(r, p->reg))
+		return UNWIND_STEP_UNSUPPORTED;
+	if (p->where == UNWIND_IN_REG || p->where == UNWIND_CFA_PLUS) {
+		*ret = base + p->off;
+		return UNWIND_STEP_OK;
+	}
+	if (unwind_read(mem, ret, 8, base + p->off))
+		return UNWIND_STEP_UNREADABLE;
+	return UNWIND_STEP_OK;
+}
+
+static inline enum unwind_step unwind_ext_find_cfa(struct unwind_memory *mem,
+						   const struct unwind_regs *r,
+						   const struct unwind_ext *ext, __u64 *ret)
+{
+	__u64 value = unwind_reg(r, ext->cfa_reg) + ext->cfa_off;
+
+	if (!unwind_knows(r, ext->cfa_reg))
+		return UNWIND_STEP_UNSUPPORTED;
+	if (ext->cfa == UNWIND_CFA_DEREF) {
+		if (unwind_read(mem, &value, 8, value))
+			return UNWIND_STEP_UNREADABLE;
+		value += ext->cfa_add;
+	}
+	*ret = value;
+	return UNWIND_STEP_OK;
+}
+
+/* Caller's registers are read before one is set: a place may refer to a register of this frame. */
+static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwind_regs *r,
+					  struct unwind_scratch *s, const struct unwind_ext *ext)
+{
+	__u32 known = r->known & UNWIND_EXT_KEPT;
+	enum unwind_step step;
+	__u64 cfa, ra;
+
+	step = unwind_ext_find_cfa(mem, r, ext, &cfa);
+	if (step != UNWIND_STEP_OK)
+		return step;
+	if (ext->ra.where == UNWIND_AS_IS || ext->ra.where == UNWIND_UNKNOWN)
+		return UNWIND_STEP_UNSUPPORTED;
+	step = unwind_place_read(mem, r, &ext->ra, cfa, &ra);
+	if (step != UNWIND_STEP_OK)
+		return step;
+	for (int i = 0; i < UNWIND_EXT_SAVED; i++) {
+		const struct unwind_place *p = &ext->saved[i];
+
+		s->word[i] = unwind_reg(r, unwind_ext_reg(i));
+		if (p->where == UNWIND_AS_IS)
+			continue;
+		if (p->where != UNWIND_UNKNOWN &&
+		    unwind_place_read(mem, r, p, cfa, &s->word[i]) == UNWIND_STEP_OK)
+			known |= 1u << unwind_ext_reg(i);
+		else
+			known &= ~(1u << unwind_ext_reg(i));
+	}
+	for (int i = 0; i < UNWIND_EXT_SAVED; i++)
+		r->reg[unwind_ext_reg(i) & (UNWIND_REGS - 1)] = s->word[i];
+	r->known = known;
+	return unwind_return(r, cfa, unwind_strip(ra));
+}
+
+static inline enum unwind_step unwind_special(struct unwind_memory *mem, struct unwind_regs *r,
+					      struct unwind_scratch *s, __u32 what)
+{
+	switch (what) {
+	case UNWIND_NONE:
+		return UNWIND_STEP_NO_RULE;
+	case UNWIND_END:
+		return UNWIND_STEP_END;
+	case UNWIND_SIGNAL:
+		return unwind_signal(mem, r, s);
+#if !defined(UNWIND_ARCH_AARCH64)
+	case UNWIND_PLT:
+		return unwind_plt(mem, r, s, 11);
+	case UNWIND_PLT_SEC:
+		return unwind_plt(mem, r, s, 10);
+#endif
+	default:
+		return UNWIND_STEP_UNSUPPORTED;
+	}
+}
+
+#endif

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* From an address of the current process to its unwind rule: mapping, file, row. */
+#ifndef BPF_UNWIND_ROWS_BPF_H
+#define BPF_UNWIND_ROWS_BPF_H
+
+#include "shared/unwind_arena.h"
+#include "shared/unwind_walk.h"
+#include "stats.bpf.h"
+#include "vma.bpf.h"
+
+struct arena_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, UNWIND_ARENA_SIZE);
+};
+
+/* collect/ makes it as long as the budget needs, and an arena when it is needed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, UNWIND_ARENAS_MAX);
+	__uint(key_size, sizeof(__u32));
+	__array(values, struct arena_map);
+} arenas SEC(".maps") __weak;
+
+struct unwind_control unwind_control; /* of user space */
+
+/* An executable mapping, with what is known of its file. */
+struct mapped {
+	__u64 start, end;
+	__u64 to_file; /* add it to an address: offset in the file */
+	__u32 state;   /* enum unwind_file_state; FREE: user space has not heard of the file */
+	__u32 dir;
+	__u32 first_page;
+	__u32 n_pages;
+};
+
+#define SPACE_MAPPED 6 /* executable, libc, and four more libraries that a stack goes through */
+
+/* Executable mappings of an address space, kept while it does not change. */
+struct space {
+	__u64 mm;
+	__u64 id;
+	__u64 state;
+	__u32 generation; /* of unwind_control */
+	__u32 next;	  /* the entry to be replaced next */
+	struct mapped mapped[SPACE_MAPPED];
+};
+
+#define SPACES 16 /* by hash of mm */
+
+struct spaces {
+	struct space space[SPACES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct spaces);
+} spaces SEC(".maps") __weak;
+
+/* State of a walk that is no pointer into a map: in scratch memory. */
+struct unwind_room {
+	__u64 mm;
+	__u64 stack_start, stack_end; /* mapping of the last stack that was asked for */
+	__u32 at;		      /* index of the mapping that served last */
+	__u32 now;		      /* in the units of struct unwind_packed */
+	struct vma vma;
+	struct vma_node node;
+	struct unwind_file_key key; /* of the last file that user space has not heard of */
+};
+
+/* What unwind_memory.h asks of: the current process. */
+struct unwind_memory {
+	struct space *space;
+	struct unwind_room *room;
+};
+
+/* --- arenas --------------------------------------------------------------------------------- */
+
+static __always_inline const void *arena_of(__u32 line)
+{
+	__u32 index = line / UNWIND_ARENA_LINES, zero = 0;
+	void *map = bpf_map_lookup_elem(&arenas, &index);
+
+	return map ? bpf_map_lookup_elem(map, &zero) : NULL;
+}
+
+/* Entry @i of the numbers that begin at @line; 0 if there is nothing. */
+static __always_inline __u32 arena_number(__u32 line, __u32 i)
+{
+	const void *arena = arena_of(line);
+
+	return arena ? unwind_arena_u32(arena, unwind_line_at(line) + 4 * i) : 0;
+}
+
+/* --- files ---------------------------------------------------------------------------------- */
+
+static __always_inline const struct unwind_file *file_entry(const void *arena, __u32 at)
+{
+	__u64 masked = at;
+
+	UNWIND_KEEP(masked);
+	return arena + (masked & (UNWIND_ARENA_SIZE - UNWIND_LINE_SIZE));
+}
+
+static __always_inline const struct unwind_file *file_find(const struct unwind_file_key *key)
+{
+	/* At once: they are replaced together. */
+	__u64 both = *(volatile __u64 *)&unwind_control.file_table;
+	__u32 table = both, mask = both >> 32;
+	__u32 hash = unwind_file_hash(key);
+	const void *arena = table ? arena_of(table) : NULL;
+
+	if (!arena)
+		return NULL;
+	for (__u32 i = 0; i < UNWIND_FILE_PROBES; i++) {
+		const struct unwind_file *f = file_entry(
+			arena, unwind_line_at(table) + ((hash + i) & mask) * UNWIND_LINE_SIZE);
+
+		if (f->state == UNWIND_FILE_FREE)
+			return NULL;
+		if (unwind_file_is(f, key))
+			return f;
+	}
+	return NULL;
+}
+
+static __always_inline void mapped_take(struct mapped *m, const struct unwind_file *f)
+{
+	m->state = f->state;
+	m->dir = f->dir;
+	m->first_page = f->first_page;
+	m->n_pages = f->n_pages;
+}
+
+/* --- mappings ------------------------------------------------------------------------------- */
+
+static __always_inline struct space *space_of(__u64 mm)
+{
+	__u32 zero = 0;
+	struct spaces *all = bpf_map_lookup_elem(&spaces, &zero);
+
+	return all ? &all->space[(mm >> 6 ^ mm >> 12) & (SPACES - 1)] : NULL;
+}
+
+/* Takes up what was known of the address space, if it is still so. */
+static __always_inline void space_enter(struct space *space, struct mm_struct *mm)
+{
+	__u64 id = vma_space_id(mm), state = 0;
+	bool settled = vma_state(mm, &state);
+
+	if (settled && space->mm == (__u64)mm && space->id == id && space->state == state &&
+	    space->generation == unwind_control.generation)
+		return;
+	space->mm = settled ? (__u64)mm : 0;
+	space->id = id;
+	space->state = state;
+	space->generation = unwind_control.generation;
+	space->next = 0;
+	for (int i = 0; i < SPACE_MAPPED; i++)
+		space->mapped[i].end = 0;
+}
+
+static __always_inline void mapped_find_file(struct unwind_memory *mem, struct mapped *m)
+{
+	struct unwind_room *room = mem->room;
+	const struct unwind_file *f;
+
+	m->state = UNWIND_FILE_NO_ROWS;
+	if (!room->vma.file) {
+		if (room->vma.start == vma_vdso((struct mm_struct *)mem->room->mm))
+			mapped_take(m, &unwind_control.vdso);
+		return;
+	}
+	file_key(room->vma.file, &room->key);
+	f = file_find(&room->key);
+	if (f)
+		mapped_take(m, f);
+	else
+		m->state = UNWIND_FILE_FREE;
+}
+
+/* The executable mapping of @addr, from the kernel's tree; kept for the next time. */
+static __noinline int space_add(struct unwind_memory *mem, __u64 addr)
+{
+	struct unwind_room *room = mem->room;
+	struct space *space = mem->space;
+	struct mapped *m;
+	__u32 i;
+
+	if (!vma_find((struct mm_struct *)mem->room->mm, addr, &room->node, &room->vma) ||
+	    !(room->vma.flags & VM_EXEC))
+		return 0;
+	i = space->next;
+	if (i >= SPACE_MAPPED)
+		i = 0;
+	space->next = i + 1;
+	m = &space->mapped[i];
+	m->start = room->vma.start;
+	m->end = room->vma.end;
+	/* Without a file, pgoff is no place in an image. */
+	m->to_file = (room->vma.file ? room->vma.offset : 0) - room->vma.start;
+	mapped_find_file(mem, m);
+	mem->room->at = i;
+	return 1;
+}
+
+/* NULL: @addr is not executable. */
+static __always_inline struct mapped *mapped_find(struct unwind_memory *mem, __u64 addr)
+{
+	struct mapped *m = &mem->space->mapped[0];
+	__u32 at = mem->room->at;
+
+	if (at >= SPACE_MAPPED)
+		return NULL; /* for the verifier */
+	m = &mem->space->mapped[at];
+	if (addr >= m->start && addr < m->end)
+		return m;
+	for (__u32 i = 0; i < SPACE_MAPPED; i++) {
+		m = &mem->space->mapped[i];
+		if (addr >= m->start && addr < m->end) {
+			mem->room->at = i;
+			return m;
+		}
+	}
+	if (!space_add(mem, addr))
+		return NULL;
+	at = mem->room->at;
+	return at < SPACE_MAPPED ? &mem->space->mapped[at] : NULL;
+}
+
+/* --- rows ----------------------------------------------------------------------------------- */
+
+/* Line of the packed page for byte @off of the file; 0: it is not loaded. */
+static __always_inline __u32 packed_line(const struct mapped *m, __u32 page)
+{
+	__u32 dir = m->dir;
+
+	if (m->n_pages > UNWIND_DIR_PAGES) {
+		dir = arena_number(dir, page >> UNWIND_DIR_SHIFT);
+		page &= UNWIND_DIR_PAGES - 1;
+	}
+	return dir ? arena_number(dir, page) : 0;
+}
+
+static __always_inline void copy_ext(const void *arena, __u32 at, struct unwind_ext *ret)
+{
+	__u32 *words = (__u32 *)ret;
+
+	for (__u32 i = 0; i < sizeof(*ret) / 4; i++)
+		words[i] = unwind_arena_u32(arena, at + 4 * i);
+}
+
+static __always_inline void mark_used(void *arena, __u32 at, __u32 now)
+{
+	__u64 masked = at;
+
+	UNWIND_KEEP(masked);
+	__u32 *used = arena + (masked & (UNWIND_ARENA_SIZE - UNWIND_LINE_SIZE));
+
+	if (*used != now)
+		*used = now;
+}
+
+static __always_inline void read_rule(struct unwind_memory *mem, void *arena, __u32 at, __u32 off,
+				      struct unwind_found_rule *ret)
+{
+	__u32 n_rows;
+
+	mark_used(arena, at, mem->room->now);
+	ret->rule = unwind_packed_find(arena, at, off, &n_rows);
+	if ((ret->rule & 3) == UNWIND_BASE_EXT)
+		copy_ext(arena,
+			 at + UNWIND_PACKED_EXT(n_rows) + (ret->rule >> 2) * sizeof(ret->ext),
+			 &ret->ext);
+}
+
+static __noinline int unwind_find(struct unwind_memory *mem, __u64 addr,
+				  struct unwind_found_rule *ret)
+{
+	struct mapped *m = mapped_find(mem, addr);
+	__u64 off, page;
+	void *arena;
+	__u32 line;
+
+	if (!m)
+		return UNWIND_NOT_CODE;
+	ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
+	if (m->state == UNWIND_FILE_FREE) {
+		m->end = 0; /* it may be known the next time */
+		return UNWIND_NOT_LOADED;
+	}
+	off = addr + m->to_file;
+	page = (off >> UNWIND_PAGE_SHIFT) - m->first_page;
+	if (m->state == UNWIND_FILE_NO_ROWS || page >= m->n_pages)
+		return UNWIND_FOUND;
+	line = packed_line(m, page);
+	arena = line ? (void *)arena_of(line) : NULL;
+	if (!arena)
+		return UNWIND_NOT_LOADED;
+	read_rule(mem, arena, unwind_line_at(line), off & (UNWIND_PAGE_SIZE - 1), ret);
+	return UNWIND_FOUND;
+}
+
+static __always_inline int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)
+{
+	if (sp < mem->room->stack_start || sp >= mem->room->stack_end) {
+		struct vma *vma = &mem->room->vma;
+
+		if (!vma_find((struct mm_struct *)mem->room->mm, sp, &mem->room->node, vma))
+			return 0;
+		mem->room->stack_start = vma->start;
+		mem->room->stack_end = vma->end;
+	}
+	return end <= mem->room->stack_end;
+}
+
+static __always_inline long unwind_read(struct unwind_memory *mem, void *dst, __u32 len, __u64 addr)
+{
+	return bpf_probe_read_user(dst, len, (void *)addr);
+}
+
+#endif

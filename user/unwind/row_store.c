@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unwind/row_store.h"
+
+#include <string.h>
+
+#include "base/vec.h"
+#include "unwind/line_alloc.h"
+
+#define TABLE_ENTRIES_MIN 64u
+#define TABLE_ENTRIES_MAX UNWIND_ARENA_LINES
+#define EVICT_SHARE	  16 /* of the loaded pages, at a time */
+#define USED_SHIFT	  30 /* of struct unwind_packed.used */
+#define AGES		  64 /* that are told apart, in its units */
+
+struct row_file {
+	uint64_t first_page;
+	uint32_t n_pages;
+	uint32_t dir;	   /* line of the directory, or of the list of directories */
+	uint32_t n_loaded; /* pages */
+};
+
+struct run {
+	uint32_t line, n;
+};
+
+struct row_store {
+	struct row_store_backing backing;
+	size_t arenas_max;
+	uint8_t *arenas[UNWIND_ARENAS_MAX];
+	struct line_alloc lines;
+	VEC(struct row_file *) files;
+	size_t hand; /* where the walk over the files begins: not always the same ones go */
+	VEC(struct run) leaving; /* out of sight, but a program may still be reading them */
+	uint32_t n_keys;
+	struct row_store_stats stats;
+};
+
+static void *line_ptr(const struct row_store *s, uint32_t line)
+{
+	return s->arenas[line / UNWIND_ARENA_LINES] + unwind_line_at(line);
+}
+
+static uint32_t lines_for(size_t bytes)
+{
+	return (bytes + UNWIND_LINE_SIZE - 1) / UNWIND_LINE_SIZE;
+}
+
+/* What the kernel side may read at any moment is written with one store, after what it leads to. */
+static void publish(uint32_t *to, uint32_t value)
+{
+	__atomic_store_n(to, value, __ATOMIC_RELEASE);
+}
+
+/* --- lines ------------------------------------------------------------------------------------ */
+
+static int add_arena(struct row_store *s)
+{
+	uint32_t index = s->lines.arenas.n;
+	void *mem;
+	int r;
+
+	if (index >= s->arenas_max)
+		return -ENOSPC;
+	r = s->backing.add_arena(s->backing.ctx, index, &mem);
+	if (r < 0)
+		return r;
+	s->arenas[index] = mem;
+	s->stats.bytes += UNWIND_ARENA_SIZE;
+	return line_alloc_grow(&s->lines);
+}
+
+static int evict(struct row_store *s);
+
+/* @n lines, zeroed. */
+static int take_lines(struct row_store *s, uint32_t n, uint32_t *ret)
+{
+	int r = line_alloc_take(&s->lines, n, ret);
+
+	for (int tries = 0; r == -ENOSPC && tries < EVICT_SHARE; tries++) {
+		r = add_arena(s);
+		if (r == -ENOSPC)
+			r = evict(s);
+		if (r < 0)
+			return r;
+		r = line_alloc_take(&s->lines, n, ret);
+	}
+	if (r == 0)
+		memset(line_ptr(s, *ret), 0, (size_t)n * UNWIND_LINE_SIZE);
+	return r;
+}
+
+/* Takes effect with give_back(). */
+static int let_go(struct row_store *s, uint32_t line, uint32_t n)
+{
+	return vec_push(&s->leaving, (struct run){ line, n });
+}
+
+static int give_back(struct row_store *s)
+{
+	int r = s->leaving.n ? s->backing.wait_readers(s->backing.ctx) : 0;
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < s->leaving.n; i++)
+		line_alloc_give(&s->lines, s->leaving.data[i].line, s->leaving.data[i].n);
+	s->leaving.n = 0;
+	return 0;
+}
+
+/* --- directories ------------------------------------------------------------------------------ */
+
+static bool is_listed(const struct row_file *f)
+{
+	return f->n_pages > UNWIND_DIR_PAGES;
+}
+
+/* The entry for page @i of the file; NULL: the directory is not there. */
+static uint32_t *dir_entry(const struct row_store *s, const struct row_file *f, uint32_t i)
+{
+	uint32_t *list = line_ptr(s, f->dir);
+	uint32_t dir;
+
+	if (!is_listed(f))
+		return &list[i];
+	dir = list[i >> UNWIND_DIR_SHIFT];
+	return dir ? (uint32_t *)line_ptr(s, dir) + (i & (UNWIND_DIR_PAGES - 1)) : NULL;
+}
+
+/* The same, making the directory. */
+static int make_dir_entry(struct row_store *s, const struct row_file *f, uint32_t i, uint32_t **ret)
+{
+	uint32_t dir;
+	int r;
+
+	*ret = dir_entry(s, f, i);
+	if (*ret)
+		return 0;
+	r = take_lines(s, lines_for(UNWIND_DIR_PAGES * sizeof(uint32_t)), &dir);
+	if (r < 0)
+		return r;
+	publish((uint32_t *)line_ptr(s, f->dir) + (i >> UNWIND_DIR_SHIFT), dir);
+	*ret = dir_entry(s, f, i);
+	return 0;
+}
+
+static void file_free(struct row_file *f)
+{
+	free(f);
+}
+DEFINE_CLEANUP(struct row_file *, file_free)
+
+int row_store_add_file(struct row_store *s, uint64_t first, uint64_t n, struct row_file **ret)
+{
+	CLEANUP(file_freep) struct row_file *f = calloc(1, sizeof(*f));
+	uint64_t entries = n > UNWIND_DIR_PAGES ? (n - 1) / UNWIND_DIR_PAGES + 1 : n;
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	if (n > UNWIND_FILE_PAGES_MAX || first > UINT32_MAX)
+		return -ENOSPC;
+	f->first_page = first;
+	f->n_pages = n;
+	r = take_lines(s, lines_for((entries ? entries : 1) * sizeof(uint32_t)), &f->dir);
+	if (r == 0)
+		r = vec_push(&s->files, f);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(f);
+	return 0;
+}
+
+/* --- table of files --------------------------------------------------------------------------- */
+
+static struct unwind_file *table_entry(const struct row_store *s, uint32_t table, uint32_t i)
+{
+	return (struct unwind_file *)line_ptr(s, table) + i;
+}
+
+/* The entry of @key, or a free one for it; NULL: no room. */
+static struct unwind_file *table_find(const struct row_store *s, uint32_t table, uint32_t mask,
+				      const struct unwind_file_key *key)
+{
+	uint32_t hash = unwind_file_hash(key);
+
+	for (uint32_t i = 0; i < UNWIND_FILE_PROBES; i++) {
+		struct unwind_file *f = table_entry(s, table, (hash + i) & mask);
+
+		if (f->state == UNWIND_FILE_FREE || unwind_file_is(f, key))
+			return f;
+	}
+	return NULL;
+}
+
+/* All entries of the table in force into another one. */
+static bool table_copy(const struct row_store *s, uint32_t to, uint32_t mask)
+{
+	const struct unwind_control *c = s->backing.control;
+
+	for (uint32_t i = 0; c->file_table && i <= c->file_mask; i++) {
+		const struct unwind_file *f = table_entry(s, c->file_table, i);
+		struct unwind_file *slot;
+
+		if (f->state == UNWIND_FILE_FREE)
+			continue;
+		slot = table_find(s, to, mask, &f->key);
+		if (!slot)
+			return false;
+		*slot = *f;
+	}
+	return true;
+}
+
+/* The two numbers are read by 64 bits at once, where it matters; see the order of the fields. */
+static void table_publish(struct unwind_control *c, uint32_t table, uint32_t mask)
+{
+	struct {
+		uint32_t table, mask;
+	} now = { table, mask };
+	uint64_t both;
+
+	memcpy(&both, &now, sizeof(both));
+	__atomic_store_n((uint64_t *)&c->file_table, both, __ATOMIC_RELEASE);
+}
+
+/* A table of @entries in place of the one in force. */
+static int table_replace(struct row_store *s, uint32_t entries)
+{
+	struct unwind_control *c = s->backing.control;
+	uint32_t old = c->file_table, old_entries = c->file_mask + 1, table;
+	int r;
+
+	r = take_lines(s, entries, &table);
+	if (r < 0)
+		return r;
+	if (!table_copy(s, table, entries - 1)) {
+		line_alloc_give(&s->lines, table, entries);
+		return -EAGAIN;
+	}
+	table_publish(c, table, entries - 1);
+	if (!old)
+		return 0;
+	r = let_go(s, old, old_entries);
+	return r < 0 ? r : give_back(s);
+}
+
+static int table_grow(struct row_store *s)
+{
+	uint32_t entries = s->backing.control->file_table ? s->backing.control->file_mask + 1 : 0;
+	int r;
+
+	do {
+		entries = entries ? entries * 2 : TABLE_ENTRIES_MIN;
+		if (entries > TABLE_ENTRIES_MAX)
+			return -ENOSPC;
+		r = table_replace(s, entries);
+	} while (r == -EAGAIN);
+	return r;
+}
+
+static void describe(struct unwind_file *to, const struct row_file *file)
+{
+	to->dir = file ? file->dir : 0;
+	to->first_page = file ? file->first_page : 0;
+	to->n_pages = file ? file->n_pages : 0;
+	publish(&to->state, file ? UNWIND_FILE_ROWS : UNWIND_FILE_NO_ROWS);
+}
+
+/* Whatever the kernel side has copied from the table is void. */
+static void forget_copies(struct row_store *s)
+{
+	__atomic_fetch_add(&s->backing.control->generation, 1, __ATOMIC_RELEASE);
+}
+
+int row_store_set_key(struct row_store *s, const struct unwind_file_key *key, struct row_file *file)
+{
+	struct unwind_control *c = s->backing.control;
+	struct unwind_file *slot =
+		c->file_table ? table_find(s, c->file_table, c->file_mask, key) : NULL;
+	int r = 0;
+
+	while (r == 0 && (!slot || (slot->state == UNWIND_FILE_FREE &&
+				    4 * (s->n_keys + 1) > 3 * (c->file_mask + 1) &&
+				    c->file_mask + 1 < TABLE_ENTRIES_MAX))) {
+		r = table_grow(s);
+		slot = r < 0 ? NULL : table_find(s, c->file_table, c->file_mask, key);
+	}
+	if (r < 0)
+		return r;
+	if (slot->state == UNWIND_FILE_FREE) {
+		s->n_keys++;
+		slot->key = *key;
+		describe(slot, file);
+		return 0;
+	}
+	/* In use: no reader may see half of the old and half of the new one. */
+	publish(&slot->state, UNWIND_FILE_NO_ROWS);
+	forget_copies(s);
+	r = s->backing.wait_readers(s->backing.ctx);
+	if (r == 0)
+		describe(slot, file);
+	forget_copies(s);
+	return r;
+}
+
+void row_store_set_vdso(struct row_store *s, const struct row_file *file)
+{
+	describe(&s->backing.control->vdso, file);
+	forget_copies(s);
+}
+
+/* --- pages ------------------------------------------------------------------------------------ */
+
+bool row_store_has(const struct row_store *s, const struct row_file *f, uint64_t page)
+{
+	const uint32_t *entry;
+
+	if (page < f->first_page || page - f->first_page >= f->n_pages)
+		return true;
+	entry = dir_entry(s, f, page - f->first_page);
+	return entry && *entry;
+}
+
+static void pack(struct unwind_packed *to, const struct unwind_page *rows, uint32_t used)
+{
+	uint8_t *pc = (uint8_t *)to + UNWIND_PACKED_PC;
+	uint32_t n = rows->n_rows, bucket = 0;
+
+	to->used = used;
+	to->n_ext = rows->n_ext;
+	for (uint32_t i = 0; i < n; i++) {
+		pc[i] = rows->pc[i];
+		for (; bucket <= (uint32_t)rows->pc[i] >> UNWIND_BUCKET_SHIFT; bucket++)
+			to->first[bucket] = i;
+	}
+	for (; bucket <= 16; bucket++)
+		to->first[bucket] = n;
+	memcpy((uint8_t *)to + UNWIND_PACKED_RULES(n), rows->rule, n * sizeof(rows->rule[0]));
+	memcpy((uint8_t *)to + UNWIND_PACKED_EXT(n), rows->ext, rows->n_ext * sizeof(rows->ext[0]));
+}
+
+int row_store_put(struct row_store *s, struct row_file *f, uint64_t page,
+		  const struct unwind_page *rows, uint64_t now)
+{
+	uint32_t n = lines_for(UNWIND_PACKED_SIZE((uint32_t)rows->n_rows, rows->n_ext)), line;
+	uint32_t *entry;
+	int r;
+
+	/* The page last: making room for something may unload what was loaded before it. */
+	r = make_dir_entry(s, f, page - f->first_page, &entry);
+	if (r == 0)
+		r = take_lines(s, n, &line);
+	if (r < 0)
+		return r;
+	pack(line_ptr(s, line), rows, now >> USED_SHIFT);
+	publish(entry, line);
+	f->n_loaded++;
+	s->stats.pages++;
+	s->stats.rows += rows->n_rows;
+	return 0;
+}
+
+int row_store_find(struct row_store *s, const struct row_file *f, uint64_t off, uint64_t now,
+		   struct unwind_found_rule *ret)
+{
+	uint64_t page = off >> UNWIND_PAGE_SHIFT;
+	struct unwind_packed *packed;
+	const uint32_t *entry;
+	const void *arena;
+	uint32_t at, n_rows;
+
+	ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
+	if (page < f->first_page || page - f->first_page >= f->n_pages)
+		return UNWIND_FOUND;
+	entry = dir_entry(s, f, page - f->first_page);
+	if (!entry || !*entry)
+		return UNWIND_NOT_LOADED;
+	packed = line_ptr(s, *entry);
+	packed->used = now >> USED_SHIFT;
+	arena = s->arenas[*entry / UNWIND_ARENA_LINES];
+	at = unwind_line_at(*entry);
+	ret->rule = unwind_packed_find(arena, at, off & (UNWIND_PAGE_SIZE - 1), &n_rows);
+	if ((ret->rule & 3) == UNWIND_BASE_EXT)
+		memcpy(&ret->ext,
+		       (const char *)arena + at + UNWIND_PACKED_EXT(n_rows) +
+			       (ret->rule >> 2) * sizeof(ret->ext),
+		       sizeof(ret->ext));
+	return UNWIND_FOUND;
+}
+
+/* --- making room ------------------------------------------------------------------------------ */
+
+typedef int (*page_fn)(struct row_store *s, struct row_file *f, uint32_t *entry, void *arg);
+
+/* All loaded pages; a result other than 0 ends the walk and is its result. */
+static int for_each_page(struct row_store *s, page_fn fn, void *arg)
+{
+	for (size_t k = 0; k < s->files.n; k++) {
+		struct row_file *f = s->files.data[(s->hand + k) % s->files.n];
+
+		for (uint32_t i = 0; f->n_loaded && i < f->n_pages; i++) {
+			uint32_t *entry = dir_entry(s, f, i);
+			int r = entry && *entry ? fn(s, f, entry, arg) : 0;
+
+			if (!entry)
+				i |= UNWIND_DIR_PAGES - 1; /* nothing of this directory */
+			if (r)
+				return r;
+		}
+	}
+	return 0;
+}
+
+struct ages {
+	uint32_t newest;
+	uint64_t n[AGES]; /* pages of each age; the last: or older */
+};
+
+static uint32_t age_of(const struct row_store *s, uint32_t line, uint32_t newest)
+{
+	const struct unwind_packed *packed = line_ptr(s, line);
+	uint32_t age = newest - packed->used;
+
+	return packed->used > newest ? 0 : age < AGES ? age : AGES - 1;
+}
+
+static int find_newest(struct row_store *s, struct row_file *f, uint32_t *entry, void *arg)
+{
+	const struct unwind_packed *packed = line_ptr(s, *entry);
+	struct ages *ages = arg;
+
+	if (packed->used > ages->newest)
+		ages->newest = packed->used;
+	return 0;
+}
+
+static int count_age(struct row_store *s, struct row_file *f, uint32_t *entry, void *arg)
+{
+	struct ages *ages = arg;
+
+	ages->n[age_of(s, *entry, ages->newest)]++;
+	return 0;
+}
+
+struct eviction {
+	uint32_t newest, min_age;
+	uint64_t left; /* pages to go */
+};
+
+static int evict_page(struct row_store *s, struct row_file *f, uint32_t *entry, void *arg)
+{
+	struct eviction *ev = arg;
+	const struct unwind_packed *packed = line_ptr(s, *entry);
+	uint32_t n_rows = packed->first[16];
+	int r;
+
+	if (age_of(s, *entry, ev->newest) < ev->min_age)
+		return 0;
+	r = let_go(s, *entry, lines_for(UNWIND_PACKED_SIZE(n_rows, packed->n_ext)));
+	if (r < 0)
+		return r;
+	publish(entry, 0);
+	f->n_loaded--;
+	s->stats.pages--;
+	s->stats.rows -= n_rows;
+	s->stats.pages_evicted++;
+	return --ev->left == 0;
+}
+
+/* A share of the pages, those first that were not used for longest. -ENOSPC: there are none. */
+static int evict(struct row_store *s)
+{
+	struct eviction ev = { .left = s->stats.pages / EVICT_SHARE + 1, .min_age = AGES };
+	struct ages ages = { 0 };
+	uint64_t older = 0;
+	int r;
+
+	if (!s->stats.pages)
+		return -ENOSPC;
+	for_each_page(s, find_newest, &ages);
+	for_each_page(s, count_age, &ages);
+	while (ev.min_age > 0 && older < ev.left)
+		older += ages.n[--ev.min_age];
+	ev.newest = ages.newest;
+	/* All that are older than the youngest to go, then as many of its age as are needed. */
+	ev.min_age++;
+	r = for_each_page(s, evict_page, &ev);
+	ev.min_age--;
+	if (r == 0)
+		r = for_each_page(s, evict_page, &ev);
+	s->hand++;
+	return r < 0 ? r : give_back(s);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+int row_store_new(const struct row_store_backing *backing, size_t budget, struct row_store **ret)
+{
+	CLEANUP(row_store_freep) struct row_store *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->backing = *backing;
+	s->arenas_max = budget / UNWIND_ARENA_SIZE;
+	if (s->arenas_max > UNWIND_ARENAS_MAX)
+		s->arenas_max = UNWIND_ARENAS_MAX;
+	r = table_grow(s);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+void row_store_free(struct row_store *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->files.n; i++)
+		file_free(s->files.data[i]);
+	vec_free(&s->files);
+	vec_free(&s->leaving);
+	line_alloc_clear(&s->lines);
+	free(s);
+}
+
+struct row_store_stats row_store_stats(const struct row_store *s)
+{
+	struct row_store_stats stats = s->stats;
+
+	stats.lines_bytes = s->lines.n_taken * UNWIND_LINE_SIZE;
+	return stats;
+}

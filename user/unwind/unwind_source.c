@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unwind/unwind_source.h"
+
+#include <string.h>
+
+/* Pages that are loaded together, aligned: code that calls each other lies together. */
+#define GROUP_PAGES 16
+
+struct unwind_source {
+	const struct dso *dso; /* NULL: the vDSO */
+	struct elf_file *ef;   /* NULL: cannot be read */
+	struct unwind_table *table;
+	struct row_file *file; /* NULL: no rows */
+	struct unwind_file_key key;
+	bool has_key;
+};
+
+/* Takes pages to the store, and looks one place up on the way: it is found though nothing fits. */
+struct loading {
+	struct row_store *store;
+	struct row_file *file;
+	uint64_t now;
+	uint64_t page; /* of the place */
+	uint32_t off;  /* in its page */
+	bool is_found;
+	struct unwind_found_rule found;
+	int error; /* of the store: the pages go on, for the place's sake */
+};
+
+static void close_table(struct unwind_source *src)
+{
+	unwind_table_close(TAKE_PTR(src->table));
+	elf_file_close(TAKE_PTR(src->ef));
+	src->file = NULL;
+}
+
+/* What cannot be read has no rows; that is not an error. */
+static int open_table(struct unwind_source *src, struct row_store *store)
+{
+	uint64_t first, n;
+	int r = src->ef ? unwind_table_open(src->ef, &src->table) : -ENODATA;
+
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	unwind_table_pages(src->table, &first, &n);
+	return n ? row_store_add_file(store, first, n, &src->file) : 0;
+}
+
+int unwind_source_new(struct row_store *store, struct elf_file *ef, struct unwind_source **ret)
+{
+	CLEANUP(unwind_source_freep) struct unwind_source *src = calloc(1, sizeof(*src));
+	int r;
+
+	if (!src) {
+		elf_file_close(ef);
+		return -ENOMEM;
+	}
+	src->ef = ef;
+	r = open_table(src, store);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(src);
+	return 0;
+}
+
+void unwind_source_free(struct unwind_source *src)
+{
+	if (!src)
+		return;
+	close_table(src);
+	free(src);
+}
+
+struct row_file *unwind_source_file(const struct unwind_source *src)
+{
+	return src->file;
+}
+
+static bool same_contents(const struct unwind_file_key *a, const struct unwind_file_key *b)
+{
+	return a->ino == b->ino && a->ctime_sec == b->ctime_sec && a->ctime_nsec == b->ctime_nsec;
+}
+
+static int reopen(struct unwind_source *src, struct row_store *store)
+{
+	int r;
+
+	close_table(src);
+	r = elf_file_open_fd(src->dso->fd, &src->ef);
+	if (r < 0 && r != -ENOMEM)
+		r = 0;
+	return r < 0 ? r : open_table(src, store);
+}
+
+int unwind_source_set_key(struct unwind_source *src, struct row_store *store,
+			  const struct unwind_file_key *key)
+{
+	int r = 0;
+
+	if (src->has_key && !same_contents(&src->key, key) && src->dso && src->dso->fd >= 0)
+		r = reopen(src, store);
+	if (r < 0)
+		return r;
+	src->key = *key;
+	src->has_key = true;
+	return row_store_set_key(store, key, src->file);
+}
+
+static void look_up(struct loading *l, const struct unwind_page *rows)
+{
+	uint32_t i = 0;
+
+	while (i + 1u < rows->n_rows && rows->pc[i + 1] <= l->off)
+		i++;
+	l->found.rule = rows->rule[i];
+	if ((l->found.rule & 3) == UNWIND_BASE_EXT)
+		l->found.ext = rows->ext[(l->found.rule >> 2) % UNWIND_PAGE_EXT_MAX];
+	l->is_found = true;
+}
+
+static int take_page(void *arg, uint64_t page, const struct unwind_page *rows)
+{
+	struct loading *l = arg;
+
+	if (page == l->page)
+		look_up(l, rows);
+	if (!row_store_has(l->store, l->file, page) && l->error == 0)
+		l->error = row_store_put(l->store, l->file, page, rows, l->now);
+	return 0;
+}
+
+static int load(struct unwind_source *src, struct loading *l, uint64_t first, uint64_t end)
+{
+	uint64_t code_first, n;
+	int r;
+
+	unwind_table_pages(src->table, &code_first, &n);
+	if (first < code_first)
+		first = code_first;
+	if (end > code_first + n)
+		end = code_first + n;
+	r = unwind_table_compile(src->table, first, end - first, take_page, l);
+	return r < 0 ? r : l->error;
+}
+
+int unwind_source_find(struct unwind_source *src, struct row_store *store, uint64_t off,
+		       uint64_t now, struct unwind_found_rule *ret)
+{
+	struct loading l = {
+		.store = store,
+		.file = src->file,
+		.now = now,
+		.page = off >> UNWIND_PAGE_SHIFT,
+		.off = off & (UNWIND_PAGE_SIZE - 1),
+	};
+	uint64_t group = l.page / GROUP_PAGES * GROUP_PAGES;
+	int r;
+
+	if (!src->file || row_store_find(store, src->file, off, now, ret) == UNWIND_FOUND)
+		return 0;
+	r = load(src, &l, group, group + GROUP_PAGES);
+	if (l.is_found)
+		*ret = l.found;
+	return r;
+}
+
+int unwind_source_load_all(struct unwind_source *src, struct row_store *store, uint64_t now)
+{
+	struct loading l = { .store = store, .file = src->file, .now = now, .page = UINT64_MAX };
+
+	return src->file ? load(src, &l, 0, UINT64_MAX) : 0;
+}
+
+/* --- by file ---------------------------------------------------------------------------------- */
+
+static bool source_eq(const void *value, const void *key)
+{
+	return ((const struct unwind_source *)value)->dso == key;
+}
+
+static int add(struct unwind_sources *s, struct row_store *store, const struct dso *dso,
+	       struct unwind_source **ret)
+{
+	CLEANUP(unwind_source_freep) struct unwind_source *src = NULL;
+	struct elf_file *ef = NULL;
+	int r = dso->fd >= 0 ? elf_file_open_fd(dso->fd, &ef) : -ENOENT;
+
+	if (r == -ENOMEM)
+		return r;
+	r = unwind_source_new(store, ef, &src);
+	if (r < 0)
+		return r;
+	src->dso = dso;
+	r = hashmap_put(&s->by_dso, hash_u64(0, dso->id), src);
+	if (r == 0)
+		*ret = TAKE_PTR(src);
+	return r;
+}
+
+int unwind_sources_get(struct unwind_sources *s, struct row_store *store, const struct dso *dso,
+		       struct unwind_source **ret)
+{
+	struct unwind_source *src = hashmap_get(&s->by_dso, hash_u64(0, dso->id), source_eq, dso);
+	int r;
+
+	if (!src)
+		return add(s, store, dso, ret);
+	*ret = src;
+	if (src->ef || dso->fd < 0)
+		return 0;
+	/* It was out of reach by the first process, and is not by way of another. */
+	r = reopen(src, store);
+	return r == 0 && src->file && src->has_key ? row_store_set_key(store, &src->key, src->file)
+						   : r;
+}
+
+struct unwind_table_stats unwind_sources_stats(const struct unwind_sources *s)
+{
+	struct unwind_table_stats sum = { 0 };
+	struct unwind_source *src;
+	size_t pos = 0;
+
+	while ((src = hashmap_next(&s->by_dso, &pos))) {
+		struct unwind_table_stats t = { 0 };
+
+		if (src->table)
+			t = unwind_table_stats(src->table);
+		sum.bad_fdes += t.bad_fdes;
+		sum.unsupported_rows += t.unsupported_rows;
+		sum.dense_pages += t.dense_pages;
+	}
+	return sum;
+}
+
+void unwind_sources_clear(struct unwind_sources *s)
+{
+	struct unwind_source *src;
+	size_t pos = 0;
+
+	while ((src = hashmap_next(&s->by_dso, &pos)))
+		unwind_source_free(src);
+	hashmap_clear(&s->by_dso);
+}

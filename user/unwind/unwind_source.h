@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files as sources of unwind tables: which table of which contents, loaded when it is needed. */
+#ifndef UNWIND_UNWIND_SOURCE_H
+#define UNWIND_UNWIND_SOURCE_H
+
+#include "base/hashmap.h"
+#include "elf/elf_file.h"
+#include "proc/dso.h"
+#include "unwind/row_store.h"
+
+struct unwind_source;
+
+/* Of an ELF image, which is taken over, also on failure. -ENOMEM, -ENOSPC. */
+int unwind_source_new(struct row_store *store, struct elf_file *ef, struct unwind_source **ret);
+void unwind_source_free(struct unwind_source *src); /* NULL is fine */
+DEFINE_CLEANUP(struct unwind_source *, unwind_source_free)
+
+/*
+ * The kernel side knows it by @key from now on. A key that differs from the one before in the
+ * change time means that the contents may have changed: they are read anew. -ENOMEM, -ENOSPC.
+ */
+int unwind_source_set_key(struct unwind_source *src, struct row_store *store,
+			  const struct unwind_file_key *key);
+
+/* The rule at byte @off of the file, loading what is around it. -ENOMEM, -ENOSPC: not loaded. */
+int unwind_source_find(struct unwind_source *src, struct row_store *store, uint64_t off,
+		       uint64_t now, struct unwind_found_rule *ret);
+
+/* Loads all of it. */
+int unwind_source_load_all(struct unwind_source *src, struct row_store *store, uint64_t now);
+
+/* NULL: it has no rows. */
+struct row_file *unwind_source_file(const struct unwind_source *src);
+
+/* By file; a zeroed struct is empty. */
+struct unwind_sources {
+	struct hashmap by_dso;
+};
+
+/* The source of @dso, opened by dso_open() before; one without rows if it was not. -ENOMEM, … */
+int unwind_sources_get(struct unwind_sources *s, struct row_store *store, const struct dso *dso,
+		       struct unwind_source **ret);
+
+/* Of all of them together. */
+struct unwind_table_stats unwind_sources_stats(const struct unwind_sources *s);
+void unwind_sources_clear(struct unwind_sources *s);
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unwind/unwinder.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "elf/elf_file.h"
+#include "elf/vdso.h"
+#include "shared/unwind_walk.h"
+#include "unwind/unwind_source.h"
+
+struct unwinder {
+	struct row_store *store;
+	struct unwind_sources sources;
+	struct unwind_source *vdso;
+	struct unwind_walk walk;
+	uint64_t counters[STAT_COUNT];
+};
+
+/* What unwind_memory.h asks of: a copy of a stack, and the files of its process. */
+struct unwind_memory {
+	struct unwinder *u;
+	const struct process *process;
+	const uint8_t *stack;
+	uint64_t stack_addr, stack_len;
+	uint64_t now;
+	struct unwind_file_key key; /* of the file that the kernel side does not know; zero: none */
+};
+
+static bool is_in_stack(const struct unwind_memory *mem, uint64_t addr, uint64_t len)
+{
+	return addr >= mem->stack_addr && len <= mem->stack_len &&
+	       addr - mem->stack_addr <= mem->stack_len - len;
+}
+
+static long unwind_read(struct unwind_memory *mem, void *dst, __u32 len, __u64 addr)
+{
+	const struct mapping *m;
+
+	if (is_in_stack(mem, addr, len)) {
+		memcpy(dst, mem->stack + (addr - mem->stack_addr), len);
+		return 0;
+	}
+	m = process_find_mapping(mem->process, addr);
+	if (!m || m->dso->fd < 0 || addr + len > m->end)
+		return -1;
+	return pread(m->dso->fd, dst, len, addr - m->start + m->offset) == (ssize_t)len ? 0 : -1;
+}
+
+static int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)
+{
+	return sp <= end && is_in_stack(mem, sp, end - sp);
+}
+
+/* NULL: it has no table that can be used. */
+static struct unwind_source *source_of(struct unwind_memory *mem, const struct mapping *m)
+{
+	struct unwinder *u = mem->u;
+	struct unwind_source *src;
+
+	if (m->dso->kind == DSO_VDSO)
+		return u->vdso;
+	if (m->dso->kind != DSO_FILE)
+		return NULL;
+	dso_open(m->dso, mem->process->pid, m->start, m->end);
+	if (unwind_sources_get(&u->sources, u->store, m->dso, &src) < 0) {
+		u->counters[STAT_UNWIND_FAILED]++;
+		return NULL;
+	}
+	return src;
+}
+
+/* The kernel side asked under a key that it did not know. */
+static void answer_key(struct unwind_memory *mem, struct unwind_source *src)
+{
+	static const struct unwind_file_key none;
+
+	if (memcmp(&mem->key, &none, sizeof(none)) == 0)
+		return;
+	if (unwind_source_set_key(src, mem->u->store, &mem->key) < 0)
+		mem->u->counters[STAT_UNWIND_FAILED]++;
+	mem->key = none;
+}
+
+static uint64_t file_offset(const struct mapping *m, uint64_t addr)
+{
+	return addr - m->start + (m->dso->kind == DSO_VDSO ? 0 : m->offset);
+}
+
+static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_found_rule *ret)
+{
+	const struct mapping *m = process_find_mapping(mem->process, addr);
+	struct unwind_source *src;
+
+	ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
+	if (!m)
+		return UNWIND_NOT_CODE;
+	src = source_of(mem, m);
+	if (!src)
+		return UNWIND_FOUND;
+	answer_key(mem, src);
+	if (unwind_source_find(src, mem->u->store, file_offset(m, addr), mem->now, ret) < 0)
+		mem->u->counters[STAT_UNWIND_FAILED]++;
+	return UNWIND_FOUND;
+}
+
+uint32_t unwinder_finish(struct unwinder *u, const struct process *p,
+			 const struct sample_rest *rest, uint64_t *frames, uint32_t n,
+			 enum user_end *ret_end)
+{
+	struct unwind_memory mem = {
+		.u = u,
+		.process = p,
+		.stack = (const uint8_t *)(rest + 1),
+		.stack_addr = rest->stack_addr,
+		.stack_len = rest->stack_len,
+		.now = monotonic_ns(),
+		.key = rest->key,
+	};
+	struct unwind_walk *w = &u->walk;
+
+	/* The last frame is looked up again, now with its table. */
+	w->regs = rest->regs;
+	w->n = n - 1;
+	w->end = USER_END_NONE;
+	while (w->end == USER_END_NONE && w->n < USER_FRAMES_MAX) {
+		__u64 frame;
+		uint32_t at = w->n;
+
+		if (unwind_frame(&mem, w, &frame))
+			frames[at] = frame;
+	}
+	*ret_end = w->end == USER_END_NONE ? USER_END_DEPTH : w->end;
+	u->counters[STAT_UNWIND_FINISHED]++;
+	return w->n;
+}
+
+/* The kernel's own, which every process has. */
+static int load_vdso(struct unwinder *u)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	int r = vdso_open(&ef);
+
+	if (r == -ENOENT || r == -ENOEXEC)
+		return 0;
+	if (r == 0)
+		r = unwind_source_new(u->store, TAKE_PTR(ef), &u->vdso);
+	if (r == 0)
+		r = unwind_source_load_all(u->vdso, u->store, monotonic_ns());
+	if (r == 0)
+		row_store_set_vdso(u->store, unwind_source_file(u->vdso));
+	return r;
+}
+
+int unwinder_new(const struct row_store_backing *backing, size_t budget, struct unwinder **ret)
+{
+	CLEANUP(unwinder_freep) struct unwinder *u = calloc(1, sizeof(*u));
+	int r;
+
+	if (!u)
+		return -ENOMEM;
+	r = row_store_new(backing, budget, &u->store);
+	if (r == 0)
+		r = load_vdso(u);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(u);
+	return 0;
+}
+
+void unwinder_free(struct unwinder *u)
+{
+	if (!u)
+		return;
+	unwind_sources_clear(&u->sources);
+	unwind_source_free(u->vdso);
+	row_store_free(u->store);
+	free(u);
+}
+
+void unwinder_read_stats(const struct unwinder *u, uint64_t *counters)
+{
+	struct unwind_table_stats t = unwind_sources_stats(&u->sources);
+
+	for (int i = 0; i < STAT_COUNT; i++)
+		counters[i] += u->counters[i];
+	counters[STAT_UNWIND_EVICTED] += row_store_stats(u->store).pages_evicted;
+	counters[STAT_UNWIND_BAD_FDES] += t.bad_fdes;
+	counters[STAT_UNWIND_DENSE] += t.dense_pages;
+}
+
+struct row_store_stats unwinder_rows(const struct unwinder *u)
+{
+	return row_store_stats(u->store);
+}

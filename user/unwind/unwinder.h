@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keeps the kernel side supplied with the unwind tables that samples need, and finishes walks that
+ * met one which was not loaded, over the copy of the stack that came with the sample. Never logs.
+ */
+#ifndef UNWIND_UNWINDER_H
+#define UNWIND_UNWINDER_H
+
+#include "proc/process.h"
+#include "shared/record.h"
+#include "shared/stat.h"
+#include "unwind/row_store.h"
+
+struct unwinder;
+
+/* @budget: bytes of kernel memory for tables. Negative errno. */
+int unwinder_new(const struct row_store_backing *backing, size_t budget, struct unwinder **ret);
+void unwinder_free(struct unwinder *u); /* NULL is fine */
+DEFINE_CLEANUP(struct unwinder *, unwinder_free)
+
+/*
+ * Goes on with the walk that ended with USER_END_NOT_LOADED in the last of @n @frames (which has
+ * room for USER_FRAMES_MAX), and loads what it lacked. @stack: the bytes behind @rest. Returns the
+ * number of frames; *ret_end is how it ended.
+ */
+uint32_t unwinder_finish(struct unwinder *u, const struct process *p,
+			 const struct sample_rest *rest, uint64_t *frames, uint32_t n,
+			 enum user_end *ret_end);
+
+/* Adds its own to @counters[STAT_COUNT]. */
+void unwinder_read_stats(const struct unwinder *u, uint64_t *counters);
+
+struct row_store_stats unwinder_rows(const struct unwinder *u);
+
+#endif
