@@ -14,6 +14,7 @@
 #include "user_stack.bpf.h"
 
 #define PF_KTHREAD 0x00200000
+#define WAKE_NS	   (5 * 1000 * 1000) /* between wake-ups for want of rows, a CPU */
 
 /* Reused memory: every field of the record is written for every sample. */
 static __always_inline void record_start(struct sample_record *rec, __u64 pid_tgid)
@@ -69,15 +70,20 @@ static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
 static __always_inline void emit(struct scratch *s, struct task_struct *task)
 {
 	__u32 n = s->rec.n_kernel + s->rec.n_user, len;
+	bool urgent = false;
 
 	if (n > KERNEL_FRAMES_MAX + USER_FRAMES_MAX)
 		n = KERNEL_FRAMES_MAX + USER_FRAMES_MAX; /* for the verifier */
 	len = sizeof(s->rec) + n * sizeof(__u64);
-	if (s->rec.user_end == USER_END_NOT_LOADED)
+	if (s->rec.user_end == USER_END_NOT_LOADED) {
 		len += rest_add(s, task);
+		urgent = s->rec.time_ns - s->woken_ns > WAKE_NS;
+	}
+	if (urgent)
+		s->woken_ns = s->rec.time_ns;
 	if (len > sizeof(struct scratch) - __builtin_offsetof(struct scratch, rec))
 		return; /* for the verifier */
-	if (ring_output(s->rec.cpu, &s->rec, len))
+	if (ring_output(s->rec.cpu, &s->rec, len, urgent))
 		stat_inc(STAT_SAMPLE_LOST_RING);
 }
 
