@@ -48,8 +48,8 @@ static __always_inline void add_kernel_stack(struct bpf_perf_event_data *ctx, st
 }
 
 static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
-					   struct task_struct *task, bool in_user,
-					   struct scratch *s)
+					   struct task_struct *task, struct mm_struct *mm,
+					   bool in_user, struct scratch *s)
 {
 	long err;
 
@@ -57,17 +57,19 @@ static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
 		s->rec.flags |= SAMPLE_KERNEL_THREAD;
 		return;
 	}
+	if (!mm)
+		return; /* on its way out: there is no user stack any more */
 	err = regs_of_user(ctx, task, in_user, &s->walk.regs);
 	if (err < 0)
 		s->rec.user_end = USER_END_NO_REGS;
 	else if (err > 0)
 		user_stack_pc_only(s, USER_END_COMPAT);
 	else
-		user_stack_walk(s, task);
+		user_stack_walk(s, mm);
 	user_stack_count(s->rec.user_end);
 }
 
-static __always_inline void emit(struct scratch *s, struct task_struct *task)
+static __always_inline void emit(struct scratch *s)
 {
 	__u32 n = s->rec.n_kernel + s->rec.n_user, len;
 	bool urgent = false;
@@ -76,7 +78,7 @@ static __always_inline void emit(struct scratch *s, struct task_struct *task)
 		n = KERNEL_FRAMES_MAX + USER_FRAMES_MAX; /* for the verifier */
 	len = sizeof(s->rec) + n * sizeof(__u64);
 	if (s->rec.user_end == USER_END_NOT_LOADED) {
-		len += rest_add(s, task);
+		len += rest_add(s);
 		urgent = s->rec.time_ns - s->woken_ns > WAKE_NS;
 	}
 	if (urgent)
@@ -93,6 +95,8 @@ int oncpu_sample(struct bpf_perf_event_data *ctx)
 	bool in_user = regs_are_user((struct arch_regs *)ctx);
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct task_struct *task;
+	struct mm_struct *mm;
+	struct space *space;
 	struct scratch *s;
 
 	if (!pid_tgid)
@@ -108,12 +112,16 @@ int oncpu_sample(struct bpf_perf_event_data *ctx)
 
 	stat_inc(STAT_SAMPLE_TAKEN);
 	task = (struct task_struct *)bpf_get_current_task();
+	mm = BPF_CORE_READ(task, mm);
+	space = mm ? space_of((__u64)mm) : NULL;
+	if (space)
+		space_enter(space, mm);
 	record_start(&s->rec, pid_tgid);
-	trace_ctx_add(&s->rec, task); /* before the stacks: it must survive a failed walk */
+	trace_ctx_add(&s->rec, task, space); /* before the stacks: it must survive a failed walk */
 	if (!in_user)
 		add_kernel_stack(ctx, s);
-	add_user_stack(ctx, task, in_user, s);
-	emit(s, task);
+	add_user_stack(ctx, task, mm, in_user, s);
+	emit(s);
 	return 0;
 }
 
