@@ -66,6 +66,12 @@ static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
 		user_stack_pc_only(s, USER_END_COMPAT);
 	else
 		user_stack_walk(s, mm);
+	/* Whoever made a system call was in code: the address space has been replaced since. */
+	if (s->rec.user_end == USER_END_NO_CODE && !in_user) {
+		s->rec.n_user = 0;
+		s->rec.user_end = USER_END_NONE;
+		stat_inc(STAT_USTACK_REPLACED);
+	}
 	user_stack_count(s->rec.user_end);
 }
 

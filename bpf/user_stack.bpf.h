@@ -27,6 +27,9 @@ static __always_inline void user_stack_count(enum user_end end)
 	case USER_END_COMPAT:
 		stat_inc(STAT_USTACK_COMPAT);
 		break;
+	case USER_END_NO_CODE:
+		stat_inc(STAT_USTACK_NO_CODE);
+		break;
 	case USER_END_UNREADABLE:
 		stat_inc(STAT_USTACK_UNREADABLE);
 		break;
