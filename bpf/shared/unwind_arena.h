@@ -55,7 +55,8 @@ struct unwind_file {
 	__u32 dir;
 	__u32 first_page;
 	__u32 n_pages;
-	__u32 reserved[6];
+	__u64 code_off; /* of the first byte of the first executable segment */
+	__u32 reserved[4];
 };
 
 #define UNWIND_DIR_SHIFT      10

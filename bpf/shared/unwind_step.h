@@ -14,6 +14,7 @@
 enum unwind_step {
 	UNWIND_STEP_OK,
 	UNWIND_STEP_END,	 /* this frame is the outermost */
+	UNWIND_STEP_ZERO,	 /* the return address is 0: likewise, by convention */
 	UNWIND_STEP_NO_RULE,	 /* the rule is UNWIND_NONE */
 	UNWIND_STEP_UNREADABLE,	 /* the stack cannot be read */
 	UNWIND_STEP_NOT_RISING,	 /* the caller's frame would not lie above this one */
@@ -54,7 +55,20 @@ static inline enum unwind_step unwind_return(struct unwind_regs *r, __u64 cfa, _
 	r->pc = ra;
 	r->is_exact = 0;
 	r->by_fallback = 0;
+	if (ra == 0)
+		return UNWIND_STEP_ZERO;
 	return fp_is_user_addr(ra) ? UNWIND_STEP_OK : UNWIND_STEP_BAD_RETURN;
+}
+
+/*
+ * Stacks grow down, so a caller's frame lies above. Where the CFA comes from a frame pointer that
+ * need not be so: the function may have gone to another stack. Not for ever, though.
+ */
+static inline int unwind_rises(struct unwind_regs *r, __u64 cfa, int by_fp)
+{
+	if (cfa > r->reg[UNWIND_SP])
+		return 1;
+	return by_fp && r->falls++ < UNWIND_FALLS_MAX;
 }
 
 #if defined(UNWIND_ARCH_AARCH64)
@@ -102,7 +116,7 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 	if ((saved == UNWIND_A64_NONE || saved == UNWIND_A64_FP) &&
 	    !unwind_knows(r, UNWIND_A64_LR_REG))
 		return UNWIND_STEP_UNSUPPORTED;
-	if (cfa < r->reg[UNWIND_SP])
+	if (cfa != r->reg[UNWIND_SP] && !unwind_rises(r, cfa, base == UNWIND_FP))
 		return UNWIND_STEP_NOT_RISING;
 	if (saved != UNWIND_A64_NONE &&
 	    unwind_read(mem, s->word, saved == UNWIND_A64_PAIR ? 16 : 8, cfa - at))
@@ -184,8 +198,6 @@ static inline enum unwind_step unwind_pop(struct unwind_memory *mem, struct unwi
 	for (int i = 0; i < UNWIND_X86_SLOTS; i++)
 		if (unwind_x86_slot(slots, i) > deepest)
 			deepest = unwind_x86_slot(slots, i);
-	if (cfa <= r->reg[UNWIND_SP])
-		return UNWIND_STEP_NOT_RISING;
 	if (unwind_read(mem, s->word, 8 * (deepest + 1), cfa - 8 * (deepest + 1)))
 		return UNWIND_STEP_UNREADABLE;
 	for (int i = 0; i < UNWIND_X86_SLOTS; i++) {
@@ -207,6 +219,8 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 
 	if (!unwind_knows(r, base))
 		return UNWIND_STEP_UNSUPPORTED;
+	if (!unwind_rises(r, cfa, base == UNWIND_FP))
+		return UNWIND_STEP_NOT_RISING;
 	return unwind_pop(mem, r, s, cfa, rule >> UNWIND_X86_SLOT_SHIFT);
 }
 

@@ -27,6 +27,8 @@ static inline enum user_end unwind_end_of(enum unwind_step step)
 		return USER_END_NONE;
 	case UNWIND_STEP_END:
 		return USER_END_ENTRY;
+	case UNWIND_STEP_ZERO:
+		return USER_END_ZERO;
 	case UNWIND_STEP_NO_RULE:
 		return USER_END_NO_RULE;
 	case UNWIND_STEP_UNREADABLE:
@@ -167,14 +169,35 @@ static inline enum user_end unwind_to_caller(struct unwind_memory *mem, struct u
 }
 
 /*
+ * The rule for the frame in w->regs. A call may be the last instruction of its function, so a
+ * return address belongs to the byte before it. Where no table covers that one, but one begins
+ * right at the address, nothing was called: somebody has put the address there for a function to
+ * return to, the kernel that of a signal's trampoline, or makecontext(3) that of the outermost
+ * frame.
+ */
+static inline int unwind_find_rule(struct unwind_memory *mem, struct unwind_walk *w)
+{
+	const __u32 none = UNWIND_RULE_SPECIAL(UNWIND_NONE);
+	const struct unwind_regs *r = &w->regs;
+	int found = unwind_find(mem, r->is_exact ? r->pc : r->pc - 1, &w->found);
+
+	if (r->is_exact || found != UNWIND_FOUND || w->found.rule != none)
+		return found;
+	found = unwind_find(mem, r->pc, &w->found);
+	if (found != UNWIND_FOUND)
+		w->found.rule = none; /* the byte before is code, at least */
+	else if (w->found.rule != none && w->found.rule != UNWIND_RULE_SPECIAL(UNWIND_SIGNAL))
+		w->found.rule = UNWIND_RULE_SPECIAL(UNWIND_END);
+	return found == UNWIND_NOT_LOADED ? found : UNWIND_FOUND;
+}
+
+/*
  * Takes in the frame in w->regs, and goes to its caller's. Returns 1 if there is a frame to append,
  * which is *ret_frame. Sets w->end when it is the last, or there is none.
  */
 static inline int unwind_frame(struct unwind_memory *mem, struct unwind_walk *w, __u64 *ret_frame)
 {
-	/* A call may be the last instruction of its function. */
-	__u64 addr = w->regs.is_exact ? w->regs.pc : w->regs.pc - 1;
-	int found = unwind_find(mem, addr, &w->found);
+	int found = unwind_find_rule(mem, w);
 
 	*ret_frame = unwind_frame_value(&w->regs);
 	if (found == UNWIND_NOT_CODE && w->n > 0) {

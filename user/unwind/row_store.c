@@ -13,7 +13,7 @@
 #define AGES		  64 /* that are told apart, in its units */
 
 struct row_file {
-	uint64_t first_page;
+	uint64_t first_page, code_off;
 	uint32_t n_pages;
 	uint32_t dir;	   /* line of the directory, or of the list of directories */
 	uint32_t n_loaded; /* pages */
@@ -149,17 +149,19 @@ static void file_free(struct row_file *f)
 }
 DEFINE_CLEANUP(struct row_file *, file_free)
 
-int row_store_add_file(struct row_store *s, uint64_t first, uint64_t n, struct row_file **ret)
+int row_store_add_file(struct row_store *s, const struct row_extent *code, struct row_file **ret)
 {
 	CLEANUP(file_freep) struct row_file *f = calloc(1, sizeof(*f));
+	uint64_t n = code->n_pages;
 	uint64_t entries = n > UNWIND_DIR_PAGES ? (n - 1) / UNWIND_DIR_PAGES + 1 : n;
 	int r;
 
 	if (!f)
 		return -ENOMEM;
-	if (n > UNWIND_FILE_PAGES_MAX || first > UINT32_MAX)
+	if (n > UNWIND_FILE_PAGES_MAX || code->first_page > UINT32_MAX)
 		return -ENOSPC;
-	f->first_page = first;
+	f->first_page = code->first_page;
+	f->code_off = code->code_off;
 	f->n_pages = n;
 	r = take_lines(s, lines_for((entries ? entries : 1) * sizeof(uint32_t)), &f->dir);
 	if (r == 0)
@@ -263,6 +265,7 @@ static void describe(struct unwind_file *to, const struct row_file *file)
 	to->dir = file ? file->dir : 0;
 	to->first_page = file ? file->first_page : 0;
 	to->n_pages = file ? file->n_pages : 0;
+	to->code_off = file ? file->code_off : 0;
 	publish(&to->state, file ? UNWIND_FILE_ROWS : UNWIND_FILE_NO_ROWS);
 }
 

@@ -37,13 +37,14 @@ static void close_table(struct unwind_source *src)
 /* What cannot be read has no rows; that is not an error. */
 static int open_table(struct unwind_source *src, struct row_store *store)
 {
-	uint64_t first, n;
+	struct row_extent code;
 	int r = src->ef ? unwind_table_open(src->ef, &src->table) : -ENODATA;
 
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	unwind_table_pages(src->table, &first, &n);
-	return n ? row_store_add_file(store, first, n, &src->file) : 0;
+	unwind_table_pages(src->table, &code.first_page, &code.n_pages);
+	code.code_off = elf_file_code_offset(src->ef);
+	return code.n_pages ? row_store_add_file(store, &code, &src->file) : 0;
 }
 
 int unwind_source_new(struct row_store *store, struct elf_file *ef, struct unwind_source **ret)
