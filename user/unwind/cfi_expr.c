@@ -135,6 +135,11 @@ static int evaluate(struct stack *s, struct dw_cursor *c)
 		return add_or_subtract(s, false);
 	case DW_OP_minus:
 		return add_or_subtract(s, true);
+	case DW_OP_drop: /* of the CFA, by GCC for libmvec */
+		if (s->n == 0)
+			return -EOPNOTSUPP;
+		s->n--;
+		return 0;
 	case DW_OP_nop:
 		return 0;
 	default:

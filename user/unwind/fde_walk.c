@@ -145,10 +145,27 @@ static int begin_fde(struct pass *p, uint64_t i, const struct fde_entry *entry)
 	return 0;
 }
 
+/*
+ * The same; if the FDE is empty, of the one that follows it in the section if that starts at the
+ * same place: of two such, BOLT keeps the first in the table.
+ */
+static int begin_next_to(struct pass *p, uint64_t i, const struct fde_entry *entry)
+{
+	struct fde_entry next = *entry;
+	struct cfi_head head;
+	int r = begin_fde(p, i, entry);
+
+	if (r != -ERANGE)
+		return r;
+	if (fde_reader_head(p->w->reader, entry->off, &head) == 0)
+		next.off += head.size;
+	return begin_fde(p, i, &next) == 0 ? 0 : -ERANGE;
+}
+
 /* Entry @i, which rules up to @to: where the next one starts, or the range ends. */
 static int walk_fde(struct pass *p, uint64_t i, const struct fde_entry *entry, uint64_t to)
 {
-	int r = begin_fde(p, i, entry);
+	int r = begin_next_to(p, i, entry);
 
 	if (r == -ERANGE)
 		return hand_out_gap(p, to);

@@ -95,9 +95,11 @@ static const struct {
  * Are the registers where sigreturn(2) takes them from? C libraries say so for x86_64. What vDSOs
  * of aarch64 say (a frame record) is not all, and their code is recognised by its bytes.
  */
-static bool is_sigframe(const struct cfi_arch *arch, const struct cfi_state *st)
+static bool is_sigframe(const struct cfi_cie *cie, const struct cfi_state *st)
 {
-	if (arch->machine != EM_X86_64)
+	const struct cfi_arch *arch = cie->arch;
+
+	if (arch->machine != EM_X86_64 || cie->ra != arch->ra)
 		return false;
 	for (size_t i = 0; i < sizeof(x86_sigframe) / sizeof(x86_sigframe[0]); i++) {
 		const struct cfi_place *p = &st->slot[cfi_slot_of(arch, x86_sigframe[i].reg)];
@@ -210,6 +212,8 @@ static bool add_a64_saved(const struct unwind_ext *ext, uint32_t *rule)
 	unsigned fp_at = words_below(fp, A64_AT_MAX), lr_at = words_below(lr, A64_AT_MAX);
 	uint32_t saved = UNWIND_A64_NONE, at = fp_at;
 
+	if (memcmp(&ext->ra, lr, sizeof(*lr)) != 0)
+		return false;
 	if (fp->where == UNWIND_AS_IS && lr->where == UNWIND_AS_IS)
 		return true;
 	if (fp_at && lr->where == UNWIND_AT_CFA && lr->off == fp->off + WORD) {
@@ -234,18 +238,37 @@ static bool sp_is_cfa(const struct cfi_arch *arch, const struct cfi_state *st)
 	return sp->how == CFI_UNSPECIFIED || (sp->how == CFI_VAL_OFFSET && sp->off == 0);
 }
 
-static bool encode_registers(const struct cfi_arch *arch, const struct cfi_state *st,
+/*
+ * The same, also where it is too far from the CFA for 16 bits: in frames of more than 32 KiB on
+ * aarch64, which save registers at the stack pointer, far below the CFA.
+ */
+static struct unwind_place place_near(const struct cfi_arch *arch, const struct cfi_place *p,
+				      unsigned reg, const struct unwind_ext *cfa)
+{
+	struct unwind_place place = place_of(arch, p, reg);
+
+	if (p->how == CFI_OFFSET && place.where == UNWIND_UNKNOWN && cfa->cfa == UNWIND_CFA_REG &&
+	    p->off >= INT32_MIN && p->off <= INT32_MAX)
+		return place_at(UNWIND_AT_REG, cfa->cfa_reg, p->off + cfa->cfa_off);
+	return place;
+}
+
+static bool encode_registers(const struct cfi_cie *cie, const struct cfi_state *st,
 			     struct unwind_ext *ext)
 {
-	const struct cfi_place *ra = &st->slot[arch->ra_slot];
+	const struct cfi_arch *arch = cie->arch;
 
 	for (unsigned i = 0; i < arch->n_saved; i++)
-		ext->saved[i] = place_of(arch, &st->slot[i], arch->saved[i]);
-	ext->ra = place_of(arch, ra, arch->ra);
+		ext->saved[i] = place_near(arch, &st->slot[i], arch->saved[i], ext);
+	ext->ra = place_near(arch, &st->slot[cie->ra_slot], cie->ra, ext);
+	if (ext->ra.where != UNWIND_AS_IS)
+		return ext->ra.where != UNWIND_UNKNOWN;
 	/* On x86_64 it is in memory: a program counter is not its caller's. */
-	if (arch->machine == EM_X86_64 && ext->ra.where == UNWIND_AS_IS)
+	if (cie->ra >= arch->n_regs)
 		return false;
-	return ext->ra.where != UNWIND_UNKNOWN;
+	if (cie->ra != arch->ra)
+		ext->ra = place_at(UNWIND_IN_REG, cie->ra, 0);
+	return true;
 }
 
 static bool is_plain_plt(const struct unwind_ext *ext, const struct cfi_arch *arch)
@@ -260,17 +283,17 @@ uint32_t rule_encode(const struct cfi_cie *cie, const struct cfi_state *st,
 {
 	const struct cfi_arch *arch = cie->arch;
 	struct unwind_ext ext = { 0 };
+	bool has_cfa;
 	uint32_t rule;
 
-	if (cie->ra != arch->ra)
-		return UNSUPPORTED;
-	if (st->slot[arch->ra_slot].how == CFI_UNDEFINED)
+	if (st->slot[cie->ra_slot].how == CFI_UNDEFINED)
 		return UNWIND_RULE_SPECIAL(UNWIND_END);
 	if (cie->signal_frame)
-		return is_sigframe(arch, st) ? UNWIND_RULE_SPECIAL(UNWIND_SIGNAL) : UNSUPPORTED;
-	if (!sp_is_cfa(arch, st) || !encode_registers(arch, st, &ext))
+		return is_sigframe(cie, st) ? UNWIND_RULE_SPECIAL(UNWIND_SIGNAL) : UNSUPPORTED;
+	has_cfa = encode_cfa(arch, &st->cfa, &ext);
+	if (!sp_is_cfa(arch, st) || !encode_registers(cie, st, &ext))
 		return UNSUPPORTED;
-	if (!encode_cfa(arch, &st->cfa, &ext))
+	if (!has_cfa)
 		return is_plain_plt(&ext, arch) ? plt_rule(st) : UNSUPPORTED;
 
 	rule = short_cfa(arch, &ext);
