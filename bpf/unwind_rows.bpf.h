@@ -33,6 +33,7 @@ struct unwind_room {
 	struct vma vma;
 	struct vma_node node;
 	struct unwind_file_key key; /* of the last file that user space has not heard of */
+	struct unwind_backing backing;
 };
 
 /* What unwind_memory.h asks of: the current process. */
@@ -133,9 +134,11 @@ static __always_inline void mapped_find_file(struct unwind_memory *mem, struct m
 	file_key(file, &room->key);
 	f = file_find(&room->key);
 	if (!f) {
+		file_backing(file, &room->backing);
 		m->state = UNWIND_FILE_FREE;
 		return;
 	}
+	__builtin_memset(&room->key, 0, sizeof(room->key));
 	mapped_take(m, f);
 	if (!room->vma.file)
 		m->to_file = f->code_off - BPF_CORE_READ(mm, start_code);

@@ -169,13 +169,48 @@ static __always_inline void inode_ctime(struct inode *inode, struct unwind_file_
 	}
 }
 
+/* On overlayfs a mapping's file is that of a layer; it knows the one that was opened since 6.7. */
+#define FMODE_BACKING	  (1 << 24)
+#define FMODE_BACKING_OLD (1 << 25) /* before 6.10 (210a03c9d51a), which also brought fop_flags */
+
+struct file_operations___6_10 {
+	__u32 fop_flags;
+} __attribute__((preserve_access_index));
+
+struct backing_file___6_7 {
+	struct path user_path;
+} __attribute__((preserve_access_index));
+
+/* The inode that was opened: what /proc/PID/maps shows since 6.8. */
+static __always_inline struct inode *user_inode(struct file *file)
+{
+	struct backing_file___6_7 *backing = (void *)file;
+	__u32 bit = bpf_core_field_exists(struct file_operations___6_10, fop_flags)
+			    ? FMODE_BACKING
+			    : FMODE_BACKING_OLD;
+
+	if (bpf_core_field_exists(struct backing_file___6_7, user_path) &&
+	    BPF_CORE_READ(file, f_mode) & bit)
+		return BPF_CORE_READ(backing, user_path.dentry, d_inode);
+	return BPF_CORE_READ(file, f_inode);
+}
+
 static __always_inline void file_key(struct file *file, struct unwind_file_key *ret)
+{
+	struct inode *inode = user_inode(file);
+
+	ret->ino = BPF_CORE_READ(inode, i_ino);
+	ret->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	inode_ctime(inode, ret);
+}
+
+/* What perf's events show. */
+static __always_inline void file_backing(struct file *file, struct unwind_backing *ret)
 {
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 
 	ret->ino = BPF_CORE_READ(inode, i_ino);
 	ret->dev = BPF_CORE_READ(inode, i_sb, s_dev);
-	inode_ctime(inode, ret);
 }
 
 /* --- which address space, in which state ---------------------------------------------------- */

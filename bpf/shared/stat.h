@@ -60,6 +60,8 @@ enum stat_kind {
 	  "stacks that user space finished unwinding from their copy")                             \
 	X(UNWIND_CUT, LOSS, "user_stack_copies_cut",                                               \
 	  "of these, truncated: the stack is longer than its copy, or broken")                     \
+	X(UNWIND_MISMATCH, LOSS, "unwind_mapping_mismatches",                                      \
+	  "of these, cut: the mappings known of the process were not up to date")                  \
 	X(UNWIND_FAILED, LOSS, "unwind_rows_not_loadable",                                         \
 	  "times that rows could not be read, or had no room")                                     \
 	X(UNWIND_EVICTED, INFO, "unwind_pages_evicted",                                            \

@@ -38,6 +38,13 @@ struct unwind_file_key {
 	__u32 dev; /* as the kernel has it: major << 20 | minor */
 };
 
+/* The file of a layer behind it, on overlayfs; elsewhere the same. */
+struct unwind_backing {
+	__u64 ino;
+	__u32 dev;
+	__u32 reserved;
+};
+
 enum unwind_file_state {
 	UNWIND_FILE_FREE,    /* nothing known under this key */
 	UNWIND_FILE_ROWS,    /* has rows: what the directory does not hold can be loaded */
