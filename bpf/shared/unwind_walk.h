@@ -104,7 +104,10 @@ static inline int unwind_leaf(struct unwind_memory *mem, struct unwind_regs *r,
 	return 1;
 }
 
-/* A frame pointer chain, guarded: it rises, stays in this stack, and leads behind a call. */
+/*
+ * A frame pointer chain, guarded: it rises, stays in this stack, and leads behind a call. Only
+ * interpreters made by a just-in-time compiler enter functions by pushing an address and jumping.
+ */
 static inline enum unwind_step unwind_by_fp(struct unwind_memory *mem, struct unwind_regs *r,
 					    struct unwind_scratch *s)
 {
@@ -117,7 +120,9 @@ static inline enum unwind_step unwind_by_fp(struct unwind_memory *mem, struct un
 	if (unwind_read(mem, s->word, 16, fp))
 		return UNWIND_STEP_UNREADABLE;
 	ra = unwind_strip(s->word[1]);
-	if (!fp_is_user_addr(ra) || !unwind_is_call(mem, ra, &target))
+	if (!fp_is_user_addr(ra))
+		return UNWIND_STEP_NO_RULE;
+	if (!unwind_is_call(mem, ra, &target) && !unwind_is_jit(mem, ra))
 		return UNWIND_STEP_NO_RULE;
 	r->reg[UNWIND_FP] = s->word[0];
 	r->known = 1u << UNWIND_FP | 1u << UNWIND_SP;

@@ -50,6 +50,13 @@ static long unwind_read(struct unwind_memory *mem, void *dst, __u32 len, __u64 a
 	return pread(m->dso->fd, dst, len, addr - m->start + m->offset) == (ssize_t)len ? 0 : -1;
 }
 
+static int unwind_is_jit(struct unwind_memory *mem, __u64 addr)
+{
+	const struct mapping *m = process_find_mapping(mem->process, addr);
+
+	return m && m->dso->kind == DSO_ANON;
+}
+
 static int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)
 {
 	return sp <= end && is_in_stack(mem, sp, end - sp);
@@ -221,10 +228,13 @@ void unwinder_free(struct unwinder *u)
 void unwinder_read_stats(const struct unwinder *u, uint64_t *counters)
 {
 	struct unwind_table_stats t = unwind_sources_stats(&u->sources);
+	struct row_store_stats rows = row_store_stats(u->store);
 
 	for (int i = 0; i < STAT_COUNT; i++)
 		counters[i] += u->counters[i];
-	counters[STAT_UNWIND_EVICTED] += row_store_stats(u->store).pages_evicted;
+	counters[STAT_UNWIND_ROWS] += rows.rows;
+	counters[STAT_UNWIND_BYTES] += rows.bytes;
+	counters[STAT_UNWIND_EVICTED] += rows.pages_evicted;
 	counters[STAT_UNWIND_BAD_FDES] += t.bad_fdes;
 	counters[STAT_UNWIND_DENSE] += t.dense_pages;
 }
