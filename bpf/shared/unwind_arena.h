@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Unwind tables as both sides see them. They lie in arenas: blocks of 128 KiB that user space maps
+ * Unwind tables as both sides see them. They lie in arenas: blocks of 64 KiB that user space maps
  * and fills, and BPF reads. An arena is cut into lines of 64 bytes, numbered through all arenas;
  * line 0 is never used. Everything is found by a short way that touches few cache lines:
  *
@@ -20,10 +20,10 @@
 
 #define UNWIND_LINE_SHIFT  6
 #define UNWIND_LINE_SIZE   (1u << UNWIND_LINE_SHIFT)
-#define UNWIND_ARENA_SHIFT 17
+#define UNWIND_ARENA_SHIFT 16
 #define UNWIND_ARENA_SIZE  (1u << UNWIND_ARENA_SHIFT)
 #define UNWIND_ARENA_LINES (UNWIND_ARENA_SIZE / UNWIND_LINE_SIZE)
-#define UNWIND_ARENAS_MAX  1024
+#define UNWIND_ARENAS_MAX  2048
 
 #define UNWIND_PAGE_SHIFT    12
 #define UNWIND_PAGE_SIZE     (1u << UNWIND_PAGE_SHIFT)
