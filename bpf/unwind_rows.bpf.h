@@ -177,10 +177,13 @@ static __always_inline void mapped_find_file(struct unwind_memory *mem, struct m
 	}
 	file_key(room->vma.file, &room->key);
 	f = file_find(&room->key);
-	if (f)
-		mapped_take(m, f);
-	else
+	if (!f) {
 		m->state = UNWIND_FILE_FREE;
+		return;
+	}
+	mapped_take(m, f);
+	/* Or what ends the walk later would be told under the key of this one. */
+	__builtin_memset(&room->key, 0, sizeof(room->key));
 }
 
 /* The executable mapping of @addr, from the kernel's tree; kept for the next time. */
