@@ -140,8 +140,9 @@ static __always_inline void mapped_find_file(struct unwind_memory *mem, struct m
 		m->state = UNWIND_FILE_FREE;
 		return;
 	}
-	__builtin_memset(&room->key, 0, sizeof(room->key));
 	mapped_take(m, f);
+	/* Or what ends the walk later would be told under the key of this one. */
+	__builtin_memset(&room->key, 0, sizeof(room->key));
 	if (!room->vma.file)
 		m->to_file = f->code_off - BPF_CORE_READ(mm, start_code);
 }

@@ -146,6 +146,9 @@ struct inode___6_6 {
 	struct timespec64 __i_ctime;
 } __attribute__((preserve_access_index));
 
+/* Since 6.13 (4e40eff0b573) in i_ctime_nsec: somebody has asked for it, as stat(2) does. */
+#define CTIME_QUERIED (1u << 31)
+
 struct inode___6_11 {
 	__s64 i_ctime_sec;
 	__u32 i_ctime_nsec;
@@ -157,7 +160,7 @@ static __always_inline void inode_ctime(struct inode *inode, struct unwind_file_
 		struct inode___6_11 *new = (void *)inode;
 
 		ret->ctime_sec = BPF_CORE_READ(new, i_ctime_sec);
-		ret->ctime_nsec = BPF_CORE_READ(new, i_ctime_nsec);
+		ret->ctime_nsec = BPF_CORE_READ(new, i_ctime_nsec) & ~CTIME_QUERIED;
 	} else if (bpf_core_field_exists(struct inode___6_6, __i_ctime)) {
 		struct inode___6_6 *new = (void *)inode;
 

@@ -443,6 +443,8 @@ Test(vma, file_key_of_each_kernel)
 	assert_key(1ULL << 34, 606);
 	kernel_fields = v6_11;
 	assert_key(1ULL << 35, 611);
+	k.inode.ctime_6_11.nsec |= 1u << 31; /* 6.13: somebody has asked */
+	assert_key(1ULL << 35, 611);
 }
 
 /* --- states ----------------------------------------------------------------------------------- */
