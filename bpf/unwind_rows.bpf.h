@@ -69,7 +69,7 @@ struct unwind_room {
 	__u32 now;		      /* in the units of struct unwind_packed */
 	struct vma vma;
 	struct vma_node node;
-	struct unwind_file_key key; /* of the last file that user space has not heard of */
+	struct unwind_file_key key; /* of the file that user space has not heard of */
 };
 
 /* What unwind_memory.h asks of: the current process. */
@@ -175,15 +175,13 @@ static __always_inline void mapped_find_file(struct unwind_memory *mem, struct m
 			mapped_take(m, &unwind_control.vdso);
 		return;
 	}
-	file_key(room->vma.file, &room->key);
-	f = file_find(&room->key);
-	if (!f) {
-		m->state = UNWIND_FILE_FREE;
+	f = file_find(&room->vma.key);
+	if (f) {
+		mapped_take(m, f);
 		return;
 	}
-	mapped_take(m, f);
-	/* Or what ends the walk later would be told under the key of this one. */
-	__builtin_memset(&room->key, 0, sizeof(room->key));
+	m->state = UNWIND_FILE_FREE;
+	room->key = room->vma.key;
 }
 
 /* The executable mapping of @addr, from the kernel's tree; kept for the next time. */
