@@ -32,7 +32,7 @@ struct unwind_room {
 	__u32 now;		      /* in the units of struct unwind_packed */
 	struct vma vma;
 	struct vma_node node;
-	struct unwind_file_key key; /* of the last file that user space has not heard of */
+	struct unwind_file_key key; /* of the file that user space has not heard of */
 	struct unwind_backing backing;
 };
 
@@ -132,17 +132,16 @@ static __always_inline void mapped_find_file(struct unwind_memory *mem, struct m
 			return;
 		}
 		file = BPF_CORE_READ(mm, exe_file);
+		file_key(file, &room->vma.key);
 	}
-	file_key(file, &room->key);
-	f = file_find(&room->key);
+	f = file_find(&room->vma.key);
 	if (!f) {
+		room->key = room->vma.key;
 		file_backing(file, &room->backing);
 		m->state = UNWIND_FILE_FREE;
 		return;
 	}
 	mapped_take(m, f);
-	/* Or what ends the walk later would be told under the key of this one. */
-	__builtin_memset(&room->key, 0, sizeof(room->key));
 	if (!room->vma.file)
 		m->to_file = f->code_off - BPF_CORE_READ(mm, start_code);
 }
