@@ -21,7 +21,7 @@ CHAINS := chain chain-fp chain-static chain-static-pie chain-nopie chain-cet cha
 BURN_X86 := frames signals stacks nocfi binding libtiny.so $(CHAINS) chain-musl chain-musl-static
 
 BURN_PROGRAMS := $(addprefix $(WL)/,libc-calls plugins libplugin_alpha.so libplugin_beta.so \
-                 switching launch templates chain-rust chain-go chain-go-stripped chain-cgo \
+                 switching launch storm storm-child templates chain-rust chain-go chain-go-stripped chain-cgo \
                  $(if $(filter x86_64,$(ARCH)),$(BURN_X86)))
 
 chain_FLAGS             := -fPIE -pie
@@ -59,6 +59,12 @@ $(WL)/signals $(WL)/switching $(WL)/launch: $(WL)/%: $(WL_DIR)/%.c $(BURN_HDR)
 	$(call BURN_LINK,$(WL_CC))
 
 $(WL)/stacks $(WL)/nocfi: $(WL)/%: $(WL_DIR)/%.c $(WL_DIR)/%_asm.S $(BURN_HDR)
+	$(call BURN_LINK,$(WL_CC))
+
+$(WL)/storm: $(WL_DIR)/storm.c $(WL_DIR)/work.c $(BURN_HDR)
+	$(call BURN_LINK,$(WL_CC),,-lm)
+
+$(WL)/storm-child: $(WL_DIR)/storm_child.c $(BURN_HDR)
 	$(call BURN_LINK,$(WL_CC))
 
 # strlen() and others must be libc's.
