@@ -36,7 +36,7 @@ struct unwind_memory {
 
 static struct unwind_memory fake;
 
-static void fake_reset(void)
+static inline void fake_reset(void)
 {
 	memset(&fake, 0, sizeof(fake));
 }
@@ -65,7 +65,7 @@ static long unwind_read(struct unwind_memory *mem, void *dst, __u32 len, __u64 a
 	return 0;
 }
 
-__attribute__((unused)) static int unwind_find(struct unwind_memory *mem, __u64 addr,
+static __attribute__((unused)) int unwind_find(struct unwind_memory *mem, __u64 addr,
 					       struct unwind_found_rule *ret)
 {
 	mem->looked_up = addr;
@@ -80,7 +80,7 @@ __attribute__((unused)) static int unwind_find(struct unwind_memory *mem, __u64 
 	return UNWIND_NOT_CODE;
 }
 
-__attribute__((unused)) static int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)
+static __attribute__((unused)) int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)
 {
 	return sp >= FAKE_STACK && sp < FAKE_STACK_END && end <= FAKE_STACK_END;
 }
