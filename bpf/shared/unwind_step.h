@@ -85,8 +85,11 @@ static inline int unwind_is_call(struct unwind_memory *mem, __u64 ra, __u64 *ret
 #if defined(UNWIND_ARCH_AARCH64)
 	__u32 insn = code.word >> 32;
 
-	return (insn & 0xfc000000) == 0x94000000 || /* bl */
-	       (insn & 0xfefff000) == 0xd63f0000;   /* blr, blraa… */
+	if ((insn & 0xfc000000) == 0x94000000) { /* bl: by 26 bits, signed, of 4 bytes each */
+		*ret_target = ra - 4 + ((__s64)(__s32)(insn << 6) >> 4);
+		return 1;
+	}
+	return (insn & 0xfefff000) == 0xd63f0000; /* blr, blraa… */
 #else
 	if (code.byte[3] == 0xe8) { /* call rel32 */
 		*ret_target = ra + (__s64)(__s32)(code.word >> 32);
