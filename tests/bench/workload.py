@@ -371,6 +371,7 @@ PROGRAMS = {
     "go": ours("chain-go", "goroutines"),
     "go stripped": ours("chain-go-stripped", "goroutines"),
     "cgo": ours("chain-cgo"),
+    "cgo stripped": ours("chain-cgo-stripped"),
     "rust": ours("chain-rust", "long"),
     "rust panics": ours("chain-rust", "panic"),
     "templates": ours("templates", "calls"),
@@ -419,6 +420,9 @@ PROGRAMS = {
     "no CFI, none": ours("nocfi", "bare"),
     "no CFI at all": ours("chain-bare", "long"),
 }
+
+# Of these nobody can know the whole stack, or it is deeper than the limit.
+CUT = {"recursion, 10,000", "no CFI, none", "no CFI at all"}
 
 
 @contextmanager

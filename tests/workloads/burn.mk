@@ -15,13 +15,15 @@ define BURN_LINK
 	$(Q)$(1) $(BURN_CFLAGS) $(2) $(filter %.c %.S,$^) -o $@ $(3)
 endef
 
+GO_STRIP = $(if $(findstring stripped,$@),-ldflags '-s -w')
+
 # chain.c, in all these ways.
 CHAINS := chain chain-fp chain-static chain-static-pie chain-nopie chain-cet chain-lto \
           chain-nohdr chain-debug-frame chain-bare chain-remap chain-clang
 BURN_X86 := frames signals stacks nocfi binding libtiny.so $(CHAINS) chain-musl chain-musl-static
 
 BURN_PROGRAMS := $(addprefix $(WL)/,libc-calls plugins libplugin_alpha.so libplugin_beta.so \
-                 switching launch storm storm-child templates chain-rust chain-go chain-go-stripped chain-cgo \
+                 switching launch storm storm-child templates chain-rust chain-go chain-go-stripped chain-cgo chain-cgo-stripped \
                  $(if $(filter x86_64,$(ARCH)),$(BURN_X86)))
 
 chain_FLAGS             := -fPIE -pie
@@ -44,6 +46,12 @@ $(CHAINS:%=$(WL)/%): $(WL)/%: $(WL_DIR)/chain.c $(BURN_HDR)
 	$(call BURN_LINK,$(if $(findstring clang,$@),clang,$(WL_CC)),$($*_FLAGS))
 
 $(WL)/chain-remap: $(WL_DIR)/remap.c
+
+# For the benchmark of start-up only.
+bench: $(WL)/chain-big
+
+$(WL)/chain-big: $(WL_DIR)/big_text.S $(WL_DIR)/chain.c $(BURN_HDR)
+	$(call BURN_LINK,$(WL_CC),-fPIE -pie)
 
 $(WL)/chain-musl: $(WL_DIR)/chain.c $(BURN_HDR)
 	$(call BURN_LINK,$(MUSL_CC))
@@ -95,17 +103,13 @@ $(WL)/chain-rust: $(WL_DIR)/chain.rs $(WL_DIR)/burn.mk
 	@mkdir -p $(@D)
 	$(Q)MAKEFLAGS= $(RUSTC) --edition 2021 -C opt-level=2 -C force-frame-pointers=no --crate-name chain $< -o $@
 
-$(WL)/chain-go: $(WL_DIR)/chain.go $(WL_DIR)/burn.mk
+$(WL)/chain-go $(WL)/chain-go-stripped: $(WL_DIR)/chain.go $(WL_DIR)/burn.mk
 	$(call say,WORK,$@)
 	@mkdir -p $(@D)
-	$(Q)CGO_ENABLED=0 $(GO) build -o $@ $<
+	$(Q)CGO_ENABLED=0 $(GO) build $(GO_STRIP) -o $@ $<
 
-$(WL)/chain-go-stripped: $(WL_DIR)/chain.go $(WL_DIR)/burn.mk
+$(WL)/chain-cgo $(WL)/chain-cgo-stripped: $(WL_DIR)/chain_cgo.go $(WL_DIR)/burn.mk
 	$(call say,WORK,$@)
 	@mkdir -p $(@D)
-	$(Q)CGO_ENABLED=0 $(GO) build -ldflags '-s -w' -o $@ $<
-
-$(WL)/chain-cgo: $(WL_DIR)/chain_cgo.go $(WL_DIR)/burn.mk
-	$(call say,WORK,$@)
-	@mkdir -p $(@D)
-	$(Q)CGO_ENABLED=1 CGO_CFLAGS='-O2 -fomit-frame-pointer' $(GO) build -o $@ $<
+	$(Q)CGO_ENABLED=1 CGO_CFLAGS='-O2 -fomit-frame-pointer' $(GO) build \
+		$(GO_STRIP) -o $@ $<
