@@ -18,6 +18,7 @@ struct scratch {
 	struct unwind_walk walk;
 	struct unwind_room room;
 	__u64 woken_ns; /* when user space was woken up for want of rows */
+	__u32 sent;	/* bytes since it was woken up for the last time */
 	/* What goes into the ring: */
 	struct sample_record rec;
 	__u64 frames[SCRATCH_FRAMES]; /* the rest follows the last one */

@@ -125,6 +125,7 @@ static inline enum unwind_step unwind_signal(struct unwind_memory *mem, struct u
 	if (unwind_read(mem, s->word, UNWIND_SIGFRAME_N * 8,
 			r->reg[UNWIND_SP] + UNWIND_SIGFRAME_REGS))
 		return UNWIND_STEP_UNREADABLE;
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_REGS; i++)
 		r->reg[i] = s->word[i];
 	r->known = UNWIND_KNOWN_ALL;
@@ -194,6 +195,7 @@ static inline enum unwind_step unwind_signal(struct unwind_memory *mem, struct u
 	if (unwind_read(mem, s->word, UNWIND_SIGFRAME_N * 8,
 			r->reg[UNWIND_SP] + UNWIND_SIGFRAME_REGS))
 		return UNWIND_STEP_UNREADABLE;
+	NO_UNROLL
 	for (int i = 0; i < 8; i++)
 		r->reg[8 + i] = s->word[i];
 	r->reg[5] = s->word[8]; /* rdi */
@@ -228,11 +230,13 @@ static inline enum unwind_step unwind_pop(struct unwind_memory *mem, struct unwi
 {
 	__u32 deepest = 0;
 
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_X86_SLOTS; i++)
 		if (unwind_x86_slot(slots, i) > deepest)
 			deepest = unwind_x86_slot(slots, i);
 	if (unwind_read(mem, s->word, 8 * (deepest + 1), cfa - 8 * (deepest + 1)))
 		return UNWIND_STEP_UNREADABLE;
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_X86_SLOTS; i++) {
 		__u32 slot = unwind_x86_slot(slots, i);
 
@@ -321,8 +325,8 @@ static inline enum unwind_step unwind_ext_find_cfa(struct unwind_memory *mem,
 }
 
 /* Caller's registers are read before one is set: a place may refer to a register of this frame. */
-static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwind_regs *r,
-					  struct unwind_scratch *s, const struct unwind_ext *ext)
+RARELY enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwind_regs *r,
+				   struct unwind_scratch *s, const struct unwind_ext *ext)
 {
 	__u32 known = r->known & UNWIND_EXT_KEPT;
 	int guessed = !unwind_knows(r, ext->cfa_reg);
@@ -341,6 +345,7 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 		return step;
 	if (guessed && !unwind_is_call(mem, unwind_strip(ra), &target))
 		return UNWIND_STEP_UNSUPPORTED;
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_EXT_SAVED; i++) {
 		const struct unwind_place *p = &ext->saved[i];
 
@@ -353,6 +358,7 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 		else
 			known &= ~(1u << unwind_ext_reg(i));
 	}
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_EXT_SAVED; i++)
 		r->reg[unwind_ext_reg(i) & (UNWIND_REGS - 1)] = s->word[i];
 	r->known = known;
@@ -361,8 +367,8 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 	return step;
 }
 
-static inline enum unwind_step unwind_special(struct unwind_memory *mem, struct unwind_regs *r,
-					      struct unwind_scratch *s, __u32 what)
+RARELY enum unwind_step unwind_special(struct unwind_memory *mem, struct unwind_regs *r,
+				       struct unwind_scratch *s, __u32 what)
 {
 	switch (what) {
 	case UNWIND_NONE:
