@@ -106,7 +106,14 @@ cfi-diff: $(CFI_DIFF)
 test:
 	$(Q)$(MAKE) test-unit && $(MAKE) test-bpf && $(MAKE) test-e2e
 
-bench: $(BUILDDIR)/spanprof workloads
+COMPILE_TABLE := $(TB)/compile_table
+
+$(COMPILE_TABLE): tests/bench/compile_table.c $(BUILDDIR)/libspanprof.a
+	$(call say,BENCH,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(TEST_WARN) $^ $(ALL_LDFLAGS) $(LIBS) -o $@
+
+bench: $(BUILDDIR)/spanprof workloads $(COMPILE_TABLE)
 	$(Q)set -e; for b in $(sort $(wildcard tests/bench/*.sh tests/bench/*.py)); do \
 		[ ! -x $$b ] || { echo "== $$b"; $$b; }; done
 
