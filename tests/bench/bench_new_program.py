@@ -88,10 +88,12 @@ def main():
         for which, when in enumerate(("never seen", "seen")):
             found = [judge(r[which]) for r in rounds]
             ms, before, after = zip(*found)
-            rows.append([f"{what}, {when}", sum(len(r[which]) for r in rounds), spread(ms, "{:.1f}"),
+            n = sum(len(r[which]) for r in rounds)
+            rows.append([f"{what}, {when}", n, spread(ms, "{:.1f}"),
                          spread(before, "{:.0f}"), spread(after, "{:.0f}")])  # fmt: skip
+    took = (now_ns() - begin) / 1e9
     print(
-        f"{options.freq} Hz, {options.rounds} rounds, median [range], {(now_ns() - begin) / 1e9:.0f} s.\n"
+        f"{options.freq} Hz, {options.rounds} rounds, median [range], took {took:.0f} s.\n"
         f"To be met: {TARGET_MS} ms if never seen, else 0; none cut after."
     )
     table(["", "samples", "ms to first complete stack", "cut before", "cut after"], rows)

@@ -4,8 +4,8 @@
 Do new processes count? Processes that live some milliseconds are started by the hundred a second
 (storm.c), and the samples of them are held against the CPU time that the kernel says they had.
 
-Not exactly 100 % are right where timers are late, as in virtual machines: then a tick hits too seldom
-what a timer has just woken, as storm and spanprof, and the others too often, by up to 10 % here.
+Not exactly 100 % are right where timers are late, as in virtual machines: then a tick hits too
+seldom what a timer has just woken, as storm and spanprof, and the others too often, by up to 10 %.
 """
 
 import argparse
@@ -17,7 +17,9 @@ from collections import Counter
 from pathlib import Path
 from statistics import median
 
-from measure import SPANPROF, WORKLOADS, bpf_run_time, bpf_stats, cpu_ns, machine, now_ns, spread, table
+from measure import (
+    SPANPROF, WORKLOADS, bpf_run_time, bpf_stats, cpu_ns, machine, now_ns, spread, table,
+)  # fmt: skip
 
 import chains
 import pprof
@@ -58,9 +60,9 @@ def cost(pid):
 
 
 def record(options, hz, folder):
-    """(what it cost, spanprof's counters)"""
-    out, dump, stats, log = (folder / name for name in ("o.pb.gz", "d.jsonl", "s.json", "log.jsonl"))
-    argv = [SPANPROF, "record", "-q", "-a", "-F", hz, "-o", out, "--stats", stats, "--dump-samples", dump]
+    """What it cost, in % of a core and in all."""
+    out, log = folder / "o.pb.gz", folder / "log.jsonl"
+    argv = [SPANPROF, "record", "-q", "-a", "-F", hz, "-o", out, "--dump-samples", folder / "d.jsonl"]
     with subprocess.Popen([str(a) for a in argv]) as spanprof:
         time.sleep(SETTLE)
         before = cost(spanprof.pid)
@@ -157,13 +159,13 @@ def main():
             for r in rounds:
                 ends.update(r["ends"])
     print(
-        f"{options.freq} Hz, {options.rounds} rounds of {options.seconds:g} s, median [range]. Shares are\n"
-        f"of the samples that the children's CPU time calls for; 'all' is delivered, complete and\n"
+        f"{options.freq} Hz, {options.rounds} rounds of {options.seconds:g} s, median [range]. Shares\n"
+        f"are of the samples that the children's CPU time calls for; 'all' is delivered, complete and\n"
         f"named. To be met: >= {TARGET} %. Cost is in % of one core."
     )
-    table(["", "achieved /s", "median life ms", "called for", "% delivered", "% complete", "% named",
-           "% all", "% all of delivered", "% of child_leaf right", "process %", "BPF %", "BPF µs/tick",
-           "µs of process per child"], rows)  # fmt: skip
+    table(["", "achieved /s", "life ms", "called for", "% delivered", "% complete", "% named",
+           "% all", "% all of delivered", "% of child_leaf right", "process %", "BPF %",
+           "BPF µs/tick", "µs of process per child"], rows)  # fmt: skip
     print("Ends of stacks that are not complete: "
           + (", ".join(f"{word} {n}" for word, n in ends.most_common()) or "none"))  # fmt: skip
 

@@ -58,8 +58,8 @@ def burn(record, workloads):
 # --- the same chain, made in many ways ----------------------------------------------------------
 
 CHAINS = (
-    "chain", "chain-fp", "chain-static", "chain-static-pie", "chain-nopie", "chain-cet", "chain-lto",
-    "chain-nohdr", "chain-debug-frame", "chain-clang",
+    "chain", "chain-fp", "chain-static", "chain-static-pie", "chain-nopie", "chain-cet",
+    "chain-lto", "chain-nohdr", "chain-debug-frame", "chain-clang",
 )  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def test_prologues_and_epilogues(burn, program):
 
 @pytest.mark.parametrize("program", ["chain-musl", "chain-musl-static"])
 def test_musl(burn, program):
-    """Its C library has no CFI, so main() is the last function that is known to have been called."""
+    """Its C library has no CFI: which functions are above main() is not looked at."""
     check(burn(program, "long"), program, LONG, start="...;")
 
 
@@ -118,7 +118,7 @@ def test_code_moved_to_anonymous_memory(burn, workloads):
     right = 0
     for s in of_program(r, "chain-remap")[1]:
         frames = [int(a, 16) for a in s["frames"]]
-        base = [a - ranges["leaf"][0] & ~0xFFF for a in frames[:1]][0]
+        base = (frames[0] if frames else 0) - ranges["leaf"][0] & ~0xFFF
         inside = [
             low + base <= a - (i > 0) < high + base
             for i, (a, (low, high)) in enumerate(zip(frames, (ranges[n] for n in wanted)))
@@ -138,10 +138,10 @@ FRAMES = {
     "vla": prefixes("main;mode_vla;vla_frame;leaf", 2),
     "aligned": prefixes("main;mode_aligned;aligned_frame;leaf", 2),
     "drap": prefixes("main;mode_drap;drap_frame;leaf", 2),
-    "noreturn": [*prefixes(NORETURN, 2), f"{NORETURN};...;~.*longjmp.*|__.*",
-                 "main;mode_noreturn;...;~.*setjmp"],
+    "noreturn": [*prefixes(NORETURN, 2), f"{NORETURN};...;~.*longjmp.*|__.*|\\[.*\\]",
+                 "main;mode_noreturn;...;~.*setjmp|__.*|\\[.*\\]"],
     "tail": [*prefixes("main;mode_tail;tail_last;leaf", 2), "main;mode_tail;tail_first"],
-    "qsort": ["main;mode_qsort;...;compare", "main;mode_qsort;...;~.*qsort.*|msort.*|__mem.*"],
+    "qsort": ["main;mode_qsort", "main;mode_qsort;~.*qsort.*", "main;mode_qsort;~.*qsort.*;...;~.*"],
     "pushes": prefixes("main;mode_pushes;many_arguments", 2),
 }  # fmt: skip
 
@@ -204,7 +204,8 @@ def test_signal_handler(burn, mode):
 def test_coroutines_of_libc(burn):
     """__start_context calls them; its address on the stack is that of its first byte."""
     begin = "~__start_context|\\[libc.*\\]"
-    own = [*prefixes(f"{begin};coroutine;on_own_stack;leaf", 2), f"{begin};coroutine;...;~.*context"]
+    own = [*prefixes(f"{begin};coroutine;on_own_stack;leaf", 2),
+           f"{begin};coroutine;...;~.*context"]  # fmt: skip
     main = [START + s for s in ("main;mode_context", "main;mode_context;...;~.*context")]
     check(burn("stacks", "context"), "stacks", [*own, *main], start="")
 
@@ -232,7 +233,7 @@ NOCFI = {
 
 @pytest.mark.parametrize("mode", NOCFI)
 def test_frame_pointer_where_there_is_no_cfi(burn, mode):
-    check(burn("nocfi", mode), "nocfi", [NOCFI[mode]])
+    check(burn("nocfi", mode), "nocfi", prefixes(NOCFI[mode], 2))
 
 
 @pytest.mark.parametrize(
@@ -283,9 +284,9 @@ def test_plt(burn):
 
 def test_lazy_binding(burn):
     resolve = "~_dl_runtime_resolve.*|\\[ld-linux.*\\]"
+    fixup = f"main;mode_resolve;{resolve};_dl_fixup"
     check(burn("binding", "resolve"), "binding",
-          ["main;mode_resolve", f"main;mode_resolve;{PLT}", f"main;mode_resolve;{resolve}",
-           f"main;mode_resolve;{resolve};_dl_fixup", f"main;mode_resolve;{resolve};_dl_fixup;...;~.*"])  # fmt: skip
+          [*prefixes(fixup, 2), f"main;mode_resolve;{PLT}", f"{fixup};...;~.*"])  # fmt: skip
 
 
 @pytest.mark.parametrize("mode", ["once", "loop"])
@@ -307,7 +308,8 @@ def test_switching_threads(burn):
     """64 of them, a few microseconds each."""
     waiting = "thread_main;...;~.*sem_.*|.*futex.*|.*cancel|.*clock_gettime|\\[.*\\]"
     r = burn("switching", "threads")
-    check(r, "switching", [*prefixes("thread_main;outer;leaf", 1), waiting], start=THREAD, least=0.3)
+    stacks = [*prefixes("thread_main;outer;leaf", 1), waiting]
+    check(r, "switching", stacks, start=THREAD, least=0.3)
     tids = {s.labels["tid"] for s in of_program(r, "switching")[0] if s.has("leaf")}
     assert len(tids) > 40
 
@@ -341,31 +343,33 @@ def test_exceptions(burn):
         assert levels[:-1] == expected[:-1], names
         seen["right" if levels == expected else "twice"] += s.values[0]
     assert seen["right"] > 0.3 * CPU_SECONDS * FREQUENCY
-    assert seen["twice"] <= 0.02 * seen["right"], seen
+    assert seen["twice"] <= 0.05 * seen["right"], seen
 
 
 def test_rust(burn):
     chain = "main;...;chain::main;chain::outer;chain::middle;chain::leaf"
-    check(burn("chain-rust", "long"), "chain-rust", prefixes(chain, 3))
+    clock = "main;...;chain::main;...;~.*clock.*|\\[.*\\]"
+    check(burn("chain-rust", "long"), "chain-rust", [*prefixes(chain, 3), clock])
 
 
 def test_go(burn):
     """It has frame pointers, and no .eh_frame."""
     chain = "~runtime.goexit.*;~runtime.main;main.main;main.outer;main.middle;main.leaf"
-    preempted = f"{chain};~runtime.asyncPreempt.*"
-    stacks = [*prefixes(chain, 3), preempted, f"{preempted};...;~.*", "...;main.main;~(runtime|time)[.].*"]
+    runtime = "~runtime.goexit.*;~runtime.main;main.main;...;~(runtime|internal|syscall|main.cpu).*|\\[.*\\]"
+    stacks = [*prefixes(chain, 3), runtime]
     check(burn("chain-go", "long"), "chain-go", stacks, start="")
 
 
 def test_cgo(burn):
     """Go finds its way below C, and above it."""
     in_profile, _ = of_program(burn("chain-cgo"), "chain-cgo")
-    wanted = {"c_leaf": ["main.main", "main.outer", "c_outer"], "goLeaf": ["main.main", "main.outer"]}
+    go = ["main.main", "main.outer"]
+    wanted = {"c_leaf": [*go, "c_outer"], "goLeaf": go}
     counts = Counter()
     for s in in_profile:
         names, cut = chains.user_stack(s)
         for leaf, callers in wanted.items():
-            if names[-1].endswith(leaf) and not cut:
+            if names and names[-1].endswith(leaf) and not cut:
                 counts[leaf] += s.values[0]
                 assert [n for n in names if n in callers] == callers, names
     assert min(counts[leaf] for leaf in wanted) > 0.3 * CPU_SECONDS * FREQUENCY, counts
