@@ -14,12 +14,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import SPANPROF, WORKLOADS, machine, now_ns, spread, table
+import workload
+from measure import SPANPROF, WORKLOADS, machine, now_ns, spread, table, wait_until_loaded
 
 import stack_end
 
 TARGET_MS = 100  # from its first sample on, if its files were never seen; if they were: 0
-SETTLE = 1.5
+SETTLE = 1  # seconds from when spanprof is loaded
 CPU_SECONDS = 0.5
 PYTHON = f"""
 import time
@@ -54,13 +55,15 @@ def record(program, arguments, hz):
         shutil.copy(program, copy)
         argv = [SPANPROF, "record", "-q", "-a", "-F", hz, "-o", os.devnull, "-f", "pprof",
                 "--dump-samples", dump]  # fmt: skip
-        with subprocess.Popen([str(a) for a in argv]) as spanprof:
+        with workload.running(argv, stderr=None) as spanprof:
+            wait_until_loaded(spanprof.pid)
             time.sleep(SETTLE)
             pids = []
             for _ in range(2):
                 pids.append(run([copy, *arguments]))
                 time.sleep(0.2)
             spanprof.terminate()
+            spanprof.wait()
         samples = [json.loads(line) for line in dump.read_text().splitlines()]
     return [[s for s in samples if s["pid"] == pid] for pid in pids]
 

@@ -17,8 +17,10 @@ from collections import Counter
 from pathlib import Path
 from statistics import median
 
+import workload
 from measure import (
     SPANPROF, WORKLOADS, bpf_run_time, bpf_stats, cpu_ns, machine, now_ns, spread, table,
+    wait_until_loaded,
 )  # fmt: skip
 
 import chains
@@ -26,7 +28,7 @@ import pprof
 import stack_end
 
 TARGET = 95  # % of what is called for: delivered, complete and named
-SETTLE = 1.5  # seconds from spanprof's start to the storm
+SETTLE = 1  # seconds from when spanprof is loaded to the storm
 OWN_CHAIN = chains.Chain(chains.START + "main;child_outer;child_leaf")
 
 # (what, options of storm)
@@ -63,7 +65,8 @@ def record(options, hz, folder):
     """What it cost, in % of a core and in all."""
     out, log = folder / "o.pb.gz", folder / "log.jsonl"
     argv = [SPANPROF, "record", "-q", "-a", "-F", hz, "-o", out, "--dump-samples", folder / "d.jsonl"]
-    with subprocess.Popen([str(a) for a in argv]) as spanprof:
+    with workload.running(argv, stderr=None) as spanprof:
+        wait_until_loaded(spanprof.pid)
         time.sleep(SETTLE)
         before = cost(spanprof.pid)
         subprocess.run([str(a) for a in (WORKLOADS / "storm", *options, "--log", log)], check=True,
