@@ -111,10 +111,16 @@ enum unwind_ext_cfa {
 #endif
 #define UNWIND_EXT_SAVED_MAX 6
 
+/*
+ * The caller's place is that of an instruction which was interrupted, not behind a call: Go's
+ * runtime lets signal handlers make it look as if this frame had been called.
+ */
+#define UNWIND_EXT_EXACT 1
+
 struct unwind_ext {
 	__u8 cfa; /* enum unwind_ext_cfa */
 	__u8 cfa_reg;
-	__u16 reserved;
+	__u16 flags; /* UNWIND_EXT_* */
 	__s32 cfa_off;
 	__s32 cfa_add;
 	struct unwind_place ra; /* UNWIND_UNKNOWN: as UNWIND_UNSUPPORTED */

@@ -305,7 +305,9 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 	for (int i = 0; i < UNWIND_EXT_SAVED; i++)
 		r->reg[unwind_ext_reg(i) & (UNWIND_REGS - 1)] = s->word[i];
 	r->known = known;
-	return unwind_return(r, cfa, unwind_strip(ra));
+	step = unwind_return(r, cfa, unwind_strip(ra));
+	r->is_exact = ext->flags & UNWIND_EXT_EXACT;
+	return step;
 }
 
 static inline enum unwind_step unwind_special(struct unwind_memory *mem, struct unwind_regs *r,
