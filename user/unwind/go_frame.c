@@ -26,6 +26,8 @@ static const struct {
 	{ "_rt0_arm64_linux", GO_OUTERMOST },
 	/* Marked as outermost, but the kernel has put the address of the sigreturn stub there. */
 	{ "runtime.sigtramp", GO_PLAIN },
+	{ "runtime.sigreturn__sigaction", GO_SIGRETURN },
+	{ "runtime.sigreturn", GO_SIGRETURN },
 	{ "runtime.systemstack", GO_KEEPS_FP },
 	{ "runtime.asmcgocall", GO_KEEPS_FP },
 	{ "runtime.asmcgocall_no_g", GO_KEEPS_FP },
@@ -224,6 +226,8 @@ uint32_t go_frame_rule(const struct go_frame *f, uint64_t pc, int64_t value,
 	switch (f->kind) {
 	case GO_OUTERMOST:
 		return END;
+	case GO_SIGRETURN:
+		return UNWIND_RULE_SPECIAL(UNWIND_SIGNAL);
 	case GO_UNKNOWN:
 		return is_entered ? UNSUPPORTED : by_sp(f, pc, value, ret_ext);
 	case GO_KEEPS_FP:

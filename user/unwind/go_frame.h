@@ -9,6 +9,7 @@
 enum go_kind {
 	GO_PLAIN,
 	GO_OUTERMOST,
+	GO_SIGRETURN, /* a signal handler returns to it; the kernel knows the rest of the stack */
 	/*
 	 * Sets the stack pointer to another stack and back, but keeps the frame pointer of its own
 	 * frame meanwhile: the caller is found by it.
