@@ -101,7 +101,23 @@ struct unwind_place {
 enum unwind_ext_cfa {
 	UNWIND_CFA_REG,	  /* CFA = reg + off */
 	UNWIND_CFA_DEREF, /* CFA = *(reg + off) + add */
+	/*
+	 * Go's asmcgocall(), which has left a goroutine's stack: at reg + off lies how far it was
+	 * below the stack's end, then the struct g, or the stack pointer and 0. CFA = that stack
+	 * pointer + add. The frame pointer would do, if the stack had not moved meanwhile.
+	 */
+	UNWIND_CFA_GO_CALL,
+	/*
+	 * x86_64: Go's morestack(), likewise. r14 is the struct g of the thread, whose struct m
+	 * has the goroutine at off; that has the caller's rip and rsp, and its rbp at add.
+	 */
+	UNWIND_CFA_GO_STACK,
 };
+
+/* Of Go's struct g and m, in all versions since 1.5. */
+#define UNWIND_GO_G_STACK_END 8
+#define UNWIND_GO_G_M	      48 /* followed by rsp and rip */
+#define UNWIND_GO_M_G0	      0
 
 /* Callee-saved registers of an extended rule, in this order. */
 #if defined(UNWIND_ARCH_AARCH64)

@@ -78,6 +78,61 @@ size_t go_stack_switch_x86(const uint8_t *code, size_t len)
 	return 0;
 }
 
+/* mov %rdi, n(%rsp), or mov %rdx, n(%rsp): its length, and n. 0: it is another one. */
+static size_t store_on_stack(const uint8_t *code, uint8_t *ret_off)
+{
+	bool is_short = code[2] == 0x3c || code[2] == 0x14;
+
+	if (!is_at(code, "\x48\x89", 2) || code[3] != 0x24)
+		return 0;
+	if (!is_short && code[2] != 0x7c && code[2] != 0x54)
+		return 0;
+	*ret_off = is_short ? 0 : code[4];
+	return is_short ? 4 : 5;
+}
+
+/*
+ * The last such store before the call is that of the depth, and `mov %rsi, %rsp` behind it goes
+ * back. Where the struct g is stored first, that is 8 bytes above.
+ */
+struct go_call_range go_call_range_x86(const uint8_t *code, size_t len)
+{
+	struct go_call_range range = { 0 };
+
+	for (size_t i = 0; i + 8 <= len; i++) {
+		size_t size = store_on_stack(code + i, &range.saved);
+
+		if (size)
+			range.from = i + size;
+		/* At its begin that instruction has not been executed yet. */
+		if (range.from && is_at(code + i, "\x48\x89\xf4", 3)) {
+			range.to = i + 1;
+			return range;
+		}
+	}
+	return (struct go_call_range){ 0 };
+}
+
+/* From gsignal to curg in struct m: gsignal, goSigStack, sigmask, tls, mstartfn. */
+#define GSIGNAL_TO_CURG (8 + 40 + 8 + 48 + 8)
+
+/* `mov m.gsignal(%rbx), %rsi` and `mov %rbp, g.sched.bp(%reg)`. */
+struct go_stack_offsets go_stack_offsets_x86(const uint8_t *code, size_t len)
+{
+	struct go_stack_offsets o = { 0 };
+
+	for (size_t i = 0; i + 4 <= len; i++) {
+		if (!o.curg && is_at(code + i, "\x48\x8b\x73", 3) &&
+		    code[i + 3] <= UINT8_MAX - GSIGNAL_TO_CURG)
+			o.curg = code[i + 3] + GSIGNAL_TO_CURG;
+		if (!o.sched_bp && is_at(code + i, "\x48\x89", 2) && (code[i + 2] & 0xf8) == 0x68)
+			o.sched_bp = code[i + 3];
+	}
+	if (!o.curg || !o.sched_bp)
+		return (struct go_stack_offsets){ 0 };
+	return o;
+}
+
 /* --- aarch64 ---------------------------------------------------------------------------------- */
 
 #define STUR_X29_BELOW_SP 0xf81f83fdu /* stur x29, [sp, #-8] */

@@ -38,4 +38,21 @@ struct go_prologue go_prologue_a64(const uint8_t *code);
 size_t go_stack_switch_x86(const uint8_t *code, size_t len);
 size_t go_stack_switch_a64(const uint8_t *code, size_t len);
 
+/* Places in asmcgocall() on x86_64, in which it is on the thread's stack and has saved its own. */
+struct go_call_range {
+	size_t from, to; /* offsets; to 0: there is none */
+	uint8_t saved;	 /* where, from the stack pointer on: UNWIND_CFA_GO_CALL */
+};
+
+/* The first one in @code. */
+struct go_call_range go_call_range_x86(const uint8_t *code, size_t len);
+
+/* Offsets in the runtime's structs that morestack() of x86_64 uses; 0: they were not found. */
+struct go_stack_offsets {
+	uint8_t curg;	  /* in struct m */
+	uint8_t sched_bp; /* in struct g */
+};
+
+struct go_stack_offsets go_stack_offsets_x86(const uint8_t *code, size_t len);
+
 #endif

@@ -29,7 +29,7 @@ static const struct {
 	{ "runtime.sigreturn__sigaction", GO_SIGRETURN },
 	{ "runtime.sigreturn", GO_SIGRETURN },
 	{ "runtime.systemstack", GO_KEEPS_FP },
-	{ "runtime.asmcgocall", GO_KEEPS_FP },
+	{ "runtime.asmcgocall", GO_CALLS_C },
 	{ "runtime.asmcgocall_no_g", GO_KEEPS_FP },
 	/*
 	 * Its frame on the goroutine's stack claims that asmcgocall() has called it. That on the
@@ -46,7 +46,7 @@ static const struct {
 	{ "runtime.callCgoSigaction", GO_KEEPS_FP },
 	{ "runtime.sigfwd", GO_KEEPS_FP },
 	{ "runtime.mcall", GO_LEAVES_FOR_GOOD },
-	{ "runtime.morestack", GO_LEAVES },
+	{ "runtime.morestack", GO_GETS_STACK },
 	{ "runtime.gogo", GO_LEAVES },
 	{ "gogo", GO_LEAVES },
 	{ "runtime.sigpanic", GO_INJECTED },
@@ -135,6 +135,31 @@ static uint32_t x86_by_fp(void)
 	return UNWIND_BASE_FP | (16 / 8) << UNWIND_CFA_SHIFT | RBP_SLOT;
 }
 
+/* The frame of asmcgocall() when it has saved its stack pointer has its caller's rbp only. */
+static uint32_t x86_call(const struct go_frame *f, uint64_t pc, int64_t value,
+			 struct unwind_ext *ret_ext)
+{
+	for (size_t i = 0; i < sizeof(f->calls) / sizeof(f->calls[0]); i++) {
+		if (pc < f->calls[i].from || pc >= f->calls[i].to)
+			continue;
+		*ret_ext = x86_ext(f->calls[i].saved, RBP_SLOT);
+		ret_ext->cfa = UNWIND_CFA_GO_CALL;
+		ret_ext->cfa_add = (int32_t)value + 8;
+		return UNWIND_RULE_EXT(0);
+	}
+	return x86_by_fp();
+}
+
+static uint32_t x86_stack(const struct go_frame *f, struct unwind_ext *ret_ext)
+{
+	if (!f->offsets.curg)
+		return UNSUPPORTED;
+	*ret_ext = (struct unwind_ext){ .cfa = UNWIND_CFA_GO_STACK,
+					.cfa_off = f->offsets.curg,
+					.cfa_add = f->offsets.sched_bp };
+	return UNWIND_RULE_EXT(0);
+}
+
 /* --- aarch64 ---------------------------------------------------------------------------------- */
 
 /* A signal handler that injects a call pushes x30, which its code then has anew. */
@@ -212,9 +237,22 @@ static bool has_own_fp(const struct go_frame *f, uint64_t pc, int64_t value)
 	       (f->machine == EM_X86_64 || value == f->size);
 }
 
-static uint32_t by_fp(const struct go_frame *f)
+static uint32_t by_fp(const struct go_frame *f, uint64_t pc, int64_t value,
+		      struct unwind_ext *ret_ext)
 {
-	return f->machine == EM_X86_64 ? x86_by_fp() : a64_by_fp(f);
+	if (f->machine == EM_AARCH64)
+		return a64_by_fp(f);
+	return f->kind == GO_CALLS_C ? x86_call(f, pc, value, ret_ext) : x86_by_fp();
+}
+
+/* On another stack. */
+static uint32_t behind_switch(const struct go_frame *f, struct unwind_ext *ret_ext)
+{
+	if (f->kind == GO_LEAVES_FOR_GOOD)
+		return END;
+	if (f->kind == GO_GETS_STACK && f->machine == EM_X86_64)
+		return x86_stack(f, ret_ext);
+	return UNSUPPORTED;
 }
 
 uint32_t go_frame_rule(const struct go_frame *f, uint64_t pc, int64_t value,
@@ -231,29 +269,37 @@ uint32_t go_frame_rule(const struct go_frame *f, uint64_t pc, int64_t value,
 	case GO_UNKNOWN:
 		return is_entered ? UNSUPPORTED : by_sp(f, pc, value, ret_ext);
 	case GO_KEEPS_FP:
-		return has_own_fp(f, pc, value) ? by_fp(f) : by_sp(f, pc, value, ret_ext);
+	case GO_CALLS_C:
+		return has_own_fp(f, pc, value) ? by_fp(f, pc, value, ret_ext)
+						: by_sp(f, pc, value, ret_ext);
 	case GO_LEAVES_FOR_GOOD:
 	case GO_LEAVES:
-		if (pc < f->switched)
-			return by_sp(f, pc, value, ret_ext);
-		return f->kind == GO_LEAVES ? UNSUPPORTED : END;
+	case GO_GETS_STACK:
+		return pc < f->switched ? by_sp(f, pc, value, ret_ext) : behind_switch(f, ret_ext);
 	default:
 		return by_sp(f, pc, value, ret_ext);
 	}
 }
 
+static void take_earlier(uint64_t place, uint64_t pc, uint64_t *next)
+{
+	if (place > pc && place < *next)
+		*next = place;
+}
+
 uint64_t go_frame_next(const struct go_frame *f, uint64_t pc)
 {
 	const struct go_prologue *p = &f->prologue;
-	uint64_t next = f->switched > pc ? f->switched : UINT64_MAX;
 	const uint8_t offs[] = { p->fp_saved, p->fp_set, p->c_saved };
+	uint64_t next = UINT64_MAX;
 
-	if (f->leaving > pc && f->leaving < next)
-		next = f->leaving;
-	if (f->begin == UINT64_MAX)
-		return next;
-	for (size_t i = 0; i < sizeof(offs); i++)
-		if (f->begin + offs[i] > pc && f->begin + offs[i] < next)
-			next = f->begin + offs[i];
+	take_earlier(f->switched, pc, &next);
+	take_earlier(f->leaving, pc, &next);
+	for (size_t i = 0; f->kind == GO_CALLS_C && i < 2; i++) {
+		take_earlier(f->calls[i].from, pc, &next);
+		take_earlier(f->calls[i].to, pc, &next);
+	}
+	for (size_t i = 0; f->begin != UINT64_MAX && i < sizeof(offs); i++)
+		take_earlier(f->begin + offs[i], pc, &next);
 	return next;
 }

@@ -17,6 +17,8 @@ enum go_kind {
 	GO_KEEPS_FP,
 	GO_LEAVES_FOR_GOOD, /* goes to another stack, whose outermost frame it is then */
 	GO_LEAVES,	    /* the same, but what it left is the rest of the stack */
+	GO_CALLS_C,	    /* as GO_KEEPS_FP, and saves the stack it left on the other one */
+	GO_GETS_STACK,	    /* as GO_LEAVES; the rest can be found through struct g */
 	/* Was made to look as if it had been called, from an instruction that is no call. */
 	GO_INJECTED,
 	GO_UNKNOWN, /* sets the stack pointer, nobody knows where or to what */
@@ -38,6 +40,11 @@ struct go_frame {
 	 * caller's.
 	 */
 	uint64_t leaving;
+	struct {
+		uint64_t from, to;
+		uint8_t saved;
+	} calls[2];			 /* GO_CALLS_C: see struct go_call_range */
+	struct go_stack_offsets offsets; /* GO_GETS_STACK */
 };
 
 /* The rule at @pc, where pcsp is @value. UNWIND_RULE_EXT(0) means *ret_ext. */

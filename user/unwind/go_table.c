@@ -7,9 +7,9 @@
 #include "elf/elf_go.h"
 #include "unwind/go_frame.h"
 
-#define SWITCH_SEARCH 256 /* bytes of code in which the runtime leaves a stack */
-#define LAST_INSN     4	  /* bytes of the one that frees a frame */
-#define FUNC_COST     16  /* of a function, in bytes of the budget */
+#define SPECIAL_CODE 256 /* bytes; the longest of these functions has 200 */
+#define LAST_INSN    4	 /* bytes of the one that frees a frame */
+#define FUNC_COST    16	 /* of a function, in bytes of the budget */
 
 struct go_table {
 	struct byte_source table, code;
@@ -64,19 +64,44 @@ static void read_prologue(struct go_table *t, struct go_frame *f)
 		f->prologue.saves_lr = true;
 }
 
-static void find_switch(struct go_table *t, const struct gofunc *func, struct go_frame *f)
+/* x86_64: one with a goroutine's stack to go back to, one without. */
+static void find_calls(const uint8_t *code, size_t len, uint64_t start, struct go_frame *f)
 {
-	uint8_t code[SWITCH_SEARCH];
+	size_t at = 0;
+
+	for (size_t i = 0; i < sizeof(f->calls) / sizeof(f->calls[0]); i++) {
+		struct go_call_range range = go_call_range_x86(code + at, len - at);
+
+		if (!range.to)
+			return;
+		f->calls[i].from = start + at + range.from;
+		f->calls[i].to = start + at + range.to;
+		f->calls[i].saved = range.saved;
+		at += range.to;
+	}
+}
+
+/* What the code of those few functions says of which more has to be known. */
+static void read_special(struct go_table *t, const struct gofunc *func, struct go_frame *f)
+{
+	bool is_x86 = t->machine == EM_X86_64;
+	uint8_t code[SPECIAL_CODE];
 	size_t len = func->end - func->start, at;
 
-	if (f->kind != GO_LEAVES && f->kind != GO_LEAVES_FOR_GOOD)
+	if (f->kind != GO_LEAVES && f->kind != GO_LEAVES_FOR_GOOD && f->kind != GO_GETS_STACK &&
+	    f->kind != GO_CALLS_C)
 		return;
 	if (len > sizeof(code))
 		len = sizeof(code);
 	read_code(t, func->start, code, len);
-	at = t->machine == EM_X86_64 ? go_stack_switch_x86(code, len)
-				     : go_stack_switch_a64(code, len);
-	/* gogo() only jumps to where it is done. */
+	if (f->kind == GO_CALLS_C) {
+		if (is_x86)
+			find_calls(code, len, func->start, f);
+		return;
+	}
+	if (f->kind == GO_GETS_STACK && is_x86)
+		f->offsets = go_stack_offsets_x86(code, len);
+	at = is_x86 ? go_stack_switch_x86(code, len) : go_stack_switch_a64(code, len);
 	if (at)
 		f->switched = func->start + at;
 }
@@ -219,7 +244,8 @@ static uint64_t find_leaving(struct go_table *t, const struct go_frame *f, const
 {
 	struct gopcsp next = *s;
 
-	if (f->kind != GO_KEEPS_FP || s->value == 0 || gopcsp_next(&t->tab, &next) != 1)
+	if ((f->kind != GO_KEEPS_FP && f->kind != GO_CALLS_C) || s->value == 0 ||
+	    gopcsp_next(&t->tab, &next) != 1)
 		return UINT64_MAX;
 	return next.value == 0 && s->to - s->from > LAST_INSN ? s->to - LAST_INSN : UINT64_MAX;
 }
@@ -275,7 +301,7 @@ static int walk_func(struct pass *p, const struct gofunc *func, uint64_t end)
 	int r = gopclntab_name(&p->t->tab, func, name);
 
 	f.kind = go_kind_of(r < 0 ? "" : name, func->flags);
-	find_switch(p->t, func, &f);
+	read_special(p->t, func, &f);
 	gopcsp_begin(&p->t->tab, func, &s);
 	while (p->pos < end && p->pos < p->range->to) {
 		r = next_value(p, &s);
