@@ -108,8 +108,9 @@ enum unwind_ext_cfa {
 	 */
 	UNWIND_CFA_GO_CALL,
 	/*
-	 * x86_64: Go's morestack(), likewise. r14 is the struct g of the thread, whose struct m
-	 * has the goroutine at off; that has the caller's rip and rsp, and its rbp at add.
+	 * x86_64: Go's morestack() and (before Go 1.21) systemstack(), likewise. r14 is the struct
+	 * g of the thread, whose struct m has the goroutine at off; that has the caller's rip and
+	 * rsp, and its rbp at add (0: nowhere).
 	 */
 	UNWIND_CFA_GO_STACK,
 };

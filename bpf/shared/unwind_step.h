@@ -350,7 +350,7 @@ static inline enum unwind_step unwind_ext_find_cfa(struct unwind_memory *mem,
 static inline enum unwind_step unwind_go_stack(struct unwind_memory *mem, struct unwind_regs *r,
 					       const struct unwind_ext *ext)
 {
-	__u64 m, g0, g, saved[3] /* m, rsp, rip */, fp;
+	__u64 m, g0, g, saved[3] /* m, rsp, rip */, fp = 0;
 
 	if (!unwind_knows(r, UNWIND_GO_G))
 		return UNWIND_STEP_UNSUPPORTED;
@@ -361,11 +361,14 @@ static inline enum unwind_step unwind_go_stack(struct unwind_memory *mem, struct
 	if (g == 0)
 		return UNWIND_STEP_END;
 	if (unwind_read(mem, saved, sizeof(saved), g + UNWIND_GO_G_M) || saved[0] != m ||
-	    unwind_read(mem, &fp, 8, g + ext->cfa_add) || r->falls++ >= UNWIND_FALLS_MAX)
+	    (ext->cfa_add && unwind_read(mem, &fp, 8, g + ext->cfa_add)) ||
+	    r->falls++ >= UNWIND_FALLS_MAX)
 		return UNWIND_STEP_UNSUPPORTED;
 	unwind_set(r, UNWIND_X86_RBP, fp);
 	unwind_set(r, UNWIND_GO_G, g);
-	r->known = 1u << UNWIND_X86_RBP | 1u << UNWIND_GO_G | 1u << UNWIND_X86_RSP;
+	r->known = 1u << UNWIND_GO_G | 1u << UNWIND_X86_RSP;
+	if (ext->cfa_add)
+		r->known |= 1u << UNWIND_X86_RBP;
 	return unwind_return(r, saved[1], saved[2]);
 }
 #endif

@@ -65,11 +65,13 @@ struct go_prologue go_prologue_x86(const uint8_t *code, uint64_t size)
 	return p;
 }
 
-/* mov 0x38(%reg), %rsp (g.sched.sp of any Go since 1.5); mov (%rbx), %rsp in gogo(). */
+/* mov 0x38(%reg), %rsp (g.sched.sp of any Go since 1.5); mov (%rbx), %rsp in gogo(); mov %reg,
+ * %rsp. */
 size_t go_stack_switch_x86(const uint8_t *code, size_t len)
 {
 	for (size_t i = 0; i + 4 <= len; i++) {
-		if (is_at(code + i, "\x48\x8b\x23", 3))
+		if (is_at(code + i, "\x48\x8b\x23", 3) ||
+		    (is_at(code + i, "\x48\x89", 2) && (code[i + 2] & 0xc7) == 0xc4))
 			return i + 3;
 		if ((code[i] & 0xfe) == 0x48 && code[i + 1] == 0x8b &&
 		    (code[i + 2] & 0xf8) == 0x60 && code[i + 3] == 0x38)
@@ -116,20 +118,19 @@ struct go_call_range go_call_range_x86(const uint8_t *code, size_t len)
 /* From gsignal to curg in struct m: gsignal, goSigStack, sigmask, tls, mstartfn. */
 #define GSIGNAL_TO_CURG (8 + 40 + 8 + 48 + 8)
 
-/* `mov m.gsignal(%rbx), %rsi` and `mov %rbp, g.sched.bp(%reg)`. */
+/* `mov m.gsignal(%rbx), %rsi`, or `cmp m.curg(%rbx), %rax`; and `mov %rbp, g.sched.bp(%reg)`. */
 struct go_stack_offsets go_stack_offsets_x86(const uint8_t *code, size_t len)
 {
 	struct go_stack_offsets o = { 0 };
 
-	for (size_t i = 0; i + 4 <= len; i++) {
-		if (!o.curg && is_at(code + i, "\x48\x8b\x73", 3) &&
-		    code[i + 3] <= UINT8_MAX - GSIGNAL_TO_CURG)
+	for (size_t i = 0; i + 7 <= len; i++) {
+		if (!o.curg && is_at(code + i, "\x48\x8b\x73", 3))
 			o.curg = code[i + 3] + GSIGNAL_TO_CURG;
+		if (!o.curg && is_at(code + i, "\x48\x3b\x83", 3) && !code[i + 5] && !code[i + 6])
+			o.curg = code[i + 3] | code[i + 4] << 8;
 		if (!o.sched_bp && is_at(code + i, "\x48\x89", 2) && (code[i + 2] & 0xf8) == 0x68)
 			o.sched_bp = code[i + 3];
 	}
-	if (!o.curg || !o.sched_bp)
-		return (struct go_stack_offsets){ 0 };
 	return o;
 }
 

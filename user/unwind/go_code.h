@@ -33,7 +33,8 @@ struct go_prologue go_prologue_a64(const uint8_t *code);
 
 /*
  * The end of the first instruction in @code that sets the stack pointer to what it loaded: an
- * offset, or 0: there is none. x86_64: from g.sched.sp or, at *rbx, gobuf.sp.
+ * offset, or 0: there is none. x86_64: from g.sched.sp or, at *rbx, gobuf.sp; or from
+ * a register.
  */
 size_t go_stack_switch_x86(const uint8_t *code, size_t len);
 size_t go_stack_switch_a64(const uint8_t *code, size_t len);
@@ -47,10 +48,13 @@ struct go_call_range {
 /* The first one in @code. */
 struct go_call_range go_call_range_x86(const uint8_t *code, size_t len);
 
-/* Offsets in the runtime's structs that morestack() of x86_64 uses; 0: they were not found. */
+/*
+ * Offsets in the runtime's structs, from morestack() or systemstack() of x86_64; 0: it was not
+ * found.
+ */
 struct go_stack_offsets {
-	uint8_t curg;	  /* in struct m */
-	uint8_t sched_bp; /* in struct g */
+	uint16_t curg;	  /* in struct m */
+	uint8_t sched_bp; /* in struct g; not in systemstack() */
 };
 
 struct go_stack_offsets go_stack_offsets_x86(const uint8_t *code, size_t len);

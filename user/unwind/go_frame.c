@@ -28,7 +28,7 @@ static const struct {
 	{ "runtime.sigtramp", GO_PLAIN },
 	{ "runtime.sigreturn__sigaction", GO_SIGRETURN },
 	{ "runtime.sigreturn", GO_SIGRETURN },
-	{ "runtime.systemstack", GO_KEEPS_FP },
+	{ "runtime.systemstack", GO_SYSTEM_STACK },
 	{ "runtime.asmcgocall", GO_CALLS_C },
 	{ "runtime.asmcgocall_no_g", GO_KEEPS_FP },
 	/*
@@ -147,7 +147,7 @@ static uint32_t x86_call(const struct go_frame *f, uint64_t pc, int64_t value,
 		ret_ext->cfa_add = (int32_t)value + 8;
 		return UNWIND_RULE_EXT(0);
 	}
-	return x86_by_fp();
+	return f->begin == UINT64_MAX ? UNSUPPORTED : x86_by_fp();
 }
 
 static uint32_t x86_stack(const struct go_frame *f, struct unwind_ext *ret_ext)
@@ -255,23 +255,38 @@ static uint32_t behind_switch(const struct go_frame *f, struct unwind_ext *ret_e
 	return UNSUPPORTED;
 }
 
+/* Before Go 1.21 such functions have no frame if they have no variables. */
+static uint32_t keeps_fp(const struct go_frame *f, uint64_t pc, int64_t value,
+			 struct unwind_ext *ret_ext)
+{
+	if (f->begin != UINT64_MAX)
+		return has_own_fp(f, pc, value) ? by_fp(f, pc, value, ret_ext)
+						: by_sp(f, pc, value, ret_ext);
+	if (f->kind == GO_KEEPS_FP)
+		return UNSUPPORTED;
+	if (pc < f->switched)
+		return by_sp(f, pc, value, ret_ext);
+	if (f->machine != EM_X86_64)
+		return UNSUPPORTED;
+	return f->kind == GO_CALLS_C ? x86_call(f, pc, value, ret_ext) : x86_stack(f, ret_ext);
+}
+
 uint32_t go_frame_rule(const struct go_frame *f, uint64_t pc, int64_t value,
 		       struct unwind_ext *ret_ext)
 {
-	/* Without a frame nobody knows where it begins to do so. */
-	bool is_entered = f->begin == UINT64_MAX || pc >= f->begin;
-
 	switch (f->kind) {
 	case GO_OUTERMOST:
 		return END;
 	case GO_SIGRETURN:
 		return UNWIND_RULE_SPECIAL(UNWIND_SIGNAL);
 	case GO_UNKNOWN:
-		return is_entered ? UNSUPPORTED : by_sp(f, pc, value, ret_ext);
+		/* Without a frame nobody knows where it begins to do so. */
+		return f->begin == UINT64_MAX || pc >= f->begin ? UNSUPPORTED
+								: by_sp(f, pc, value, ret_ext);
 	case GO_KEEPS_FP:
+	case GO_SYSTEM_STACK:
 	case GO_CALLS_C:
-		return has_own_fp(f, pc, value) ? by_fp(f, pc, value, ret_ext)
-						: by_sp(f, pc, value, ret_ext);
+		return keeps_fp(f, pc, value, ret_ext);
 	case GO_LEAVES_FOR_GOOD:
 	case GO_LEAVES:
 	case GO_GETS_STACK:

@@ -17,6 +17,7 @@ enum go_kind {
 	GO_KEEPS_FP,
 	GO_LEAVES_FOR_GOOD, /* goes to another stack, whose outermost frame it is then */
 	GO_LEAVES,	    /* the same, but what it left is the rest of the stack */
+	GO_SYSTEM_STACK,    /* as GO_KEEPS_FP if it has a frame, else as GO_GETS_STACK */
 	GO_CALLS_C,	    /* as GO_KEEPS_FP, and saves the stack it left on the other one */
 	GO_GETS_STACK,	    /* as GO_LEAVES; the rest can be found through struct g */
 	/* Was made to look as if it had been called, from an instruction that is no call. */
@@ -31,8 +32,9 @@ struct go_frame {
 	enum go_kind kind;
 	uint16_t machine;
 	uint64_t switched; /* from here on it is on another stack; UINT64_MAX: nowhere */
-	uint64_t begin;	   /* where pcsp leaves 0; UINT64_MAX: nowhere yet */
-	int64_t size;	   /* its value there */
+	/* Where pcsp leaves 0; UINT64_MAX: nowhere. Of special kinds it is known beforehand. */
+	uint64_t begin;
+	int64_t size; /* its value there */
 	struct go_prologue prologue;
 	bool ra_in_r12; /* x86_64: it popped its return address */
 	/*

@@ -7,9 +7,10 @@
 #include "elf/elf_go.h"
 #include "unwind/go_frame.h"
 
-#define SPECIAL_CODE 256 /* bytes; the longest of these functions has 200 */
-#define LAST_INSN    4	 /* bytes of the one that frees a frame */
-#define FUNC_COST    16	 /* of a function, in bytes of the budget */
+#define SPECIAL_CODE   256 /* bytes; the longest of these functions has 200 */
+#define SPECIAL_VALUES 16
+#define LAST_INSN      4  /* bytes of the one that frees a frame */
+#define FUNC_COST      16 /* of a function, in bytes of the budget */
 
 struct go_table {
 	struct byte_source table, code;
@@ -81,25 +82,43 @@ static void find_calls(const uint8_t *code, size_t len, uint64_t start, struct g
 	}
 }
 
-/* What the code of those few functions says of which more has to be known. */
+static void begin_frame(struct go_table *t, const struct gopcsp *s, struct go_frame *f)
+{
+	f->begin = s->from;
+	f->size = s->value;
+	read_prologue(t, f);
+}
+
+static void find_frame(struct go_table *t, const struct gofunc *func, struct go_frame *f)
+{
+	struct gopcsp s;
+
+	gopcsp_begin(&t->tab, func, &s);
+	for (int i = 0; i < SPECIAL_VALUES && gopcsp_next(&t->tab, &s) == 1; i++)
+		if (s.value) {
+			begin_frame(t, &s, f);
+			return;
+		}
+}
+
+/* What has to be known beforehand of those few functions that are special. */
 static void read_special(struct go_table *t, const struct gofunc *func, struct go_frame *f)
 {
 	bool is_x86 = t->machine == EM_X86_64;
 	uint8_t code[SPECIAL_CODE];
 	size_t len = func->end - func->start, at;
 
-	if (f->kind != GO_LEAVES && f->kind != GO_LEAVES_FOR_GOOD && f->kind != GO_GETS_STACK &&
-	    f->kind != GO_CALLS_C)
+	if (f->kind == GO_PLAIN || f->kind == GO_OUTERMOST || f->kind == GO_SIGRETURN)
+		return;
+	find_frame(t, func, f);
+	if (f->kind == GO_UNKNOWN || f->kind == GO_INJECTED || f->kind == GO_KEEPS_FP)
 		return;
 	if (len > sizeof(code))
 		len = sizeof(code);
 	read_code(t, func->start, code, len);
-	if (f->kind == GO_CALLS_C) {
-		if (is_x86)
-			find_calls(code, len, func->start, f);
-		return;
-	}
-	if (f->kind == GO_GETS_STACK && is_x86)
+	if (f->kind == GO_CALLS_C && is_x86)
+		find_calls(code, len, func->start, f);
+	if ((f->kind == GO_GETS_STACK || f->kind == GO_SYSTEM_STACK) && is_x86)
 		f->offsets = go_stack_offsets_x86(code, len);
 	at = is_x86 ? go_stack_switch_x86(code, len) : go_stack_switch_a64(code, len);
 	if (at)
@@ -126,9 +145,7 @@ static int check_func(struct go_table *t, uint64_t i)
 	while (r == 1 && s.value == 0);
 	if (r <= 0)
 		return r < 0 ? r : -ENOENT;
-	f.begin = s.from;
-	f.size = s.value;
-	read_prologue(t, &f);
+	begin_frame(t, &s, &f);
 	return f.prologue.saves_fp;
 }
 
@@ -239,13 +256,17 @@ static int hand_out_unsupported(struct pass *p, uint64_t to)
 	return hand_out(p, &span, to);
 }
 
+static bool keeps_fp(enum go_kind kind)
+{
+	return kind == GO_KEEPS_FP || kind == GO_CALLS_C || kind == GO_SYSTEM_STACK;
+}
+
 /* Is it about to free its frame at the end of @s? */
 static uint64_t find_leaving(struct go_table *t, const struct go_frame *f, const struct gopcsp *s)
 {
 	struct gopcsp next = *s;
 
-	if ((f->kind != GO_KEEPS_FP && f->kind != GO_CALLS_C) || s->value == 0 ||
-	    gopcsp_next(&t->tab, &next) != 1)
+	if (!keeps_fp(f->kind) || s->value == 0 || gopcsp_next(&t->tab, &next) != 1)
 		return UINT64_MAX;
 	return next.value == 0 && s->to - s->from > LAST_INSN ? s->to - LAST_INSN : UINT64_MAX;
 }
@@ -257,11 +278,8 @@ static int walk_value(struct pass *p, struct go_frame *f, const struct gopcsp *s
 	uint64_t to = s->to < end ? s->to : end;
 	int r = 0;
 
-	if (s->value && f->begin == UINT64_MAX) {
-		f->begin = s->from;
-		f->size = s->value;
-		read_prologue(p->t, f);
-	}
+	if (s->value && f->begin == UINT64_MAX)
+		begin_frame(p->t, s, f);
 	f->leaving = find_leaving(p->t, f, s);
 	while (r == 0 && p->pos < to && p->pos < p->range->to) {
 		uint64_t next = go_frame_next(f, p->pos);
