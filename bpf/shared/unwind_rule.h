@@ -101,7 +101,24 @@ struct unwind_place {
 enum unwind_ext_cfa {
 	UNWIND_CFA_REG,	  /* CFA = reg + off */
 	UNWIND_CFA_DEREF, /* CFA = *(reg + off) + add */
+	/*
+	 * Go's asmcgocall(), which has left a goroutine's stack: at reg + off lies how far it was
+	 * below the stack's end, then the struct g, or the stack pointer and 0. CFA = that stack
+	 * pointer + add. The frame pointer would do, if the stack had not moved meanwhile.
+	 */
+	UNWIND_CFA_GO_CALL,
+	/*
+	 * x86_64: Go's morestack() and (before Go 1.21) systemstack(), likewise. r14 is the struct
+	 * g of the thread, whose struct m has the goroutine at off; that has the caller's rip and
+	 * rsp, and its rbp at add (0: nowhere).
+	 */
+	UNWIND_CFA_GO_STACK,
 };
+
+/* Of Go's struct g and m, in all versions since 1.5. */
+#define UNWIND_GO_G_STACK_END 8
+#define UNWIND_GO_G_M	      48 /* followed by rsp and rip */
+#define UNWIND_GO_M_G0	      0
 
 /* Callee-saved registers of an extended rule, in this order. */
 #if defined(UNWIND_ARCH_AARCH64)
@@ -111,10 +128,16 @@ enum unwind_ext_cfa {
 #endif
 #define UNWIND_EXT_SAVED_MAX 6
 
+/*
+ * The caller's place is that of an instruction which was interrupted, not behind a call: Go's
+ * runtime lets signal handlers make it look as if this frame had been called.
+ */
+#define UNWIND_EXT_EXACT 1
+
 struct unwind_ext {
 	__u8 cfa; /* enum unwind_ext_cfa */
 	__u8 cfa_reg;
-	__u16 reserved;
+	__u16 flags; /* UNWIND_EXT_* */
 	__s32 cfa_off;
 	__s32 cfa_add;
 	struct unwind_place ra; /* UNWIND_UNKNOWN: as UNWIND_UNSUPPORTED */

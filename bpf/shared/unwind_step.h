@@ -307,6 +307,18 @@ static inline int unwind_may_be_cfa(struct unwind_memory *mem, const struct unwi
 	return value > sp && value % 8 == 0 && unwind_is_stack(mem, sp, value);
 }
 
+static inline enum unwind_step unwind_go_call(struct unwind_memory *mem, __u64 *value)
+{
+	__u64 saved[2], end = 0;
+
+	if (unwind_read(mem, saved, sizeof(saved), *value))
+		return UNWIND_STEP_UNREADABLE;
+	if (saved[1] && unwind_read(mem, &end, 8, saved[1] + UNWIND_GO_G_STACK_END))
+		return UNWIND_STEP_UNREADABLE;
+	*value = saved[1] ? end - saved[0] : saved[0];
+	return UNWIND_STEP_OK;
+}
+
 static inline enum unwind_step unwind_ext_find_cfa(struct unwind_memory *mem,
 						   const struct unwind_regs *r,
 						   const struct unwind_ext *ext, __u64 *ret)
@@ -320,9 +332,50 @@ static inline enum unwind_step unwind_ext_find_cfa(struct unwind_memory *mem,
 			return UNWIND_STEP_UNREADABLE;
 		value += ext->cfa_add;
 	}
+	if (ext->cfa == UNWIND_CFA_GO_CALL) {
+		enum unwind_step step = unwind_go_call(mem, &value);
+
+		if (step != UNWIND_STEP_OK)
+			return step;
+		value += ext->cfa_add;
+	}
 	*ret = value;
 	return UNWIND_STEP_OK;
 }
+
+#if !defined(UNWIND_ARCH_AARCH64)
+#define UNWIND_GO_G 14 /* r14 */
+
+/*
+ * From the frame in which the runtime replaces a goroutine's stack to the goroutine. No goroutine:
+ * the scheduler runs here, and what it left does not wait for it. It is believed only if all three
+ * structs refer to each other; hand-written code may have put something else into the register.
+ */
+static inline enum unwind_step unwind_go_stack(struct unwind_memory *mem, struct unwind_regs *r,
+					       const struct unwind_ext *ext)
+{
+	__u64 m, g0, g, saved[3] /* m, rsp, rip */, fp = 0;
+
+	if (!unwind_knows(r, UNWIND_GO_G))
+		return UNWIND_STEP_UNSUPPORTED;
+	if (unwind_read(mem, &m, 8, r->reg[UNWIND_GO_G] + UNWIND_GO_G_M) ||
+	    unwind_read(mem, &g0, 8, m + UNWIND_GO_M_G0) || g0 != r->reg[UNWIND_GO_G] ||
+	    unwind_read(mem, &g, 8, m + ext->cfa_off))
+		return UNWIND_STEP_UNSUPPORTED;
+	if (g == 0)
+		return UNWIND_STEP_END;
+	if (unwind_read(mem, saved, sizeof(saved), g + UNWIND_GO_G_M) || saved[0] != m ||
+	    (ext->cfa_add && unwind_read(mem, &fp, 8, g + ext->cfa_add)) ||
+	    r->falls++ >= UNWIND_FALLS_MAX)
+		return UNWIND_STEP_UNSUPPORTED;
+	unwind_set(r, UNWIND_X86_RBP, fp);
+	unwind_set(r, UNWIND_GO_G, g);
+	r->known = 1u << UNWIND_GO_G | 1u << UNWIND_X86_RSP;
+	if (ext->cfa_add)
+		r->known |= 1u << UNWIND_X86_RBP;
+	return unwind_return(r, saved[1], saved[2]);
+}
+#endif
 
 /* Caller's registers are read before one is set: a place may refer to a register of this frame. */
 RARELY enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwind_regs *r,
@@ -333,6 +386,10 @@ RARELY enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwind_regs
 	enum unwind_step step;
 	__u64 cfa, ra, target;
 
+#if !defined(UNWIND_ARCH_AARCH64)
+	if (ext->cfa == UNWIND_CFA_GO_STACK)
+		return unwind_go_stack(mem, r, ext);
+#endif
 	step = unwind_ext_find_cfa(mem, r, ext, &cfa);
 	if (step != UNWIND_STEP_OK)
 		return step;
@@ -364,6 +421,7 @@ RARELY enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwind_regs
 	r->known = known;
 	step = unwind_return(r, cfa, unwind_strip(ra));
 	r->by_fallback = guessed;
+	r->is_exact = ext->flags & UNWIND_EXT_EXACT;
 	return step;
 }
 

@@ -5,6 +5,7 @@
 
 #include "elf/elf_unwind.h"
 #include "unwind/fde_walk.h"
+#include "unwind/go_table.h"
 #include "unwind/page_rows.h"
 #include "unwind/sigreturn_stub.h"
 
@@ -28,6 +29,7 @@ struct unwind_table {
 	struct elf_span *segments; /* executable ones, by offset */
 	size_t n_segments;
 	struct table_source eh, debug;
+	struct go_table *go; /* NULL: it has no code of Go */
 	struct unwind_table_stats stats;
 };
 
@@ -44,6 +46,7 @@ void unwind_table_close(struct unwind_table *t)
 
 	source_clear(&t->eh);
 	source_clear(&t->debug);
+	go_table_free(t->go);
 	free(t->segments);
 	free(t);
 }
@@ -115,6 +118,17 @@ static int open_debug_frame(struct unwind_table *t, const struct elf_unwind *u)
 	return build_index(t, s);
 }
 
+/* Go's table knows all that its .debug_frame does; the C code of such a program has .eh_frame. */
+static int open_sources(struct unwind_table *t, const struct elf_unwind *u)
+{
+	int r = open_eh_frame(t, u);
+
+	if (r < 0)
+		return r;
+	r = go_table_open(t->ef, &t->go);
+	return r == -ENODATA ? open_debug_frame(t, u) : r;
+}
+
 int unwind_table_open(struct elf_file *ef, struct unwind_table **ret)
 {
 	CLEANUP(unwind_table_closep) struct unwind_table *t = calloc(1, sizeof(*t));
@@ -132,12 +146,10 @@ int unwind_table_open(struct elf_file *ef, struct unwind_table **ret)
 		return r;
 
 	elf_unwind_find(ef, &u);
-	r = t->n_segments ? open_eh_frame(t, &u) : 0;
-	if (r == 0 && t->n_segments)
-		r = open_debug_frame(t, &u);
+	r = t->n_segments ? open_sources(t, &u) : 0;
 	if (r < 0)
 		return r;
-	if (!t->eh.ix && !t->debug.ix)
+	if (!t->eh.ix && !t->debug.ix && !t->go)
 		return u.hdr.size || u.debug_frame.size ? -EBADMSG : -ENODATA;
 	*ret = TAKE_PTR(t);
 	return 0;
@@ -233,23 +245,41 @@ static int add_span_or_ask_debug_frame(void *arg, const struct fde_span *span)
 	return walk(c, c->debug, span->from, span->to, add_span);
 }
 
-/* The part of a page that one segment has. */
-static int compile_part(struct compiler *c, uint64_t from, uint64_t to)
+static int walk_sections(struct compiler *c, uint64_t from, uint64_t to)
 {
+	const struct fde_span gap = { from, to, .rule = UNWIND_RULE_SPECIAL(UNWIND_NONE) };
+
+	if (!c->eh && !c->debug)
+		return add_span(c, &gap);
 	if (!c->eh)
 		return walk(c, c->debug, from, to, add_span);
 	return walk(c, c->eh, from, to, c->debug ? add_span_or_ask_debug_frame : add_span);
 }
 
+static int add_go_span_or_ask_sections(void *arg, const struct fde_span *span)
+{
+	return span->covered ? add_span(arg, span) : walk_sections(arg, span->from, span->to);
+}
+
+/* The part of a page that one segment has. */
+static int compile_part(struct compiler *c, uint64_t from, uint64_t to)
+{
+	const struct fde_range range = { from, to, &c->budget, &c->t->stats.bad_fdes };
+
+	if (c->t->go)
+		return go_table_range(c->t->go, &range, add_go_span_or_ask_sections, c);
+	return walk_sections(c, from, to);
+}
+
 /*
- * Code that calls sigreturn(2) is not always described (musl), or as an ordinary function (Go,
- * whose description is .debug_frame). What it does is beyond doubt.
+ * Code that calls sigreturn(2) is not always described (musl), or as an ordinary function
+ * (Go). What it does is beyond doubt.
  */
 static bool may_be_stub(const struct compiler *c, uint32_t rule)
 {
 	return rule == UNWIND_RULE_SPECIAL(UNWIND_NONE) ||
 	       rule == UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED) ||
-	       (c->debug && rule != UNWIND_RULE_SPECIAL(UNWIND_SIGNAL));
+	       ((c->debug || c->t->go) && rule != UNWIND_RULE_SPECIAL(UNWIND_SIGNAL));
 }
 
 /* In row @i of the page. The code is read when the first row asks for it. */
