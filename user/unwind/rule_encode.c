@@ -278,6 +278,16 @@ static bool is_plain_plt(const struct unwind_ext *ext, const struct cfi_arch *ar
 	return arch->machine == EM_X86_64 && add_x86_slots(ext, &rule) && rule == 0;
 }
 
+uint32_t rule_shorten(const struct cfi_arch *arch, const struct unwind_ext *ext)
+{
+	uint32_t rule = short_cfa(arch, ext);
+
+	if (!rule ||
+	    !(arch->machine == EM_X86_64 ? add_x86_slots(ext, &rule) : add_a64_saved(ext, &rule)))
+		return 0;
+	return rule | (ext->flags & UNWIND_EXT_BY_CODE ? 1u << UNWIND_BY_CODE_SHIFT : 0);
+}
+
 uint32_t rule_encode(const struct cfi_cie *cie, const struct cfi_state *st,
 		     struct unwind_ext *ret_ext)
 {
@@ -296,9 +306,8 @@ uint32_t rule_encode(const struct cfi_cie *cie, const struct cfi_state *st,
 	if (!has_cfa)
 		return is_plain_plt(&ext, arch) ? plt_rule(st) : UNSUPPORTED;
 
-	rule = short_cfa(arch, &ext);
-	if (rule &&
-	    (arch->machine == EM_X86_64 ? add_x86_slots(&ext, &rule) : add_a64_saved(&ext, &rule)))
+	rule = rule_shorten(arch, &ext);
+	if (rule)
 		return rule;
 	*ret_ext = ext;
 	return UNWIND_RULE_EXT(0);
