@@ -16,7 +16,7 @@
 
 /* Ends that speak for the way that led there. */
 enum evidence {
-	SAW_RETURN = 1, /* a return, a jump to another function, a way back to what was known */
+	SAW_RETURN = 1, /* a return, or a jump to another function */
 	SAW_END = 2,	/* a trap, a call that never returns, a jump through a pointer */
 };
 
@@ -27,9 +27,10 @@ enum evidence {
 struct region {
 	uint32_t at; /* the call, or the place */
 	uint32_t parent;
-	bool is_table; /* a place in a jump table */
-	bool in_doubt; /* needs evidence */
-	uint8_t seen;  /* enum evidence */
+	bool is_table;	    /* a place in a jump table */
+	bool in_doubt;	    /* needs evidence */
+	uint8_t seen;	    /* enum evidence */
+	uint32_t leads_to; /* the lowest region that a way leads back to */
 };
 
 struct block {
@@ -66,6 +67,7 @@ struct code_flow {
 	VEC(uint32_t) roots;  /* places that jump tables may lead to */
 	struct table_jump jumps[JUMPS_MAX];
 	unsigned n_jumps;
+	bool is_guess; /* it is not sure that a function begins at ->start */
 	bool failed, restart, leaves_map;
 };
 
@@ -114,13 +116,21 @@ static bool is_other_function(const struct code_flow *f, uint32_t at)
 	return at != f->start && code_map_is(f->map, at, CODE_START);
 }
 
+static bool calls_ender(const struct code_flow *f, const struct code_op *op)
+{
+	return op->kind == CODE_OP_CALL && (code_map_is(f->map, op->target, CODE_NO_RETURN) ||
+					    code_map_is_ender(f->map, op->disp));
+}
+
 /* Does the call at @at, which ends at @next, return? No if another function follows on it. */
 static bool may_return(struct code_flow *f, uint32_t at, const struct code_op *op, uint32_t next)
 {
-	if (code_map_is(f->map, at, CODE_CUT) ||
-	    (op->kind == CODE_OP_CALL && code_map_is(f->map, op->target, CODE_NO_RETURN)))
+	if (code_map_is(f->map, at, CODE_CUT) || calls_ender(f, op))
 		return false;
-	return !code_map_is(f->map, code_map_skip_padding(f->map, next), CODE_START | CODE_ADDRESS);
+	next = code_map_skip_padding(f->map, next);
+	if (op->kind == CODE_OP_CALL && code_map_is(f->map, next, CODE_START))
+		code_map_add_ender(f->map, op->disp);
+	return !code_map_is(f->map, next, CODE_START | CODE_ADDRESS);
 }
 
 static int scan_target(struct code_flow *f, uint32_t target)
@@ -279,8 +289,8 @@ static int join_block(struct code_flow *f, struct block *b, uint32_t region,
 	/* What is reached by fewer assumptions is the better known. */
 	if (changed < 0)
 		return contradict(f, region ? region : b->region);
-	if (region != b->region)
-		saw(f, region, SAW_RETURN);
+	if (b->region < f->regions.data[region].leads_to)
+		f->regions.data[region].leads_to = b->region;
 	if (!changed || b->is_queued)
 		return 0;
 	b->is_queued = true;
@@ -312,15 +322,34 @@ static int follow(struct code_flow *f, uint32_t to, uint32_t region, const struc
 	return new_block(f, to, region, s);
 }
 
+/* Is it a guess that the code at hand belongs to the function? Then it has to behave. */
+static bool is_checked(const struct code_flow *f, uint32_t region)
+{
+	return f->is_guess || region;
+}
+
+/*
+ * At a call the stack is aligned to 16 bytes (psABI 3.2.2), as it was at the call that led here. Hand
+ * written code need not keep to it.
+ */
+static bool is_misaligned(const struct stack_state *s)
+{
+	const struct stack_value sp = s->reg[UNWIND_X86_RSP];
+
+	return !s->outermost && sp.symbol == STACK_CFA && sp.off % 16 != 0;
+}
+
 static int take_call(struct code_flow *f, uint32_t at, const struct code_op *op, uint32_t region,
 		     const struct stack_state *s)
 {
 	uint32_t next = at + op->len;
 
+	if (is_checked(f, region) && is_misaligned(s))
+		return contradict(f, region);
 	if (next >= f->map->len)
 		return 0;
 	if (!may_return(f, at, op, next)) {
-		if (op->kind == CODE_OP_CALL && code_map_is(f->map, op->target, CODE_NO_RETURN))
+		if (calls_ender(f, op))
 			saw(f, region, SAW_END);
 		return 0;
 	}
@@ -369,6 +398,8 @@ static int take_op(struct code_flow *f, uint32_t at, const struct code_op *op, u
 {
 	int r;
 
+	if (is_checked(f, region) && stack_state_is_misused(s, op))
+		return contradict(f, region);
 	if (code_op_is_end(op))
 		return take_end(f, at, op, region, s);
 	stack_state_step(s, op);
@@ -416,6 +447,8 @@ static int run_block(struct code_flow *f, uint32_t index)
 static int assume(struct code_flow *f, const struct region *g, uint32_t to,
 		  const struct stack_state *s)
 {
+	struct region *own;
+
 	if (f->block_at[to]) {
 		/* Others lead there as well: if that cannot be, only this way is not one. */
 		struct block *b = &f->blocks.data[f->block_at[to] - 1];
@@ -427,6 +460,8 @@ static int assume(struct code_flow *f, const struct region *g, uint32_t to,
 	}
 	if (vec_push(&f->regions, *g) < 0)
 		return -ENOMEM;
+	own = &f->regions.data[f->regions.n - 1];
+	own->leads_to = f->regions.n - 1;
 	return new_block(f, to, f->regions.n - 1, s);
 }
 
@@ -480,7 +515,7 @@ static const struct table_jump *jump_before(const struct code_flow *f, uint32_t 
 static int take_root(struct code_flow *f, uint32_t at)
 {
 	const struct table_jump *j = jump_before(f, at);
-	const struct region g = { at, j->region, true, true, 0 };
+	const struct region g = { at, j->region, .is_table = true, .in_doubt = true };
 
 	if (code_map_is(f->map, at, CODE_NOT_HERE) || f->block_at[at])
 		return 0;
@@ -518,18 +553,32 @@ static int find_roots(struct code_flow *f)
 
 /* --- judging ---------------------------------------------------------------------------------- */
 
-/* What a region shows is shown for the one that led to it. */
+/* What a region shows is shown for the one that led to it, whose number is lower. */
 static void pass_evidence_on(struct code_flow *f)
 {
-	for (size_t i = f->regions.n; i-- > 1;)
-		saw(f, f->regions.data[i].parent, f->regions.data[i].seen);
+	for (size_t i = f->regions.n; i-- > 1;) {
+		const struct region *g = &f->regions.data[i];
+		struct region *p = &f->regions.data[g->parent];
+
+		p->seen |= g->seen;
+		if (g->leads_to < p->leads_to)
+			p->leads_to = g->leads_to;
+	}
+}
+
+/* By a return, or by a way back to what was reached with fewer assumptions. */
+static bool is_proven(const struct code_flow *f, uint32_t region)
+{
+	const struct region *g = &f->regions.data[region];
+
+	return (g->seen & SAW_RETURN) || g->leads_to < region;
 }
 
 static int withdraw_unproven(struct code_flow *f)
 {
 	pass_evidence_on(f);
 	for (size_t i = f->regions.n; i-- > 1;)
-		if (f->regions.data[i].in_doubt && !(f->regions.data[i].seen & SAW_RETURN))
+		if (f->regions.data[i].in_doubt && !is_proven(f, i))
 			return withdraw(f, i);
 	return 0;
 }
@@ -575,7 +624,7 @@ static bool is_convincing(const struct code_flow *f, enum code_start kind)
 	case CODE_START_POSITION:
 		return seen & SAW_RETURN;
 	case CODE_START_ADDRESS:
-		return seen;
+		return seen & (SAW_RETURN | SAW_END);
 	default:
 		return true;
 	}
@@ -589,6 +638,7 @@ int code_flow_run(struct code_flow *f, uint32_t start, enum code_start kind,
 
 	stack_state_enter(&s);
 	s.outermost = kind == CODE_START_PROGRAM;
+	f->is_guess = kind == CODE_START_POSITION || kind == CODE_START_ADDRESS;
 	f->roots.n = 0;
 	r = code_flow_scan(f, start);
 	for (unsigned i = 0; r == 0; i++) {

@@ -62,3 +62,18 @@ uint32_t code_map_skip_padding(struct code_map *m, uint32_t at)
 	}
 	return at;
 }
+
+static unsigned ender_slot(int32_t callee)
+{
+	return ((uint32_t)callee * 2654435761u >> 16) % CODE_ENDERS;
+}
+
+void code_map_add_ender(struct code_map *m, int32_t callee)
+{
+	m->enders[ender_slot(callee)] = callee;
+}
+
+bool code_map_is_ender(const struct code_map *m, int32_t callee)
+{
+	return callee && m->enders[ender_slot(callee)] == callee;
+}

@@ -22,6 +22,8 @@ enum code_mark {
 	CODE_TRIED = 256,    /* whether a function begins here was looked at */
 };
 
+#define CODE_ENDERS 1024 /* a power of two */
+
 struct code_map {
 	struct x86_decoder decoder;
 	uint32_t len;
@@ -30,6 +32,7 @@ struct code_map {
 	VEC(struct code_op) ops;
 	VEC(uint32_t) rules; /* of each of ops */
 	uint64_t budget;     /* steps that may yet be made */
+	int32_t enders[CODE_ENDERS];
 };
 
 /* @bytes must outlive it. -ENOMEM. */
@@ -46,6 +49,13 @@ static inline bool code_map_is(const struct code_map *m, uint32_t at, unsigned m
 
 /* From @at on over what only fills up space, but not far. */
 uint32_t code_map_skip_padding(struct code_map *m, uint32_t at);
+
+/*
+ * Functions outside of the code at hand are known to never return if elsewhere another function
+ * follows on a call of them. By their distance from the code's begin; some are forgotten.
+ */
+void code_map_add_ender(struct code_map *m, int32_t callee);
+bool code_map_is_ender(const struct code_map *m, int32_t callee);
 
 /* Pays for a step. false: there were too many. */
 static inline bool code_map_pay(struct code_map *m)

@@ -25,7 +25,7 @@ enum code_op_kind {
 	CODE_OP_SYSCALL,
 	CODE_OP_ADDRESS, /* some register = target */
 	CODE_OP_BRANCH,	 /* goes on, or to target */
-	CODE_OP_CALL,	 /* of target */
+	CODE_OP_CALL,	 /* of target, wherever it is: disp bytes from the code's begin */
 	CODE_OP_CALL_INDIRECT,
 	/* Behind these, control does not go on. */
 	CODE_OP_JUMP,
@@ -42,6 +42,7 @@ struct code_op {
 	uint8_t a, b; /* registers, by DWARF number */
 	uint16_t size;
 	uint16_t writes; /* registers whose value is another one afterwards, not told which */
+	uint16_t reads;	 /* registers whose value is used, not only put elsewhere */
 	int32_t disp;
 	uint32_t target; /* bytes from the code's begin; CODE_OP_NOWHERE: outside of it */
 };

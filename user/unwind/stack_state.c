@@ -244,6 +244,15 @@ bool stack_state_may_leave(const struct stack_state *s)
 	return true;
 }
 
+bool stack_state_is_misused(const struct stack_state *s, const struct code_op *op)
+{
+	for (unsigned reads = op->reads; reads; reads &= reads - 1)
+		if (s->reg[__builtin_ctz(reads)].symbol >= STACK_ORIG)
+			return true;
+	return op->kind == CODE_OP_LOAD &&
+	       load(s, plus(s->reg[op->b], op->disp)).symbol == STACK_RA;
+}
+
 /* --- joining ---------------------------------------------------------------------------------- */
 
 static bool contradicts(const struct stack_state *a, const struct stack_state *b)

@@ -50,6 +50,12 @@ void stack_state_step(struct stack_state *s, const struct code_op *op);
 bool stack_state_may_leave(const struct stack_state *s);
 
 /*
+ * Does @op use what a function has no business with: its caller's values in callee-saved registers,
+ * or its return address?
+ */
+bool stack_state_is_misused(const struct stack_state *s, const struct code_op *op);
+
+/*
  * Keeps in @s what holds in @other as well. 1 if @s has changed, 0 if not, -EINVAL if both cannot
  * be true: then it is left as it was.
  */

@@ -73,20 +73,40 @@ static uint32_t target_of(const struct x86_decoder *d, uint64_t address)
 	return at < d->len ? (uint32_t)at : CODE_OP_NOWHERE;
 }
 
+static uint16_t bit_of(ZydisRegister reg)
+{
+	unsigned n = reg_of(reg, true);
+
+	return n == NO_REG ? 0 : 1u << n;
+}
+
+static uint16_t reads_of(const struct x86_insn *in)
+{
+	uint16_t reads = 0;
+
+	for (unsigned k = 0; k < in->i.operand_count; k++) {
+		const ZydisDecodedOperand *op = &in->op[k];
+
+		if (op->type == ZYDIS_OPERAND_TYPE_MEMORY)
+			reads |= bit_of(op->mem.base) | bit_of(op->mem.index);
+		else if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+			 (op->actions & ZYDIS_OPERAND_ACTION_MASK_READ))
+			reads |= bit_of(op->reg.value);
+	}
+	return reads;
+}
+
 /* What the operands say of each instruction, also of one that is not known by its name. */
 static void take_operands(const struct x86_insn *in, struct code_op *ret)
 {
 	ret->kind = CODE_OP_OTHER;
 	for (unsigned k = 0; k < in->i.operand_count; k++) {
 		const ZydisDecodedOperand *op = &in->op[k];
-		unsigned reg;
 
 		if (!(op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
 			continue;
 		if (op->type == ZYDIS_OPERAND_TYPE_REGISTER) {
-			reg = reg_of(op->reg.value, true);
-			if (reg != NO_REG)
-				ret->writes |= 1u << reg;
+			ret->writes |= bit_of(op->reg.value);
 		} else if (is_plain_memory(op, ret)) {
 			ret->kind = CODE_OP_STORE_OTHER;
 			ret->size = op->size / 8;
@@ -176,6 +196,7 @@ static void take_call(const struct x86_decoder *d, const struct x86_insn *in, st
 	if (in->op[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
 		ret->kind = CODE_OP_CALL;
 		ret->target = target_of(d, in->next + in->op[0].imm.value.s);
+		ret->disp = (int32_t)(in->next + in->op[0].imm.value.s - d->vaddr);
 	}
 }
 
@@ -256,7 +277,7 @@ static void take_stack_or_flow(const struct x86_decoder *d, const struct x86_ins
 		take_call(d, in, ret);
 		break;
 	case ZYDIS_CATEGORY_COND_BR:
-		take_jump(d, in, in->i.mnemonic != ZYDIS_MNEMONIC_XABORT, ret);
+		take_jump(d, in, true, ret);
 		break;
 	case ZYDIS_CATEGORY_UNCOND_BR:
 		take_jump(d, in, false, ret);
@@ -301,6 +322,7 @@ static void take_insn(const struct x86_decoder *d, const struct x86_insn *in, st
 		ret->kind = CODE_OP_STOP;
 		break;
 	case ZYDIS_MNEMONIC_ENDBR64:
+	case ZYDIS_MNEMONIC_XABORT: /* has no effect outside of a transaction */
 		ret->kind = CODE_OP_OTHER;
 		break;
 	default:
@@ -328,6 +350,12 @@ void x86_decode(const struct x86_decoder *d, size_t at, struct code_op *ret)
 	in.next = d->vaddr + at + in.i.length;
 	take_insn(d, &in, &op);
 	op.len = in.i.length;
+	op.reads = reads_of(&in);
+	/* That is no use: it saves the register, or clears it. */
+	if (op.kind == CODE_OP_PUSH || op.kind == CODE_OP_STORE || op.kind == CODE_OP_MOVE)
+		op.reads &= ~(1u << op.a | (op.kind == CODE_OP_MOVE ? 1u << op.b : 0));
+	if (op.kind == CODE_OP_PADDING || is_zeroing(&in))
+		op.reads = 0;
 	if (op.kind < CODE_OP_ADDRESS || op.kind == CODE_OP_CALL_INDIRECT ||
 	    op.kind > CODE_OP_JUMP)
 		op.target = CODE_OP_NOWHERE;
