@@ -32,7 +32,8 @@ struct unwind_room {
 	__u32 now;		      /* in the units of struct unwind_packed */
 	struct vma vma;
 	struct vma_node node;
-	struct unwind_file_key key; /* of the last file that user space has not heard of */
+	struct unwind_file_key key; /* of the file that user space has not heard of */
+	struct unwind_backing backing;
 };
 
 /* What unwind_memory.h asks of: the current process. */
@@ -126,13 +127,17 @@ static __always_inline void mapped_find_file(struct unwind_memory *mem, struct m
 			mapped_take(m, &unwind_control.vdso);
 			return;
 		}
-		if (!is_moved_code(mm, room->vma.start))
+		if (!is_moved_code(mm, room->vma.start)) {
+			m->state = UNWIND_FILE_JIT;
 			return;
+		}
 		file = BPF_CORE_READ(mm, exe_file);
+		file_key(file, &room->vma.key);
 	}
-	file_key(file, &room->key);
-	f = file_find(&room->key);
+	f = file_find(&room->vma.key);
 	if (!f) {
+		room->key = room->vma.key;
+		file_backing(file, &room->backing);
 		m->state = UNWIND_FILE_FREE;
 		return;
 	}
@@ -251,7 +256,7 @@ static __noinline int unwind_find(struct unwind_memory *mem, __u64 addr,
 	}
 	off = addr + m->to_file;
 	page = (off >> UNWIND_PAGE_SHIFT) - m->first_page;
-	if (m->state == UNWIND_FILE_NO_ROWS || page >= m->n_pages)
+	if (m->state != UNWIND_FILE_ROWS || page >= m->n_pages)
 		return UNWIND_FOUND;
 	line = packed_line(m, page);
 	arena = line ? (void *)arena_of(line) : NULL;
@@ -259,6 +264,13 @@ static __noinline int unwind_find(struct unwind_memory *mem, __u64 addr,
 		return UNWIND_NOT_LOADED;
 	read_rule(mem, arena, unwind_line_at(line), off & (UNWIND_PAGE_SIZE - 1), ret);
 	return UNWIND_FOUND;
+}
+
+static __always_inline int unwind_is_jit(struct unwind_memory *mem, __u64 addr)
+{
+	const struct mapped *m = mapped_find(mem, addr);
+
+	return m && m->state == UNWIND_FILE_JIT;
 }
 
 static __always_inline int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)

@@ -75,8 +75,9 @@ _Static_assert(KERNEL_FRAMES_MAX + USER_FRAMES_MAX < 2048, "frames are indexed w
 /* What is needed to go on with a walk: registers of its last frame, and the stack above it. */
 struct sample_rest {
 	struct unwind_file_key key; /* file of the missing table; zero: the vDSO, or no file */
-	__u64 stack_addr;	    /* of the first byte */
-	__u32 stack_len;	    /* bytes of stack behind this struct, a multiple of 8 */
+	struct unwind_backing backing;
+	__u64 stack_addr; /* of the first byte */
+	__u32 stack_len;  /* bytes of stack behind this struct, a multiple of 8 */
 	__u32 reserved;
 	struct unwind_regs regs;
 };

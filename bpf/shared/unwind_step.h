@@ -77,6 +77,39 @@ static inline int unwind_rises(struct unwind_regs *r, __u64 cfa, int by_fp)
 	return by_fp && r->falls++ < UNWIND_FALLS_MAX;
 }
 
+/* Does a call end at @ra, as far as that can be read? To where, if it says so itself. */
+static inline int unwind_is_call(struct unwind_memory *mem, __u64 ra, __u64 *ret_target)
+{
+	union {
+		__u64 word;
+		__u8 byte[8];
+	} code;
+
+	*ret_target = 0;
+	if (unwind_read(mem, &code.word, 8, ra - 8))
+		return 1;
+#if defined(UNWIND_ARCH_AARCH64)
+	__u32 insn = code.word >> 32;
+
+	if ((insn & 0xfc000000) == 0x94000000) { /* bl: by 26 bits, signed, of 4 bytes each */
+		*ret_target = ra - 4 + ((__s64)(__s32)(insn << 6) >> 4);
+		return 1;
+	}
+	return (insn & 0xfefff000) == 0xd63f0000; /* blr, blraa… */
+#else
+	if (code.byte[3] == 0xe8) { /* call rel32 */
+		*ret_target = ra + (__s64)(__s32)(code.word >> 32);
+		return 1;
+	}
+	/* call r/m64 (ff /2) of each length: register, disp8, disp32 or rip-relative, with SIB. */
+	return (code.byte[6] == 0xff && (code.byte[7] & 0x38) == 0x10) ||
+	       (code.byte[5] == 0xff && (code.byte[6] & 0x38) == 0x10) ||
+	       (code.byte[4] == 0xff && (code.byte[5] & 0x38) == 0x10) ||
+	       (code.byte[2] == 0xff && (code.byte[3] & 0x38) == 0x10) ||
+	       (code.byte[1] == 0xff && (code.byte[2] & 0x38) == 0x10);
+#endif
+}
+
 #if defined(UNWIND_ARCH_AARCH64)
 
 /* Where x0, …, x30, sp, pc lie in the kernel's struct rt_sigframe (arch/arm64/kernel/signal.c). */
@@ -269,13 +302,26 @@ static inline enum unwind_step unwind_place_read(struct unwind_memory *mem,
 	return UNWIND_STEP_OK;
 }
 
+/*
+ * Hand-written code keeps its CFA in a register that callees may change when it knows that its own
+ * do not: OpenSSL's AES-GCM has it in rax. Believed if it leads up in this stack, to where a call
+ * came from.
+ */
+static inline int unwind_may_be_cfa(struct unwind_memory *mem, const struct unwind_regs *r,
+				    __u64 value)
+{
+	__u64 sp = r->reg[UNWIND_SP];
+
+	return value > sp && value % 8 == 0 && unwind_is_stack(mem, sp, value);
+}
+
 static inline enum unwind_step unwind_ext_find_cfa(struct unwind_memory *mem,
 						   const struct unwind_regs *r,
 						   const struct unwind_ext *ext, __u64 *ret)
 {
 	__u64 value = unwind_reg(r, ext->cfa_reg) + ext->cfa_off;
 
-	if (!unwind_knows(r, ext->cfa_reg))
+	if (!unwind_knows(r, ext->cfa_reg) && !unwind_may_be_cfa(mem, r, value))
 		return UNWIND_STEP_UNSUPPORTED;
 	if (ext->cfa == UNWIND_CFA_DEREF) {
 		if (unwind_read(mem, &value, 8, value))
@@ -291,17 +337,22 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 					  struct unwind_scratch *s, const struct unwind_ext *ext)
 {
 	__u32 known = r->known & UNWIND_EXT_KEPT;
+	int guessed = !unwind_knows(r, ext->cfa_reg);
 	enum unwind_step step;
-	__u64 cfa, ra;
+	__u64 cfa, ra, target;
 
 	step = unwind_ext_find_cfa(mem, r, ext, &cfa);
 	if (step != UNWIND_STEP_OK)
 		return step;
+	if (cfa != r->reg[UNWIND_SP] && !unwind_rises(r, cfa, 1))
+		return UNWIND_STEP_NOT_RISING;
 	if (ext->ra.where == UNWIND_AS_IS || ext->ra.where == UNWIND_UNKNOWN)
 		return UNWIND_STEP_UNSUPPORTED;
 	step = unwind_place_read(mem, r, &ext->ra, cfa, &ra);
 	if (step != UNWIND_STEP_OK)
 		return step;
+	if (guessed && !unwind_is_call(mem, unwind_strip(ra), &target))
+		return UNWIND_STEP_UNSUPPORTED;
 	for (int i = 0; i < UNWIND_EXT_SAVED; i++) {
 		const struct unwind_place *p = &ext->saved[i];
 
@@ -318,7 +369,7 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 		r->reg[unwind_ext_reg(i) & (UNWIND_REGS - 1)] = s->word[i];
 	r->known = known;
 	step = unwind_return(r, cfa, unwind_strip(ra));
-	r->by_fallback = ext->flags & UNWIND_EXT_BY_CODE;
+	r->by_fallback = guessed | (ext->flags & UNWIND_EXT_BY_CODE);
 	return step;
 }
 

@@ -44,36 +44,6 @@ static inline enum user_end unwind_end_of(enum unwind_step step)
 
 /* --- without a rule ------------------------------------------------------------------------- */
 
-/* Does a call end at @ra, as far as that can be read? To where, if it says so itself. */
-static inline int unwind_is_call(struct unwind_memory *mem, __u64 ra, __u64 *ret_target)
-{
-	union {
-		__u64 word;
-		__u8 byte[8];
-	} code;
-
-	*ret_target = 0;
-	if (unwind_read(mem, &code.word, 8, ra - 8))
-		return 1;
-#if defined(UNWIND_ARCH_AARCH64)
-	__u32 insn = code.word >> 32;
-
-	return (insn & 0xfc000000) == 0x94000000 || /* bl */
-	       (insn & 0xfefff000) == 0xd63f0000;   /* blr, blraa… */
-#else
-	if (code.byte[3] == 0xe8) { /* call rel32 */
-		*ret_target = ra + (__s64)(__s32)(code.word >> 32);
-		return 1;
-	}
-	/* call r/m64 (ff /2) of each length: register, disp8, disp32 or rip-relative, with SIB. */
-	return (code.byte[6] == 0xff && (code.byte[7] & 0x38) == 0x10) ||
-	       (code.byte[5] == 0xff && (code.byte[6] & 0x38) == 0x10) ||
-	       (code.byte[4] == 0xff && (code.byte[5] & 0x38) == 0x10) ||
-	       (code.byte[2] == 0xff && (code.byte[3] & 0x38) == 0x10) ||
-	       (code.byte[1] == 0xff && (code.byte[2] & 0x38) == 0x10);
-#endif
-}
-
 /* What was called directly is not far before the place where it is interrupted. */
 #define UNWIND_LEAF_MAX 4096
 
@@ -104,7 +74,10 @@ static inline int unwind_leaf(struct unwind_memory *mem, struct unwind_regs *r,
 	return 1;
 }
 
-/* A frame pointer chain, guarded: it rises, stays in this stack, and leads behind a call. */
+/*
+ * A frame pointer chain, guarded: it rises, stays in this stack, and leads behind a call. Only
+ * interpreters made by a just-in-time compiler enter functions by pushing an address and jumping.
+ */
 static inline enum unwind_step unwind_by_fp(struct unwind_memory *mem, struct unwind_regs *r,
 					    struct unwind_scratch *s)
 {
@@ -117,7 +90,9 @@ static inline enum unwind_step unwind_by_fp(struct unwind_memory *mem, struct un
 	if (unwind_read(mem, s->word, 16, fp))
 		return UNWIND_STEP_UNREADABLE;
 	ra = unwind_strip(s->word[1]);
-	if (!fp_is_user_addr(ra) || !unwind_is_call(mem, ra, &target))
+	if (!fp_is_user_addr(ra))
+		return UNWIND_STEP_NO_RULE;
+	if (!unwind_is_call(mem, ra, &target) && !unwind_is_jit(mem, ra))
 		return UNWIND_STEP_NO_RULE;
 	r->reg[UNWIND_FP] = s->word[0];
 	r->known = 1u << UNWIND_FP | 1u << UNWIND_SP;

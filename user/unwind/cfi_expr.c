@@ -56,9 +56,12 @@ static int add_or_subtract(struct stack *s, bool subtract)
 
 static int deref(struct stack *s)
 {
-	struct cfi_value *top = &s->values[s->n - 1];
+	struct cfi_value *top;
 
-	if (s->n == 0 || (top->kind != CFI_VALUE_REG && top->kind != CFI_VALUE_CFA))
+	if (s->n == 0)
+		return -EOPNOTSUPP;
+	top = &s->values[s->n - 1];
+	if (top->kind != CFI_VALUE_REG && top->kind != CFI_VALUE_CFA)
 		return -EOPNOTSUPP;
 	top->kind = top->kind == CFI_VALUE_REG ? CFI_VALUE_MEM_OF_REG : CFI_VALUE_MEM_OF_CFA;
 	top->off = top->add;

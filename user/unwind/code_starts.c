@@ -12,7 +12,8 @@ struct search {
 
 void code_starts_clear(struct code_starts *s)
 {
-	vec_free(&s->at);
+	if (s)
+		vec_free(&s->at);
 }
 
 static int add_symbol(void *arg, const struct elf_symtab *st, const Elf64_Sym *sym)

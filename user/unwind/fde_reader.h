@@ -14,7 +14,7 @@
  * longer is malformed: a page of rows may need all of it executed.
  */
 #define FDE_SIZE_MAX (256 << 10)
-#define CIE_SIZE_MAX 4096
+#define CIE_SIZE_MAX 512
 
 /* One of the two sections. */
 struct fde_source {

@@ -7,7 +7,7 @@
 #include "unwind/line_alloc.h"
 
 #define TABLE_ENTRIES_MIN 64u
-#define TABLE_ENTRIES_MAX UNWIND_ARENA_LINES
+#define TABLE_ENTRIES_MAX (UNWIND_ARENA_LINES / 2) /* line 0 is not to be had */
 #define EVICT_SHARE	  16 /* of the loaded pages, at a time */
 #define USED_SHIFT	  30 /* of struct unwind_packed.used */
 #define AGES		  64 /* that are told apart, in its units */
@@ -225,8 +225,8 @@ static void table_publish(struct unwind_control *c, uint32_t table, uint32_t mas
 	__atomic_store_n((uint64_t *)&c->file_table, both, __ATOMIC_RELEASE);
 }
 
-/* A table of @entries in place of the one in force. */
-static int table_replace(struct row_store *s, uint32_t entries)
+/* A table of @entries in place of the one in force, with what is in that, or @empty. */
+static int table_replace(struct row_store *s, uint32_t entries, bool empty)
 {
 	struct unwind_control *c = s->backing.control;
 	uint32_t old = c->file_table, old_entries = c->file_mask + 1, table;
@@ -235,7 +235,9 @@ static int table_replace(struct row_store *s, uint32_t entries)
 	r = take_lines(s, entries, &table);
 	if (r < 0)
 		return r;
-	if (!table_copy(s, table, entries - 1)) {
+	if (empty)
+		s->n_keys = 0;
+	if (!empty && !table_copy(s, table, entries - 1)) {
 		line_alloc_give(&s->lines, table, entries);
 		return -EAGAIN;
 	}
@@ -246,16 +248,20 @@ static int table_replace(struct row_store *s, uint32_t entries)
 	return r < 0 ? r : give_back(s);
 }
 
+/*
+ * A larger table; once it is as large as an arena, an empty one: whoever is still in use is asked
+ * for again, and files that were deleted long ago are not.
+ */
 static int table_grow(struct row_store *s)
 {
 	uint32_t entries = s->backing.control->file_table ? s->backing.control->file_mask + 1 : 0;
 	int r;
 
 	do {
-		entries = entries ? entries * 2 : TABLE_ENTRIES_MIN;
-		if (entries > TABLE_ENTRIES_MAX)
-			return -ENOSPC;
-		r = table_replace(s, entries);
+		bool is_largest = entries == TABLE_ENTRIES_MAX;
+
+		entries = is_largest ? entries : entries ? entries * 2 : TABLE_ENTRIES_MIN;
+		r = table_replace(s, entries, is_largest);
 	} while (r == -EAGAIN);
 	return r;
 }
@@ -289,8 +295,7 @@ int row_store_set_key(struct row_store *s, const struct unwind_file_key *key, st
 	int r = 0;
 
 	while (r == 0 && (!slot || (slot->state == UNWIND_FILE_FREE &&
-				    4 * (s->n_keys + 1) > 3 * (c->file_mask + 1) &&
-				    c->file_mask + 1 < TABLE_ENTRIES_MAX))) {
+				    4 * (s->n_keys + 1) > 3 * (c->file_mask + 1)))) {
 		r = table_grow(s);
 		slot = r < 0 ? NULL : table_find(s, c->file_table, c->file_mask, key);
 	}

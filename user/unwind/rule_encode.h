@@ -13,7 +13,4 @@
 uint32_t rule_encode(const struct cfi_cie *cie, const struct cfi_state *st,
 		     struct unwind_ext *ret_ext);
 
-/* The rule of 32 bits that says what @ext does; 0: none can. */
-uint32_t rule_shorten(const struct cfi_arch *arch, const struct unwind_ext *ext);
-
 #endif

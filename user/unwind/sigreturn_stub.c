@@ -4,6 +4,8 @@
 #include <elf.h>
 #include <string.h>
 
+#define FEW 64
+
 struct stub_code {
 	uint8_t bytes[SIGRETURN_CODE_MAX];
 	uint8_t len;
@@ -48,6 +50,17 @@ int sigreturn_page_read(struct elf_file *ef, uint16_t machine, const struct elf_
 	return 0;
 }
 
+/* Mostly in the few bytes between two functions, for which memmem() would take long to prepare. */
+static const uint8_t *find_code(const uint8_t *bytes, size_t len, const struct stub_code *code)
+{
+	if (len > FEW)
+		return memmem(bytes, len, code->bytes, code->len);
+	for (; len >= code->len; bytes++, len--)
+		if (memcmp(bytes, code->bytes, code->len) == 0)
+			return bytes;
+	return NULL;
+}
+
 bool sigreturn_stub_find(const struct sigreturn_page *page, int from, int to, int *ret)
 {
 	const struct stub_code *code = code_of(page->machine);
@@ -58,9 +71,7 @@ bool sigreturn_stub_find(const struct sigreturn_page *page, int from, int to, in
 		from = page->begin;
 	if (end > page->end)
 		end = page->end;
-	if (from >= end)
-		return false;
-	at = memmem(page->bytes + (from - page->begin), end - from, code->bytes, code->len);
+	at = find_code(page->bytes + (from - page->begin), end - from, code);
 	if (!at)
 		return false;
 	*ret = (int)(at - page->bytes) + page->begin;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unwind/stack_state.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <string.h>
-
-#include "unwind/rule_encode.h"
 
 #define WORD	 8
 #define RED_ZONE 128 /* psABI 3.2.2: below the stack pointer, nobody else's */
 #define OFF_MAX	 (1 << 30)
 #define RA_OFF	 (-WORD)
+
+#define CFA_WORDS_MAX ((1 << UNWIND_CFA_BITS) - 1)
+#define SLOT_MAX      ((1 << UNWIND_X86_SLOT_BITS) - 1)
 
 #define SP UNWIND_X86_RSP
 #define FP UNWIND_X86_RBP
@@ -382,6 +382,31 @@ static struct unwind_place find(const struct stack_state *s, struct stack_value 
 	return (struct unwind_place){ .where = UNWIND_UNKNOWN };
 }
 
+/* In 32 bits, as shared/unwind_rule.h says; 0: it does not fit. */
+static uint32_t shorten(const struct unwind_ext *ext)
+{
+	uint32_t base = ext->cfa_reg == SP ? UNWIND_BASE_SP : UNWIND_BASE_FP;
+	uint32_t rule = base | (uint32_t)(ext->cfa_off / WORD) << UNWIND_CFA_SHIFT |
+			1u << UNWIND_BY_CODE_SHIFT;
+
+	if (ext->cfa != UNWIND_CFA_REG || (ext->cfa_reg != SP && ext->cfa_reg != FP) ||
+	    ext->cfa_off < 0 || ext->cfa_off % WORD || ext->cfa_off / WORD > CFA_WORDS_MAX)
+		return 0;
+	if (ext->ra.where != UNWIND_AT_CFA || ext->ra.off != RA_OFF)
+		return 0;
+	for (unsigned i = 0; i < UNWIND_X86_SLOTS; i++) {
+		int slot = -ext->saved[i].off / WORD - 1;
+
+		if (ext->saved[i].where == UNWIND_AS_IS)
+			continue;
+		if (ext->saved[i].where != UNWIND_AT_CFA || ext->saved[i].off % WORD || slot < 1 ||
+		    slot > SLOT_MAX)
+			return 0;
+		rule |= (uint32_t)slot << (UNWIND_X86_SLOT_SHIFT + i * UNWIND_X86_SLOT_BITS);
+	}
+	return rule;
+}
+
 uint32_t stack_state_rule(const struct stack_state *s, struct unwind_ext *ret_ext)
 {
 	struct unwind_ext ext = { .flags = UNWIND_EXT_BY_CODE };
@@ -397,7 +422,7 @@ uint32_t stack_state_rule(const struct stack_state *s, struct unwind_ext *ret_ex
 	for (unsigned i = 0; i < UNWIND_X86_SLOTS; i++)
 		ext.saved[i] = find(s, orig(saved_regs[i]), saved_regs[i]);
 
-	rule = rule_shorten(cfi_arch_of(EM_X86_64), &ext);
+	rule = shorten(&ext);
 	if (rule)
 		return rule;
 	*ret_ext = ext;
