@@ -44,18 +44,21 @@ enum unwind_special {
 
 /*
  * x86_64, bases SP and FP: the return address is at CFA - 8.
- *   bits 2-13   offset of the CFA / 8, not negative
+ *   bits 2-12   offset of the CFA / 8, not negative
+ *   bit 13      no table says so: the rule was found by looking at the code
  *   bits 14-31  for rbx, rbp, r12, r13, r14, r15 three bits each: 0 the register is as it is in
  *               this frame; n it was saved at CFA - 8 * (n + 1)
  *
  * aarch64, bases SP and FP:
- *   bits 2-13   offset of the CFA / 8, not negative
+ *   bits 2-13   as above
  *   bits 14-15  enum unwind_a64_saved
  *   bits 16-28  where they were saved: at CFA - 8 * n, n from 1 on
  * The return address is x30's value, without its pointer authentication code.
  */
 #define UNWIND_CFA_SHIFT 2
-#define UNWIND_CFA_BITS	 12
+#define UNWIND_CFA_BITS	 11
+
+#define UNWIND_BY_CODE_SHIFT 13
 
 #define UNWIND_X86_SLOT_SHIFT 14
 #define UNWIND_X86_SLOT_BITS  3
@@ -133,6 +136,7 @@ enum unwind_ext_cfa {
  * runtime lets signal handlers make it look as if this frame had been called.
  */
 #define UNWIND_EXT_EXACT 1
+#define UNWIND_EXT_BY_CODE 2 /* as for rules of 32 bits */
 
 struct unwind_ext {
 	__u8 cfa; /* enum unwind_ext_cfa */

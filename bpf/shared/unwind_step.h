@@ -48,6 +48,12 @@ static inline __u64 unwind_rule_cfa_off(__u32 rule)
 	return (__u64)(rule >> UNWIND_CFA_SHIFT & ((1 << UNWIND_CFA_BITS) - 1)) * 8;
 }
 
+/* Was the rule found by looking at the code? */
+static inline __u8 unwind_rule_is_by_code(__u32 rule)
+{
+	return rule >> UNWIND_BY_CODE_SHIFT & 1;
+}
+
 /* The frame is its caller's from here on. */
 static inline enum unwind_step unwind_return(struct unwind_regs *r, __u64 cfa, __u64 ra)
 {
@@ -144,6 +150,7 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 	__u64 at = (__u64)(rule >> UNWIND_A64_AT_SHIFT & ((1 << UNWIND_A64_AT_BITS) - 1)) * 8;
 	__u64 cfa = r->reg[base & (UNWIND_REGS - 1)] + unwind_rule_cfa_off(rule);
 	__u64 ra = r->reg[UNWIND_A64_LR_REG];
+	enum unwind_step step;
 
 	if (!unwind_knows(r, base))
 		return UNWIND_STEP_UNSUPPORTED;
@@ -162,7 +169,9 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 	if (saved == UNWIND_A64_LR)
 		ra = s->word[0];
 	r->known &= UNWIND_KEPT;
-	return unwind_return(r, cfa, unwind_strip(ra));
+	step = unwind_return(r, cfa, unwind_strip(ra));
+	r->by_fallback = unwind_rule_is_by_code(rule);
+	return step;
 }
 
 static inline __u32 unwind_ext_reg(__u32 i)
@@ -253,12 +262,15 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 {
 	__u32 base = (rule & 3) == UNWIND_BASE_SP ? UNWIND_SP : UNWIND_FP;
 	__u64 cfa = r->reg[base & (UNWIND_REGS - 1)] + unwind_rule_cfa_off(rule);
+	enum unwind_step step;
 
 	if (!unwind_knows(r, base))
 		return UNWIND_STEP_UNSUPPORTED;
 	if (!unwind_rises(r, cfa, base == UNWIND_FP))
 		return UNWIND_STEP_NOT_RISING;
-	return unwind_pop(mem, r, s, cfa, rule >> UNWIND_X86_SLOT_SHIFT);
+	step = unwind_pop(mem, r, s, cfa, rule >> UNWIND_X86_SLOT_SHIFT);
+	r->by_fallback = unwind_rule_is_by_code(rule);
+	return step;
 }
 
 /* The second instruction of an entry has pushed; entries are of 16 bytes. */
@@ -420,7 +432,7 @@ RARELY enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwind_regs
 		r->reg[unwind_ext_reg(i) & (UNWIND_REGS - 1)] = s->word[i];
 	r->known = known;
 	step = unwind_return(r, cfa, unwind_strip(ra));
-	r->by_fallback = guessed;
+	r->by_fallback = guessed || ext->flags & UNWIND_EXT_BY_CODE;
 	r->is_exact = ext->flags & UNWIND_EXT_EXACT;
 	return step;
 }
