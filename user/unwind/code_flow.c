@@ -5,7 +5,7 @@
 
 #define BLOCKS_MAX   4096
 #define RESTARTS_MAX 32
-#define JUMPS_MAX    8	      /* indirect ones that are remembered */
+#define JUMPS_MAX    8		/* indirect ones that are remembered */
 #define EXTENT_MAX   (64 << 10) /* bytes between a function's begin and any place of it */
 
 /*
@@ -27,9 +27,9 @@ enum evidence {
 struct region {
 	uint32_t at; /* the call, or the place */
 	uint32_t parent;
-	bool is_table;	    /* a place in a jump table */
-	bool in_doubt;	    /* needs evidence */
-	uint8_t seen;	    /* enum evidence */
+	bool is_table;	   /* a place in a jump table */
+	bool in_doubt;	   /* needs evidence */
+	uint8_t seen;	   /* enum evidence */
 	uint32_t leads_to; /* the lowest region that a way leads back to */
 };
 
@@ -329,8 +329,8 @@ static bool is_checked(const struct code_flow *f, uint32_t region)
 }
 
 /*
- * At a call the stack is aligned to 16 bytes (psABI 3.2.2), as it was at the call that led here. Hand
- * written code need not keep to it.
+ * At a call the stack is aligned to 16 bytes (psABI 3.2.2), as it was at the call that led here.
+ * Hand written code need not keep to it.
  */
 static bool is_misaligned(const struct stack_state *s)
 {

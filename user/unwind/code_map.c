@@ -44,8 +44,7 @@ const struct code_op *code_map_op(struct code_map *m, uint32_t at)
 /* Zero bytes, int3 and instructions without effect. */
 uint32_t code_map_skip_padding(struct code_map *m, uint32_t at)
 {
-	const uint32_t end =
-		at < m->len && m->len - at > PADDING_MAX ? at + PADDING_MAX : m->len;
+	const uint32_t end = at < m->len && m->len - at > PADDING_MAX ? at + PADDING_MAX : m->len;
 
 	while (at < end) {
 		uint8_t byte = m->decoder.bytes[at];

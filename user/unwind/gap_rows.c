@@ -7,9 +7,9 @@
 #include "unwind/code_starts.h"
 #include "unwind/fde_walk.h"
 
-#define AHEAD	(64 << 10) /* bytes of code for which rows are found at once */
-#define MARGIN	(32 << 10) /* looked at on both sides, so that functions there are whole */
-#define SYMBOLS_MIN 512	   /* for less code, symbols are not worth a walk through the table */
+#define AHEAD	    (64 << 10) /* bytes of code for which rows are found at once */
+#define MARGIN	    (32 << 10) /* looked at on both sides, so that functions there are whole */
+#define SYMBOLS_MIN 512	       /* for less code, symbols are not worth a walk through the table */
 
 #define PROBE_BUDGET (1 << 20) /* bytes of call frame instructions */
 
@@ -19,7 +19,7 @@ struct gap_rows {
 	struct elf_file *ef;
 	struct fde_walk *probe; /* NULL: there are no FDEs */
 	struct code_rows rows;
-	uint64_t base;		    /* of the rows */
+	uint64_t base;		       /* of the rows */
 	uint64_t valid_from, valid_to; /* where they can be relied on */
 };
 

@@ -13,15 +13,16 @@
 struct gap_rows;
 
 /*
- * @ix, with @src, tells where gaps end; NULL: there are no FDEs at all. All must outlive the result.
- * -ENOMEM.
+ * @ix, with @src, tells where gaps end; NULL: there are no FDEs at all. All must outlive the
+ * result. -ENOMEM.
  */
 int gap_rows_new(struct elf_file *ef, const struct fde_source *src, struct fde_index *ix,
 		 struct gap_rows **ret);
 void gap_rows_free(struct gap_rows *g); /* NULL is fine */
 DEFINE_CLEANUP(struct gap_rows *, gap_rows_free)
 
-/* A piece of a gap. Whether the gap goes on at either end is to be found out if it is open there. */
+/* A piece of a gap. Whether the gap goes on at either end is to be found out if it is open there.
+ */
 struct gap_piece {
 	const struct elf_span *segment;
 	uint64_t from, to; /* ELF virtual addresses; to > from */
@@ -29,8 +30,8 @@ struct gap_piece {
 };
 
 /*
- * Rules for the piece: rows->rows, whose ->at counts from *ret_base. Valid until the next call, which
- * is cheap for pieces in ascending order. -ENOMEM, -EIO, -EBADMSG.
+ * Rules for the piece: rows->rows, whose ->at counts from *ret_base. Valid until the next call,
+ * which is cheap for pieces in ascending order. -ENOMEM, -EIO, -EBADMSG.
  */
 int gap_rows_find(struct gap_rows *g, const struct gap_piece *piece, const struct code_rows **ret,
 		  uint64_t *ret_base);

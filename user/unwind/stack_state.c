@@ -190,8 +190,8 @@ void stack_state_step(struct stack_state *s, const struct code_op *op)
 {
 	bool was_after_syscall = s->after_syscall;
 
-	s->after_syscall = op->kind == CODE_OP_SYSCALL ||
-			   (was_after_syscall && keeps_after_syscall(op));
+	s->after_syscall =
+		op->kind == CODE_OP_SYSCALL || (was_after_syscall && keeps_after_syscall(op));
 	switch (op->kind) {
 	case CODE_OP_PUSH:
 		push(s, s->reg[op->a], WORD);

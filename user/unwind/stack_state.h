@@ -17,8 +17,8 @@
 enum stack_symbol {
 	STACK_UNKNOWN,
 	STACK_CFA,
-	STACK_BASE,	  /* where the stack pointer was when it last got a value nobody knows */
-	STACK_RA,	  /* the return address itself */
+	STACK_BASE,	 /* where the stack pointer was when it last got a value nobody knows */
+	STACK_RA,	 /* the return address itself */
 	STACK_ORIG = 16, /* + register: its value when the function was called */
 };
 

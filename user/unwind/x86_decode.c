@@ -161,8 +161,8 @@ static void take_add(const struct x86_insn *in, int sign, struct code_op *ret)
 	unsigned to = full_reg(&in->op[0]);
 	int64_t by = in->op[1].imm.value.s;
 
-	if (to == NO_REG || in->op[1].type != ZYDIS_OPERAND_TYPE_IMMEDIATE ||
-	    by != (int32_t)by || by == INT32_MIN)
+	if (to == NO_REG || in->op[1].type != ZYDIS_OPERAND_TYPE_IMMEDIATE || by != (int32_t)by ||
+	    by == INT32_MIN)
 		return;
 	*ret = (struct code_op){ .kind = CODE_OP_ADD, .a = to, .b = to };
 	ret->disp = sign * (int32_t)by;
@@ -344,8 +344,8 @@ void x86_decode(const struct x86_decoder *d, size_t at, struct code_op *ret)
 	ret->len = 1;
 	if (ZYAN_FAILED(ZydisDecoderDecodeInstruction(&d->zydis, &ctx, d->bytes + at, d->len - at,
 						      &in.i)) ||
-	    ZYAN_FAILED(ZydisDecoderDecodeOperands(&d->zydis, &ctx, &in.i, in.op,
-						   in.i.operand_count)))
+	    ZYAN_FAILED(
+		    ZydisDecoderDecodeOperands(&d->zydis, &ctx, &in.i, in.op, in.i.operand_count)))
 		return;
 	in.next = d->vaddr + at + in.i.length;
 	take_insn(d, &in, &op);
@@ -356,8 +356,7 @@ void x86_decode(const struct x86_decoder *d, size_t at, struct code_op *ret)
 		op.reads &= ~(1u << op.a | (op.kind == CODE_OP_MOVE ? 1u << op.b : 0));
 	if (op.kind == CODE_OP_PADDING || is_zeroing(&in))
 		op.reads = 0;
-	if (op.kind < CODE_OP_ADDRESS || op.kind == CODE_OP_CALL_INDIRECT ||
-	    op.kind > CODE_OP_JUMP)
+	if (op.kind < CODE_OP_ADDRESS || op.kind == CODE_OP_CALL_INDIRECT || op.kind > CODE_OP_JUMP)
 		op.target = CODE_OP_NOWHERE;
 	*ret = op;
 }
