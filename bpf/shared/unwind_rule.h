@@ -103,7 +103,7 @@ struct unwind_place {
 
 enum unwind_ext_cfa {
 	UNWIND_CFA_REG,	  /* CFA = reg + off */
-	UNWIND_CFA_DEREF, /* CFA = *(reg + off) + add */
+	UNWIND_CFA_DEREF, /* CFA = *(reg + off + 8 * index) + add */
 	/*
 	 * Go's asmcgocall(), which has left a goroutine's stack: at reg + off lies how far it was
 	 * below the stack's end, then the struct g, or the stack pointer and 0. CFA = that stack
@@ -135,13 +135,14 @@ enum unwind_ext_cfa {
  * The caller's place is that of an instruction which was interrupted, not behind a call: Go's
  * runtime lets signal handlers make it look as if this frame had been called.
  */
-#define UNWIND_EXT_EXACT 1
+#define UNWIND_EXT_EXACT   1
 #define UNWIND_EXT_BY_CODE 2 /* as for rules of 32 bits */
 
 struct unwind_ext {
 	__u8 cfa; /* enum unwind_ext_cfa */
 	__u8 cfa_reg;
-	__u16 flags; /* UNWIND_EXT_* */
+	__u8 flags;	/* UNWIND_EXT_* */
+	__u8 cfa_index; /* register + 1; 0: none */
 	__s32 cfa_off;
 	__s32 cfa_add;
 	struct unwind_place ra; /* UNWIND_UNKNOWN: as UNWIND_UNSUPPORTED */
