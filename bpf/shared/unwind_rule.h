@@ -36,6 +36,7 @@ enum unwind_special {
 			  at the stack pointer */
 	UNWIND_PLT, /* x86_64 linkers' .plt: CFA = sp + 8, and 8 more from byte 11 of an entry on */
 	UNWIND_PLT_SEC,	    /* the same from byte 10 on (.plt with endbr64 or bnd) */
+	UNWIND_PLT_IBT,	    /* the same from byte 9 on (with endbr64 since binutils 2.40) */
 	UNWIND_UNSUPPORTED, /* a table covers it, with a rule that none of these can express */
 };
 

@@ -457,6 +457,8 @@ RARELY enum unwind_step unwind_special(struct unwind_memory *mem, struct unwind_
 		return unwind_plt(mem, r, s, 11);
 	case UNWIND_PLT_SEC:
 		return unwind_plt(mem, r, s, 10);
+	case UNWIND_PLT_IBT:
+		return unwind_plt(mem, r, s, 9);
 #endif
 	default:
 		return UNWIND_STEP_UNSUPPORTED;

@@ -306,7 +306,7 @@ static struct row_store *load_ends(struct collector *c)
 	cr_assert(zero(int, stat("/proc/self/exe", &st)));
 	n = (st.st_size + 4095) / 4096;
 	cr_assert(zero(int, row_store_new(&backing, 1 << 20, &rows)));
-	cr_assert(zero(int, row_store_add_file(rows, 0, n, &file)));
+	cr_assert(zero(int, row_store_add_file(rows, &(struct row_extent){ 0, n, 0 }, &file)));
 	cr_assert(zero(int, row_store_set_key(rows, &key, file)));
 	for (uint64_t i = 0; i < n; i++)
 		cr_assert(zero(int, row_store_put(rows, file, i, &page, 0)));

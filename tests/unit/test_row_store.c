@@ -111,7 +111,7 @@ static struct row_file *add_file(uint64_t first, uint64_t n)
 {
 	struct row_file *f;
 
-	cr_assert(zero(int, row_store_add_file(store, first, n, &f)));
+	cr_assert(zero(int, row_store_add_file(store, &(struct row_extent){ first, n, 0 }, &f)));
 	return f;
 }
 
@@ -378,8 +378,12 @@ Test(row_store, largest_file)
 	struct row_file *f = NULL;
 
 	open_store(20);
-	cr_assert(eq(int, row_store_add_file(store, 0, UNWIND_FILE_PAGES_MAX + 1ULL, &f), -ENOSPC));
-	cr_assert(eq(int, row_store_add_file(store, 1ULL << 32, 1, &f), -ENOSPC));
+	cr_assert(eq(int,
+		     row_store_add_file(
+			     store, &(struct row_extent){ 0, UNWIND_FILE_PAGES_MAX + 1ULL, 0 }, &f),
+		     -ENOSPC));
+	cr_assert(eq(int, row_store_add_file(store, &(struct row_extent){ 1ULL << 32, 1, 0 }, &f),
+		     -ENOSPC));
 	cr_assert(zero(ptr, f));
 	f = add_file(UINT32_MAX - 1, UNWIND_FILE_PAGES_MAX);
 	put(f, UINT32_MAX - 1ULL + UNWIND_FILE_PAGES_MAX - 1, 3, 0, 0);
@@ -689,9 +693,15 @@ Test(row_store, budget_that_is_too_small)
 	cr_assert(zero(ptr, store));
 	open_store(2);
 	/* Its directory alone is longer. */
-	cr_assert(eq(int, row_store_add_file(store, 0, UNWIND_FILE_PAGES_MAX, &f), 0));
+	cr_assert(eq(
+		int,
+		row_store_add_file(store, &(struct row_extent){ 0, UNWIND_FILE_PAGES_MAX, 0 }, &f),
+		0));
 	f = NULL;
-	cr_assert(eq(int, row_store_add_file(store, 0, UNWIND_FILE_PAGES_MAX, &f), -ENOSPC));
+	cr_assert(eq(
+		int,
+		row_store_add_file(store, &(struct row_extent){ 0, UNWIND_FILE_PAGES_MAX, 0 }, &f),
+		-ENOSPC));
 	cr_assert(zero(ptr, f));
 	f = add_file(0, 10);
 	put(f, 3, dense(1), 0, 0);
@@ -707,7 +717,7 @@ static int use_everything(void)
 	int r = row_store_new(&backing, 3 * UNWIND_ARENA_SIZE, &store);
 
 	if (r == 0)
-		r = row_store_add_file(store, 0, 5000, &f);
+		r = row_store_add_file(store, &(struct row_extent){ 0, 5000, 0 }, &f);
 	for (uint32_t i = 0; r == 0 && i < 80; i++) {
 		struct unwind_file_key key = key_of(i % 70);
 

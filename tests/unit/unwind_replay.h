@@ -30,12 +30,20 @@ static long unwind_read(struct unwind_memory *mem, void *dst, __u32 len, __u64 a
 	return 0;
 }
 
+static bool is_anonymous(const struct snapshot_map *m)
+{
+	return strcmp(m->file, "anon") == 0;
+}
+
 static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_found_rule *ret)
 {
 	const struct snapshot_map *m = snapshot_map_of(mem->s, addr);
 
 	if (!m || !m->exec)
 		return UNWIND_NOT_CODE;
+	ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
+	if (is_anonymous(m))
+		return UNWIND_FOUND;
 	for (size_t i = 0; i < mem->s->rules.n; i++) {
 		const struct snapshot_rule *r = &mem->s->rules.data[i];
 
@@ -48,6 +56,13 @@ static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_foun
 	cr_assert_fail("%s: no rule for %" PRIx64 " of %s", mem->path,
 		       (uint64_t)(addr - m->start + m->offset), m->file);
 	return UNWIND_NOT_CODE;
+}
+
+static int unwind_is_jit(struct unwind_memory *mem, __u64 addr)
+{
+	const struct snapshot_map *m = snapshot_map_of(mem->s, addr);
+
+	return m && m->exec && is_anonymous(m);
 }
 
 static int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)

@@ -5,7 +5,8 @@
 
 #define BLOCKS_MAX   4096
 #define RESTARTS_MAX 32
-#define JUMPS_MAX    8		/* indirect ones that are remembered */
+#define JUMPS_MAX    8	      /* indirect ones that are remembered */
+#define PASSES_MAX   16	      /* evidence goes along chains, mostly of one or two */
 #define EXTENT_MAX   (64 << 10) /* bytes between a function's begin and any place of it */
 
 /*
@@ -27,10 +28,15 @@ enum evidence {
 struct region {
 	uint32_t at; /* the call, or the place */
 	uint32_t parent;
-	bool is_table;	   /* a place in a jump table */
-	bool in_doubt;	   /* needs evidence */
-	uint8_t seen;	   /* enum evidence */
-	uint32_t leads_to; /* the lowest region that a way leads back to */
+	bool is_table;	    /* a place in a jump table */
+	bool in_doubt;	    /* needs evidence */
+	bool is_proven;
+	uint8_t seen; /* enum evidence */
+};
+
+/* A way from one region into another that was there already: both agree about the stack. */
+struct joint {
+	uint32_t from, to;
 };
 
 struct block {
@@ -63,6 +69,7 @@ struct code_flow {
 	VEC(struct soft_edge) soft;
 	size_t next_soft;
 	VEC(struct region) regions;
+	VEC(struct joint) joints;
 	VEC(uint32_t) marked; /* bytes with OWN_MARKS */
 	VEC(uint32_t) roots;  /* places that jump tables may lead to */
 	struct table_jump jumps[JUMPS_MAX];
@@ -84,6 +91,7 @@ void code_flow_free(struct code_flow *f)
 	vec_free(&f->hard);
 	vec_free(&f->soft);
 	vec_free(&f->regions);
+	vec_free(&f->joints);
 	vec_free(&f->marked);
 	vec_free(&f->roots);
 	free(f);
@@ -289,8 +297,8 @@ static int join_block(struct code_flow *f, struct block *b, uint32_t region,
 	/* What is reached by fewer assumptions is the better known. */
 	if (changed < 0)
 		return contradict(f, region ? region : b->region);
-	if (b->region < f->regions.data[region].leads_to)
-		f->regions.data[region].leads_to = b->region;
+	if (b->region != region && vec_push(&f->joints, (struct joint){ region, b->region }) < 0)
+		return -ENOMEM;
 	if (!changed || b->is_queued)
 		return 0;
 	b->is_queued = true;
@@ -322,6 +330,15 @@ static int follow(struct code_flow *f, uint32_t to, uint32_t region, const struc
 	return new_block(f, to, region, s);
 }
 
+/* Does it depend on an assumption that has to prove itself? */
+static bool is_doubtful(const struct code_flow *f, uint32_t region)
+{
+	for (; region; region = f->regions.data[region].parent)
+		if (f->regions.data[region].in_doubt)
+			return true;
+	return false;
+}
+
 /* Is it a guess that the code at hand belongs to the function? Then it has to behave. */
 static bool is_checked(const struct code_flow *f, uint32_t region)
 {
@@ -329,8 +346,8 @@ static bool is_checked(const struct code_flow *f, uint32_t region)
 }
 
 /*
- * At a call the stack is aligned to 16 bytes (psABI 3.2.2), as it was at the call that led here.
- * Hand written code need not keep to it.
+ * At a call the stack is aligned to 16 bytes (psABI 3.2.2), as it was at the call that led here. Hand
+ * written code need not keep to it.
  */
 static bool is_misaligned(const struct stack_state *s)
 {
@@ -344,7 +361,7 @@ static int take_call(struct code_flow *f, uint32_t at, const struct code_op *op,
 {
 	uint32_t next = at + op->len;
 
-	if (is_checked(f, region) && is_misaligned(s))
+	if ((f->is_guess || is_doubtful(f, region)) && is_misaligned(s))
 		return contradict(f, region);
 	if (next >= f->map->len)
 		return 0;
@@ -447,8 +464,6 @@ static int run_block(struct code_flow *f, uint32_t index)
 static int assume(struct code_flow *f, const struct region *g, uint32_t to,
 		  const struct stack_state *s)
 {
-	struct region *own;
-
 	if (f->block_at[to]) {
 		/* Others lead there as well: if that cannot be, only this way is not one. */
 		struct block *b = &f->blocks.data[f->block_at[to] - 1];
@@ -460,8 +475,6 @@ static int assume(struct code_flow *f, const struct region *g, uint32_t to,
 	}
 	if (vec_push(&f->regions, *g) < 0)
 		return -ENOMEM;
-	own = &f->regions.data[f->regions.n - 1];
-	own->leads_to = f->regions.n - 1;
 	return new_block(f, to, f->regions.n - 1, s);
 }
 
@@ -553,32 +566,41 @@ static int find_roots(struct code_flow *f)
 
 /* --- judging ---------------------------------------------------------------------------------- */
 
-/* What a region shows is shown for the one that led to it, whose number is lower. */
-static void pass_evidence_on(struct code_flow *f)
+static bool prove(struct region *g, bool proven)
 {
-	for (size_t i = f->regions.n; i-- > 1;) {
-		const struct region *g = &f->regions.data[i];
-		struct region *p = &f->regions.data[g->parent];
+	bool is_new = proven && !g->is_proven;
 
-		p->seen |= g->seen;
-		if (g->leads_to < p->leads_to)
-			p->leads_to = g->leads_to;
-	}
+	g->is_proven |= proven;
+	return is_new;
 }
 
-/* By a return, or by a way back to what was reached with fewer assumptions. */
-static bool is_proven(const struct code_flow *f, uint32_t region)
+/*
+ * What is in doubt has to return, or to lead to what is not in doubt, by whatever it leads to: further
+ * assumptions, or places that others led to.
+ */
+static void pass_evidence_on(struct code_flow *f)
 {
-	const struct region *g = &f->regions.data[region];
+	struct region *g = f->regions.data;
+	bool again = true;
 
-	return (g->seen & SAW_RETURN) || g->leads_to < region;
+	for (size_t i = 0; i < f->regions.n; i++)
+		g[i].is_proven = (g[i].seen & SAW_RETURN) || !is_doubtful(f, i);
+	for (unsigned n = 0; again && n < PASSES_MAX; n++) {
+		again = false;
+		for (size_t i = f->joints.n; i-- > 0;)
+			again |= prove(&g[f->joints.data[i].from], g[f->joints.data[i].to].is_proven);
+		for (size_t i = f->regions.n; i-- > 1;)
+			again |= prove(&g[g[i].parent], g[i].is_proven);
+	}
+	for (size_t i = f->regions.n; i-- > 1;)
+		g[g[i].parent].seen |= g[i].seen;
 }
 
 static int withdraw_unproven(struct code_flow *f)
 {
 	pass_evidence_on(f);
 	for (size_t i = f->regions.n; i-- > 1;)
-		if (f->regions.data[i].in_doubt && !is_proven(f, i))
+		if (f->regions.data[i].in_doubt && !f->regions.data[i].is_proven)
 			return withdraw(f, i);
 	return 0;
 }
@@ -587,7 +609,7 @@ static void begin(struct code_flow *f)
 {
 	for (size_t i = 0; i < f->blocks.n; i++)
 		f->block_at[f->blocks.data[i].at] = 0;
-	f->blocks.n = f->hard.n = f->soft.n = f->next_soft = f->regions.n = 0;
+	f->blocks.n = f->hard.n = f->soft.n = f->next_soft = f->regions.n = f->joints.n = 0;
 	f->n_jumps = 0;
 	f->failed = f->restart = f->leaves_map = false;
 }

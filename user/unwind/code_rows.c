@@ -192,10 +192,27 @@ static int add_by_position(struct builder *b, bool begins)
 	return r;
 }
 
+/* Addresses of functions, before anything depends on where they begin. */
+static int mark_addresses(struct builder *b)
+{
+	for (uint32_t at = 0; at < b->map.len;) {
+		const struct code_op *op = code_map_op(&b->map, at);
+
+		if (!op)
+			return -ENOMEM;
+		if (op->kind == CODE_OP_ADDRESS)
+			b->map.marks[op->target] |= CODE_ADDRESS;
+		at += op->len;
+	}
+	return 0;
+}
+
 static int add_functions(struct builder *b, const struct code_rows_input *in)
 {
-	int r = add_known(b, in);
+	int r = mark_addresses(b);
 
+	if (r == 0)
+		r = add_known(b, in);
 	for (unsigned i = 0; r == 0 && i < PASSES_MAX; i++) {
 		r = add_referred(b);
 		if (r == 0)

@@ -244,11 +244,23 @@ bool stack_state_may_leave(const struct stack_state *s)
 	return true;
 }
 
+static bool is_saved(const struct stack_state *s, struct stack_value v)
+{
+	for (unsigned i = 0; i < s->n_cells; i++)
+		if (same(s->cell[i].held, v))
+			return true;
+	return false;
+}
+
+/* A register that was saved may be used without a value: programs have uninitialized variables. */
 bool stack_state_is_misused(const struct stack_state *s, const struct code_op *op)
 {
-	for (unsigned reads = op->reads; reads; reads &= reads - 1)
-		if (s->reg[__builtin_ctz(reads)].symbol >= STACK_ORIG)
+	for (unsigned reads = op->reads; reads; reads &= reads - 1) {
+		const struct stack_value v = s->reg[__builtin_ctz(reads)];
+
+		if (v.symbol >= STACK_ORIG && !is_saved(s, v))
 			return true;
+	}
 	return op->kind == CODE_OP_LOAD &&
 	       load(s, plus(s->reg[op->b], op->disp)).symbol == STACK_RA;
 }
