@@ -5,6 +5,7 @@ their source (tests/workloads/burn.h).
 """
 
 import subprocess
+from bisect import bisect_right
 from collections import Counter
 
 import pytest
@@ -356,16 +357,58 @@ def test_rust(burn):
 def test_go(burn):
     """It has frame pointers, and no .eh_frame."""
     chain = "~runtime.goexit.*;~runtime.main;main.main;main.outer;main.middle;main.leaf"
+    preempted = f"{chain};~runtime.asyncPreempt.*"
+    signal = f"{chain};~runtime.sigreturn.*;...;~.*"
     runtime = "~runtime.goexit.*;~runtime.main;main.main;...;~(runtime|internal|syscall|main.cpu).*|\\[.*\\]"
-    stacks = [*prefixes(chain, 3), runtime]
+    stacks = [*prefixes(chain, 3), runtime, preempted, f"{preempted};...;~.*", signal, "...;main.main;~(runtime|time)[.].*"]
     check(burn("chain-go", "long"), "chain-go", stacks, start="")
+
+
+def strip(program, to):
+    """(a copy without any symbols and debug information, names of its functions by address)"""
+    subprocess.run(["strip", "-o", to, program], check=True)
+    lines = subprocess.run(["nm", "-n", program], check=True, capture_output=True, text=True).stdout.splitlines()
+    found = [line.split(None, 2) for line in lines if line.split(None, 2)[1] in ("t", "T")]
+    return to, [(int(addr, 16), name) for addr, _, name in found]
+
+
+def names_by_address(sample, functions):
+    """Outermost first; frames but the first are where calls return to."""
+    starts = [start for start, _ in functions]
+    addrs = [int(f, 16) - (i > 0) for i, f in enumerate(sample["frames"])]
+    return [functions[max(bisect_right(starts, addr) - 1, 0)][1] for addr in reversed(addrs)]
+
+
+@pytest.mark.parametrize("mode", ("long", "goroutines"))
+def test_go_stripped(burn, workloads, tmp_path, mode):
+    """Only .gopclntab is left to tell where frames end."""
+    program, functions = strip(workloads / "chain-go", tmp_path / "chain-go-bare")
+    _, in_dump = of_program(burn(program, mode), program.name)
+    complete, warm = chains.completeness(in_dump)
+    assert warm - complete <= 1 + warm // 200, f"{warm - complete} of {warm} stacks are cut"
+
+    chain = ["main.outer", "main.middle", "main.leaf"]
+    above = ["main.main"] if mode == "long" else ["main.worker"]
+    ends = ("runtime.goexit.abi0", "runtime.mstart.abi0", "runtime.mcall", "runtime.morestack.abi0",
+            "runtime.rt0_go.abi0", "_rt0_amd64_linux", "_rt0_arm64_linux")  # fmt: skip
+    seen = 0
+    for s in in_dump:
+        if s["end"] != "entry":
+            continue
+        names = names_by_address(s, functions)
+        assert names[0] in ends, names
+        if "main.leaf" in names:
+            at = names.index("main.leaf")
+            assert names[at - 3 : at + 1] == above + chain, names
+            seen += 1
+    assert seen > 0.1 * CPU_SECONDS * FREQUENCY, f"{seen} of {len(in_dump)}"
 
 
 def test_cgo(burn):
     """Go finds its way below C, and above it."""
     in_profile, _ = of_program(burn("chain-cgo"), "chain-cgo")
-    go = ["main.main", "main.outer"]
-    wanted = {"c_leaf": [*go, "c_outer"], "goLeaf": go}
+    callers = ["main.main", "main.outer", "c_outer"]
+    wanted = {"c_leaf": callers, "goLeaf": callers}
     counts = Counter()
     for s in in_profile:
         names, cut = chains.user_stack(s)

@@ -39,14 +39,16 @@ void go_table_free(struct go_table *t)
 static void read_code(struct go_table *t, uint64_t vaddr, uint8_t *buf, size_t len)
 {
 	const struct elf_span *span = &t->code.span;
+	uint64_t missing = vaddr < span->vaddr ? span->vaddr - vaddr : 0;
 	const uint8_t *p;
 	size_t there;
 
 	memset(buf, 0, len);
-	if (vaddr < span->vaddr ||
-	    byte_window_peek(&t->code_window, vaddr - span->vaddr, &p, &there) < 0)
+	if (missing >= len ||
+	    byte_window_peek(&t->code_window, vaddr + missing - span->vaddr, &p, &there) < 0)
 		return;
-	memcpy(buf, p, there < len ? there : len);
+	len -= missing;
+	memcpy(buf + missing, p, there < len ? there : len);
 }
 
 static void read_prologue(struct go_table *t, struct go_frame *f)
