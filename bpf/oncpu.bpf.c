@@ -59,7 +59,7 @@ static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
 	}
 	if (!mm)
 		return; /* on its way out: there is no user stack any more */
-	err = regs_of_user(ctx, task, in_user, &s->walk.regs);
+	err = regs_of_user(ctx, task, in_user, &s->entry_regs, &s->walk.regs);
 	if (err < 0)
 		s->rec.user_end = USER_END_NO_REGS;
 	else if (err > 0)
