@@ -45,7 +45,7 @@ static struct {
 	double seconds;
 } total;
 
-static bool verbose, no_symtab, no_symbols;
+static bool verbose, no_symtab, no_symbols, only_build;
 
 /* The window at hand. */
 static struct {
@@ -165,7 +165,7 @@ static int observe(void *arg, uint32_t at, const struct stack_state *s)
 
 static int observe_ops(struct code_flow *f, code_flow_op_fn fn, void *arg)
 {
-	int r = code_flow_each_op(f, observe, NULL);
+	int r = only_build ? 0 : code_flow_each_op(f, observe, NULL);
 
 	return r < 0 ? r : code_flow_each_op(f, fn, arg);
 }
@@ -364,10 +364,11 @@ int main(int argc, char **argv)
 {
 	int opt;
 
-	while ((opt = getopt(argc, argv, "svn")) != -1) {
+	while ((opt = getopt(argc, argv, "svnb")) != -1) {
 		no_symtab |= opt == 's';
 		no_symbols |= opt == 'n';
 		verbose |= opt == 'v';
+		only_build |= opt == 'b';
 	}
 	for (int i = optind; i < argc; i++)
 		compare_file(argv[i]);

@@ -18,7 +18,7 @@
 /* Ends that speak for the way that led there. */
 enum evidence {
 	SAW_RETURN = 1, /* a return, or a jump to another function */
-	SAW_END = 2,	/* a trap, a call that never returns, a jump through a pointer */
+	SAW_END = 2,	/* a trap, a call that never returns, a jump through a pointer, a loop */
 };
 
 /*
@@ -60,6 +60,7 @@ struct table_jump {
 struct code_flow {
 	struct code_map *map;
 	uint32_t start;
+	uint32_t at; /* the instruction at hand */
 	uint32_t *block_at; /* per byte: index + 1 */
 	uint8_t *seen;	    /* per byte: an instruction that the scan has met */
 	VEC(uint32_t) seen_list;
@@ -251,26 +252,28 @@ static void saw(struct code_flow *f, uint32_t region, enum evidence what)
 	f->regions.data[region].seen |= what;
 }
 
-/* Withdraws the assumption of a region; those that led to it have to prove themselves. */
+/* Withdraws the assumption of a region. */
 static int withdraw(struct code_flow *f, uint32_t region)
 {
 	const struct region *g = &f->regions.data[region];
-	int r = mark_own(f, g->at, g->is_table ? CODE_NOT_HERE : CODE_CUT);
 
 	f->restart = true;
-	for (uint32_t p = g->parent; r == 0 && p; p = f->regions.data[p].parent)
+	return mark_own(f, g->at, g->is_table ? CODE_NOT_HERE : CODE_CUT);
+}
+
+/* What was found in @region cannot be. What led to it as well has to prove itself better. */
+static int contradict(struct code_flow *f, uint32_t region)
+{
+	int r = 0;
+
+	if (region)
+		r = withdraw(f, region);
+	else
+		f->failed = true;
+	for (uint32_t p = f->regions.data[region].parent; r == 0 && p; p = f->regions.data[p].parent)
 		if (!f->regions.data[p].is_table)
 			r = mark_own(f, f->regions.data[p].at, CODE_DOUBT);
 	return r;
-}
-
-/* What was found in @region cannot be. */
-static int contradict(struct code_flow *f, uint32_t region)
-{
-	if (region)
-		return withdraw(f, region);
-	f->failed = true;
-	return 0;
 }
 
 /* --- following -------------------------------------------------------------------------------- */
@@ -297,6 +300,8 @@ static int join_block(struct code_flow *f, struct block *b, uint32_t region,
 	/* What is reached by fewer assumptions is the better known. */
 	if (changed < 0)
 		return contradict(f, region ? region : b->region);
+	if (b->region == region && b->at <= f->at)
+		saw(f, region, SAW_END);
 	if (b->region != region && vec_push(&f->joints, (struct joint){ region, b->region }) < 0)
 		return -ENOMEM;
 	if (!changed || b->is_queued)
@@ -366,7 +371,7 @@ static int take_call(struct code_flow *f, uint32_t at, const struct code_op *op,
 	if (next >= f->map->len)
 		return 0;
 	if (!may_return(f, at, op, next)) {
-		if (calls_ender(f, op))
+		if (!code_map_is(f->map, at, CODE_CUT))
 			saw(f, region, SAW_END);
 		return 0;
 	}
@@ -453,6 +458,7 @@ static int run_block(struct code_flow *f, uint32_t index)
 		if (!code_map_op(f->map, at))
 			return -ENOMEM;
 		op = *code_map_op(f->map, at);
+		f->at = at;
 		r = take_op(f, at, &op, region, &s);
 		at += op.len;
 	}
@@ -584,7 +590,8 @@ static void pass_evidence_on(struct code_flow *f)
 	bool again = true;
 
 	for (size_t i = 0; i < f->regions.n; i++)
-		g[i].is_proven = (g[i].seen & SAW_RETURN) || !is_doubtful(f, i);
+		g[i].is_proven = i == 0 || (g[i].seen & SAW_RETURN) ||
+				 ((g[i].seen & SAW_END) && !is_doubtful(f, i));
 	for (unsigned n = 0; again && n < PASSES_MAX; n++) {
 		again = false;
 		for (size_t i = f->joints.n; i-- > 0;)
@@ -600,7 +607,7 @@ static int withdraw_unproven(struct code_flow *f)
 {
 	pass_evidence_on(f);
 	for (size_t i = f->regions.n; i-- > 1;)
-		if (f->regions.data[i].in_doubt && !f->regions.data[i].is_proven)
+		if (!f->regions.data[i].is_proven)
 			return withdraw(f, i);
 	return 0;
 }

@@ -6,7 +6,7 @@
 
 #define WORD	 8
 #define RED_ZONE 128 /* psABI 3.2.2: below the stack pointer, nobody else's */
-#define OFF_MAX	 (1 << 30)
+#define OFF_MAX	 (1 << 24)
 #define RA_OFF	 (-WORD)
 
 #define CFA_WORDS_MAX ((1 << UNWIND_CFA_BITS) - 1)
@@ -26,7 +26,7 @@ static const uint8_t saved_regs[UNWIND_X86_SLOTS] = {
 
 static bool same(struct stack_value a, struct stack_value b)
 {
-	return a.symbol == b.symbol && a.off == b.off;
+	return memcmp(&a, &b, sizeof(a)) == 0;
 }
 
 static struct stack_value plus(struct stack_value v, int64_t by)
@@ -378,6 +378,12 @@ static bool place_in_memory(const struct stack_state *s, const struct stack_cell
 	return true;
 }
 
+/* Below the stack pointer it may be overwritten: by another thread that shares the stack, vfork(2). */
+static bool is_safe(const struct stack_state *s, struct stack_value at)
+{
+	return at.symbol != s->reg[SP].symbol || at.off >= s->reg[SP].off;
+}
+
 /* Where @v is to be found; the same register is the best place. */
 static struct unwind_place find(const struct stack_state *s, struct stack_value v, int home)
 {
@@ -386,11 +392,15 @@ static struct unwind_place find(const struct stack_state *s, struct stack_value 
 	if (home >= 0 && same(s->reg[home], v))
 		return (struct unwind_place){ .where = UNWIND_AS_IS };
 	for (unsigned i = 0; i < s->n_cells; i++)
-		if (same(s->cell[i].held, v) && place_in_memory(s, &s->cell[i], &place))
+		if (same(s->cell[i].held, v) && is_safe(s, s->cell[i].at) &&
+		    place_in_memory(s, &s->cell[i], &place))
 			return place;
 	for (unsigned r = 0; r < UNWIND_X86_REGS; r++)
 		if (same(s->reg[r], v))
 			return (struct unwind_place){ .where = UNWIND_IN_REG, .reg = r };
+	for (unsigned i = 0; i < s->n_cells; i++)
+		if (same(s->cell[i].held, v) && place_in_memory(s, &s->cell[i], &place))
+			return place;
 	return (struct unwind_place){ .where = UNWIND_UNKNOWN };
 }
 

@@ -11,7 +11,7 @@
 #include "shared/unwind_rule.h"
 #include "unwind/code_op.h"
 
-#define STACK_CELLS 16
+#define STACK_CELLS 12
 
 /* Something plus an offset. */
 enum stack_symbol {
@@ -23,8 +23,8 @@ enum stack_symbol {
 };
 
 struct stack_value {
-	uint32_t symbol;
-	int32_t off;
+	uint32_t symbol : 6;
+	int32_t off : 26;
 };
 
 /* Eight bytes of the stack. */
