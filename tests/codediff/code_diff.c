@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * code_diff [-s] [-v] [-n] FILE…: takes the code of ELF files as if no unwind table described it, and
- * compares what user/unwind/code_rows.c finds out with what .eh_frame says of the same places: the
- * table's rule, applied to what is known of the stack there, must lead to the CFA and to the saved
- * registers. -s: without .symtab, as in stripped files; -n: no symbols at all; -v: each difference.
- * Exit status 1 if there is one.
+ * code_diff [-s] [-v] [-n] FILE…: takes the code of ELF files as if no unwind table described it,
+ * and compares what user/unwind/code_rows.c finds out with what .eh_frame says of the same places:
+ * the table's rule, applied to what is known of the stack there, must lead to the CFA and to the
+ * saved registers. -s: without .symtab, as in stripped files; -n: no symbols at all; -v: each
+ * difference. Exit status 1 if there is one.
  */
 #include "unwind/code_flow.h"
 
@@ -28,9 +28,9 @@ static int observe_ops(struct code_flow *f, code_flow_op_fn fn, void *arg);
 
 enum outcome {
 	SAME,
-	NO_RULE,      /* not understood */
-	UNVERIFIED,   /* the table's rule needs what is not known here */
-	REG_UNKNOWN,  /* CFA is the same; a register that the table has is not known */
+	NO_RULE,     /* not understood */
+	UNVERIFIED,  /* the table's rule needs what is not known here */
+	REG_UNKNOWN, /* CFA is the same; a register that the table has is not known */
 	WRONG_CFA,
 	WRONG_REG,
 	OTHER_KIND, /* the table says END, SIGNAL or the like */

@@ -41,10 +41,10 @@ WORK_FUNCTION static void mode_print(void)
 	wchar_t wide[128];
 
 	for (int i = 0; i < ROUNDS; i++) {
-		snprintf(text, sizeof(text), "%d %s %p %-20lu|%c|%% %o %i", i, "string", text, 77ul, 'x',
-			 i, -i);
-		snprintf(text, sizeof(text), "%.15g %a %e %10.3f %Lf", real, real, real / i, (double)i,
-			 (long double)real);
+		snprintf(text, sizeof(text), "%d %s %p %-20lu|%c|%% %o %i", i, "string", text, 77ul,
+			 'x', i, -i);
+		snprintf(text, sizeof(text), "%.15g %a %e %10.3f %Lf", real, real, real / i,
+			 (double)i, (long double)real);
 		swprintf(wide, 128, L"%ls %d", L"wide", i);
 	}
 }
@@ -175,8 +175,8 @@ WORK_FUNCTION static void mode_math(void)
 	double x = real;
 
 	for (int i = 1; i < 5 * ROUNDS; i++)
-		x = sin(x + i) + exp(cos(i)) + pow(1.1, i % 50) + log(i) + atan2(x, i) + tgamma(3.3) +
-		    fmod(1e30, i);
+		x = sin(x + i) + exp(cos(i)) + pow(1.1, i % 50) + log(i) + atan2(x, i) +
+		    tgamma(3.3) + fmod(1e30, i);
 	real = 1e10 + x;
 }
 
@@ -196,10 +196,10 @@ WORK_FUNCTION static void mode_io(void)
 }
 
 static const struct burn_mode plain[] = {
-	{ "print", mode_print }, { "scan", mode_scan },	  { "sort", mode_sort },
+	{ "print", mode_print },   { "scan", mode_scan },   { "sort", mode_sort },
 	{ "search", mode_search }, { "match", mode_match }, { "alloc", mode_alloc },
-	{ "copy", mode_copy },	 { "lists", mode_lists }, { "time", mode_time },
-	{ "math", mode_math },	 { "io", mode_io },
+	{ "copy", mode_copy },	   { "lists", mode_lists }, { "time", mode_time },
+	{ "math", mode_math },	   { "io", mode_io },
 };
 #define N_PLAIN (sizeof(plain) / sizeof(plain[0]))
 
@@ -289,7 +289,8 @@ WORK_FUNCTION static void mode_cancel(void)
 {
 	pthread_t t[2];
 
-	if (pthread_create(&t[0], NULL, canceled, NULL) || pthread_create(&t[1], NULL, leaving, NULL))
+	if (pthread_create(&t[0], NULL, canceled, NULL) ||
+	    pthread_create(&t[1], NULL, leaving, NULL))
 		exit(1);
 	usleep(2000);
 	pthread_cancel(t[0]);

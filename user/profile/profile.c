@@ -129,8 +129,8 @@ static bool stack_eq(const void *value, const void *k)
 	const struct profile_stack *stack = value;
 	const struct profile_stack_key *key = k;
 
-	return stack->n == key->n && stack->n_kernel == key->n_kernel &&
-	       stack->end == key->end && stack->kernel_cut == key->kernel_cut &&
+	return stack->n == key->n && stack->n_kernel == key->n_kernel && stack->end == key->end &&
+	       stack->kernel_cut == key->kernel_cut &&
 	       frames_eq(stack->frames, key->frames, key->n);
 }
 

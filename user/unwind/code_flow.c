@@ -5,8 +5,8 @@
 
 #define BLOCKS_MAX   4096
 #define RESTARTS_MAX 32
-#define JUMPS_MAX    8	      /* indirect ones that are remembered */
-#define PASSES_MAX   16	      /* evidence goes along chains, mostly of one or two */
+#define JUMPS_MAX    8		/* indirect ones that are remembered */
+#define PASSES_MAX   16		/* evidence goes along chains, mostly of one or two */
 #define EXTENT_MAX   (64 << 10) /* bytes between a function's begin and any place of it */
 
 /*
@@ -28,8 +28,8 @@ enum evidence {
 struct region {
 	uint32_t at; /* the call, or the place */
 	uint32_t parent;
-	bool is_table;	    /* a place in a jump table */
-	bool in_doubt;	    /* needs evidence */
+	bool is_table; /* a place in a jump table */
+	bool in_doubt; /* needs evidence */
 	bool is_proven;
 	uint8_t seen; /* enum evidence */
 };
@@ -60,7 +60,7 @@ struct table_jump {
 struct code_flow {
 	struct code_map *map;
 	uint32_t start;
-	uint32_t at; /* the instruction at hand */
+	uint32_t at;	    /* the instruction at hand */
 	uint32_t *block_at; /* per byte: index + 1 */
 	uint8_t *seen;	    /* per byte: an instruction that the scan has met */
 	VEC(uint32_t) seen_list;
@@ -270,7 +270,8 @@ static int contradict(struct code_flow *f, uint32_t region)
 		r = withdraw(f, region);
 	else
 		f->failed = true;
-	for (uint32_t p = f->regions.data[region].parent; r == 0 && p; p = f->regions.data[p].parent)
+	for (uint32_t p = f->regions.data[region].parent; r == 0 && p;
+	     p = f->regions.data[p].parent)
 		if (!f->regions.data[p].is_table)
 			r = mark_own(f, f->regions.data[p].at, CODE_DOUBT);
 	return r;
@@ -351,8 +352,8 @@ static bool is_checked(const struct code_flow *f, uint32_t region)
 }
 
 /*
- * At a call the stack is aligned to 16 bytes (psABI 3.2.2), as it was at the call that led here. Hand
- * written code need not keep to it.
+ * At a call the stack is aligned to 16 bytes (psABI 3.2.2), as it was at the call that led here.
+ * Hand written code need not keep to it.
  */
 static bool is_misaligned(const struct stack_state *s)
 {
@@ -581,8 +582,8 @@ static bool prove(struct region *g, bool proven)
 }
 
 /*
- * What is in doubt has to return, or to lead to what is not in doubt, by whatever it leads to: further
- * assumptions, or places that others led to.
+ * What is in doubt has to return, or to lead to what is not in doubt, by whatever it leads to:
+ * further assumptions, or places that others led to.
  */
 static void pass_evidence_on(struct code_flow *f)
 {
@@ -595,7 +596,8 @@ static void pass_evidence_on(struct code_flow *f)
 	for (unsigned n = 0; again && n < PASSES_MAX; n++) {
 		again = false;
 		for (size_t i = f->joints.n; i-- > 0;)
-			again |= prove(&g[f->joints.data[i].from], g[f->joints.data[i].to].is_proven);
+			again |= prove(&g[f->joints.data[i].from],
+				       g[f->joints.data[i].to].is_proven);
 		for (size_t i = f->regions.n; i-- > 1;)
 			again |= prove(&g[g[i].parent], g[i].is_proven);
 	}
