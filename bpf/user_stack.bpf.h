@@ -122,6 +122,10 @@ static __noinline __u32 rest_add(struct scratch *s)
 
 	if (!len) /* nothing below the stack pointer: a page of it just begins */
 		len = rest_stack_len(s, start += RED_ZONE);
+	if (!ring_has_room(s->rec.cpu)) {
+		stat_inc(STAT_REST_LEFT_OUT); /* samples come first */
+		len = 0;
+	}
 	len = len ? rest_copy_stack((__u8 *)(rest + 1), start, len) : 0;
 	rest->key = key;
 	rest->backing = s->room.backing;

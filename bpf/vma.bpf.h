@@ -280,8 +280,8 @@ static __always_inline bool vma_is_whole(struct mm_struct *mm, struct vm_area_st
 	       BPF_CORE_READ(vma, vm_file) == read->file && vma_seq(vma) == seq;
 }
 
-static __always_inline bool vma_find(struct mm_struct *mm, __u64 addr, struct vma_node *node,
-				     struct vma *ret)
+static __noinline int vma_try(struct mm_struct *mm, __u64 addr, struct vma_node *node,
+			      struct vma *ret)
 {
 	struct vm_area_struct *vma;
 	__u32 seq;
@@ -306,6 +306,13 @@ static __always_inline bool vma_find(struct mm_struct *mm, __u64 addr, struct vm
 	if (ret->file)
 		file_key(ret->file, &ret->key);
 	return vma_is_whole(mm, vma, seq, ret);
+}
+
+/* A node that has just been replaced makes a look-up fail, though the mapping itself stays. */
+static __always_inline bool vma_find(struct mm_struct *mm, __u64 addr, struct vma_node *node,
+				     struct vma *ret)
+{
+	return vma_try(mm, addr, node, ret) || vma_try(mm, addr, node, ret);
 }
 
 /* --- which address space --------------------------------------------------------------------- */

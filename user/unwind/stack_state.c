@@ -378,7 +378,8 @@ static bool place_in_memory(const struct stack_state *s, const struct stack_cell
 	return true;
 }
 
-/* Below the stack pointer it may be overwritten: by another thread that shares the stack, vfork(2). */
+/* Below the stack pointer it may be overwritten: by another thread that shares the stack, vfork(2).
+ */
 static bool is_safe(const struct stack_state *s, struct stack_value at)
 {
 	return at.symbol != s->reg[SP].symbol || at.off >= s->reg[SP].off;
