@@ -12,48 +12,14 @@
 #include "scratch.bpf.h"
 #include "stats.bpf.h"
 
-static __always_inline void user_stack_count(enum user_end end)
+/* The counters of how stacks end are in the order of enum user_end. */
+_Static_assert(STAT_USTACK_DEPTH - STAT_USTACK_NONE == USER_END_DEPTH, "one for each end");
+
+static __always_inline void user_stack_count(__u32 end)
 {
-	switch (end) {
-	case USER_END_ENTRY:
-		stat_inc(STAT_USTACK_ENTRY);
-		break;
-	case USER_END_ZERO:
-		stat_inc(STAT_USTACK_END_ZERO);
-		break;
-	case USER_END_NO_REGS:
-		stat_inc(STAT_USTACK_NO_REGS);
-		break;
-	case USER_END_COMPAT:
-		stat_inc(STAT_USTACK_COMPAT);
-		break;
-	case USER_END_NO_CODE:
-		stat_inc(STAT_USTACK_NO_CODE);
-		break;
-	case USER_END_UNREADABLE:
-		stat_inc(STAT_USTACK_UNREADABLE);
-		break;
-	case USER_END_NOT_RISING:
-		stat_inc(STAT_USTACK_NOT_RISING);
-		break;
-	case USER_END_BAD_RETURN:
-		stat_inc(STAT_USTACK_BAD_RETURN);
-		break;
-	case USER_END_NO_RULE:
-		stat_inc(STAT_USTACK_NO_RULE);
-		break;
-	case USER_END_UNSUPPORTED:
-		stat_inc(STAT_USTACK_UNSUPPORTED);
-		break;
-	case USER_END_NOT_LOADED:
-		stat_inc(STAT_USTACK_NOT_LOADED);
-		break;
-	case USER_END_DEPTH:
-		stat_inc(STAT_USTACK_DEPTH);
-		break;
-	default:
-		break;
-	}
+	UNWIND_KEEP(end);
+	if (end < USER_END_COUNT) /* for the verifier */
+		stat_inc(STAT_USTACK_NONE + end);
 }
 
 /*

@@ -120,7 +120,14 @@ $(TB)/bench/fp_floor: tests/bench/fp_floor.c $(TB)/bench/fp_floor.skel.h
 	$(call say,BENCH,$@)
 	$(Q)$(CC) -I$(TB)/bench $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(WARNINGS) $(LDFLAGS) $< -lbpf -lelf -lz -o $@
 
-bench-build: $(BUILDDIR)/spanprof workloads $(TB)/bench/fp_floor
+COMPILE_TABLE := $(TB)/compile_table
+
+$(COMPILE_TABLE): tests/bench/compile_table.c $(BUILDDIR)/libspanprof.a
+	$(call say,BENCH,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(TEST_WARN) $^ $(ALL_LDFLAGS) $(LIBS) -o $@
+
+bench-build: $(BUILDDIR)/spanprof workloads $(TB)/bench/fp_floor $(COMPILE_TABLE) tools
 
 bench: bench-build
 	$(Q)set -e; for b in $(sort $(wildcard tests/bench/*.sh tests/bench/*.py)); do \

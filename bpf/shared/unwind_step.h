@@ -48,6 +48,12 @@ static inline __u64 unwind_rule_cfa_off(__u32 rule)
 	return (__u64)(rule >> UNWIND_CFA_SHIFT & ((1 << UNWIND_CFA_BITS) - 1)) * 8;
 }
 
+/* Was the rule found by looking at the code? */
+static inline __u8 unwind_rule_is_by_code(__u32 rule)
+{
+	return rule >> UNWIND_BY_CODE_SHIFT & 1;
+}
+
 /* The frame is its caller's from here on. */
 static inline enum unwind_step unwind_return(struct unwind_regs *r, __u64 cfa, __u64 ra)
 {
@@ -125,6 +131,7 @@ static inline enum unwind_step unwind_signal(struct unwind_memory *mem, struct u
 	if (unwind_read(mem, s->word, UNWIND_SIGFRAME_N * 8,
 			r->reg[UNWIND_SP] + UNWIND_SIGFRAME_REGS))
 		return UNWIND_STEP_UNREADABLE;
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_REGS; i++)
 		r->reg[i] = s->word[i];
 	r->known = UNWIND_KNOWN_ALL;
@@ -143,6 +150,7 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 	__u64 at = (__u64)(rule >> UNWIND_A64_AT_SHIFT & ((1 << UNWIND_A64_AT_BITS) - 1)) * 8;
 	__u64 cfa = r->reg[base & (UNWIND_REGS - 1)] + unwind_rule_cfa_off(rule);
 	__u64 ra = r->reg[UNWIND_A64_LR_REG];
+	enum unwind_step step;
 
 	if (!unwind_knows(r, base))
 		return UNWIND_STEP_UNSUPPORTED;
@@ -161,7 +169,9 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 	if (saved == UNWIND_A64_LR)
 		ra = s->word[0];
 	r->known &= UNWIND_KEPT;
-	return unwind_return(r, cfa, unwind_strip(ra));
+	step = unwind_return(r, cfa, unwind_strip(ra));
+	r->by_fallback = unwind_rule_is_by_code(rule);
+	return step;
 }
 
 static inline __u32 unwind_ext_reg(__u32 i)
@@ -194,6 +204,7 @@ static inline enum unwind_step unwind_signal(struct unwind_memory *mem, struct u
 	if (unwind_read(mem, s->word, UNWIND_SIGFRAME_N * 8,
 			r->reg[UNWIND_SP] + UNWIND_SIGFRAME_REGS))
 		return UNWIND_STEP_UNREADABLE;
+	NO_UNROLL
 	for (int i = 0; i < 8; i++)
 		r->reg[8 + i] = s->word[i];
 	r->reg[5] = s->word[8]; /* rdi */
@@ -228,11 +239,13 @@ static inline enum unwind_step unwind_pop(struct unwind_memory *mem, struct unwi
 {
 	__u32 deepest = 0;
 
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_X86_SLOTS; i++)
 		if (unwind_x86_slot(slots, i) > deepest)
 			deepest = unwind_x86_slot(slots, i);
 	if (unwind_read(mem, s->word, 8 * (deepest + 1), cfa - 8 * (deepest + 1)))
 		return UNWIND_STEP_UNREADABLE;
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_X86_SLOTS; i++) {
 		__u32 slot = unwind_x86_slot(slots, i);
 
@@ -249,12 +262,15 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 {
 	__u32 base = (rule & 3) == UNWIND_BASE_SP ? UNWIND_SP : UNWIND_FP;
 	__u64 cfa = r->reg[base & (UNWIND_REGS - 1)] + unwind_rule_cfa_off(rule);
+	enum unwind_step step;
 
 	if (!unwind_knows(r, base))
 		return UNWIND_STEP_UNSUPPORTED;
 	if (!unwind_rises(r, cfa, base == UNWIND_FP))
 		return UNWIND_STEP_NOT_RISING;
-	return unwind_pop(mem, r, s, cfa, rule >> UNWIND_X86_SLOT_SHIFT);
+	step = unwind_pop(mem, r, s, cfa, rule >> UNWIND_X86_SLOT_SHIFT);
+	r->by_fallback = unwind_rule_is_by_code(rule);
+	return step;
 }
 
 /* The second instruction of an entry has pushed; entries are of 16 bytes. */
@@ -323,6 +339,11 @@ static inline enum unwind_step unwind_ext_find_cfa(struct unwind_memory *mem,
 
 	if (!unwind_knows(r, ext->cfa_reg) && !unwind_may_be_cfa(mem, r, value))
 		return UNWIND_STEP_UNSUPPORTED;
+	if (ext->cfa_index) {
+		if (!unwind_knows(r, ext->cfa_index - 1))
+			return UNWIND_STEP_UNSUPPORTED;
+		value += unwind_reg(r, ext->cfa_index - 1) * 8;
+	}
 	if (ext->cfa == UNWIND_CFA_DEREF) {
 		if (unwind_read(mem, &value, 8, value))
 			return UNWIND_STEP_UNREADABLE;
@@ -389,8 +410,8 @@ static inline enum unwind_step unwind_go_stack(struct unwind_memory *mem, struct
 #endif
 
 /* Caller's registers are read before one is set: a place may refer to a register of this frame. */
-static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwind_regs *r,
-					  struct unwind_scratch *s, const struct unwind_ext *ext)
+RARELY enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwind_regs *r,
+				   struct unwind_scratch *s, const struct unwind_ext *ext)
 {
 	__u32 known = r->known & UNWIND_EXT_KEPT;
 	int guessed = !unwind_knows(r, ext->cfa_reg);
@@ -413,6 +434,7 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 		return step;
 	if (guessed && !unwind_is_call(mem, unwind_strip(ra), &target))
 		return UNWIND_STEP_UNSUPPORTED;
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_EXT_SAVED; i++) {
 		const struct unwind_place *p = &ext->saved[i];
 
@@ -425,17 +447,18 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 		else
 			known &= ~(1u << unwind_ext_reg(i));
 	}
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_EXT_SAVED; i++)
 		r->reg[unwind_ext_reg(i) & (UNWIND_REGS - 1)] = s->word[i];
 	r->known = known;
 	step = unwind_return(r, cfa, unwind_strip(ra));
-	r->by_fallback = guessed;
+	r->by_fallback = guessed || ext->flags & UNWIND_EXT_BY_CODE;
 	r->is_exact = ext->flags & UNWIND_EXT_EXACT;
 	return step;
 }
 
-static inline enum unwind_step unwind_special(struct unwind_memory *mem, struct unwind_regs *r,
-					      struct unwind_scratch *s, __u32 what)
+RARELY enum unwind_step unwind_special(struct unwind_memory *mem, struct unwind_regs *r,
+				       struct unwind_scratch *s, __u32 what)
 {
 	switch (what) {
 	case UNWIND_NONE:
@@ -449,6 +472,8 @@ static inline enum unwind_step unwind_special(struct unwind_memory *mem, struct 
 		return unwind_plt(mem, r, s, 11);
 	case UNWIND_PLT_SEC:
 		return unwind_plt(mem, r, s, 10);
+	case UNWIND_PLT_IBT:
+		return unwind_plt(mem, r, s, 9);
 #endif
 	default:
 		return UNWIND_STEP_UNSUPPORTED;

@@ -101,7 +101,7 @@ static inline enum unwind_step unwind_by_fp(struct unwind_memory *mem, struct un
 	return UNWIND_STEP_OK;
 }
 
-static inline enum user_end unwind_fall_back(struct unwind_memory *mem, struct unwind_walk *w)
+RARELY enum user_end unwind_fall_back(struct unwind_memory *mem, struct unwind_walk *w)
 {
 	struct unwind_regs *r = &w->regs;
 

@@ -38,6 +38,7 @@ struct sink {
 	VEC(struct seen) samples;
 	VEC(struct seen_event) events;
 	uint64_t last_ns;
+	size_t n_rows_missing;
 	uint64_t counters[STAT_COUNT];
 };
 
@@ -78,6 +79,14 @@ static inline void on_sample(void *ctx, const struct sample_record *rec, const u
 	cr_assert(zero(int, vec_push(&s->samples, seen)));
 }
 
+static inline void on_rows_missing(void *ctx, const struct sample_record *rec,
+				   const struct sample_rest *rest)
+{
+	struct sink *s = ctx;
+
+	s->n_rows_missing += rec->user_end == USER_END_NOT_LOADED && rest;
+}
+
 static inline void on_event(void *ctx, const struct proc_event *ev)
 {
 	struct sink *s = ctx;
@@ -99,7 +108,7 @@ static inline struct collector_options whole_system(void)
 
 static inline void sink_open(struct sink *s, struct collector_options opt)
 {
-	struct collector_handlers handlers = { s, on_sample, on_event };
+	struct collector_handlers handlers = { s, on_sample, on_event, on_rows_missing };
 
 	*s = (struct sink){ 0 };
 	cr_assert(zero(int, collector_open(&opt, &handlers, &s->c)));

@@ -60,6 +60,13 @@ static int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)
 	return region && end <= region->end;
 }
 
+static int unwind_is_jit(struct unwind_memory *mem, __u64 addr)
+{
+	const struct mapping *m = process_find_mapping(mem->l->process, addr);
+
+	return m && m->dso->kind == DSO_ANON;
+}
+
 /* NULL: it has no table that can be used. */
 static struct unwind_source *source_of(struct unwind_memory *mem, const struct mapping *m)
 {
@@ -83,8 +90,6 @@ static int find(struct unwind_memory *mem, __u64 addr, struct unwind_found_rule 
 	ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
 	if (!m)
 		return UNWIND_NOT_CODE;
-	if (m->dso->kind == DSO_ANON)
-		ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NO_FILE);
 	src = source_of(mem, m);
 	off = addr - m->start + (m->dso->kind == DSO_VDSO ? 0 : m->offset);
 	if (src && unwind_source_find(src, mem->l->store, off, monotonic_ns(), ret) < 0)

@@ -6,19 +6,19 @@
  */
 #include <errno.h>
 #include <fnmatch.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agree_options.h"
 #include "base/clock.h"
-#include "base/parse.h"
 #include "chain_diff.h"
 #include "judge_dwfl.h"
 #include "judge_libunwind.h"
 #include "live_walk.h"
+#include "rule_text.h"
 #include "snapshot_write.h"
 #include "stop.h"
 #include "tracee.h"
@@ -26,20 +26,6 @@
 #define FINISH_STACK (64u << 10)
 #define GOAL	     99.9 /* % */
 #define ORACLE_STEPS 20000
-
-struct options {
-	uint64_t stops, seed, steps, pause_us, skip_ms;
-	pid_t pids[64];
-	size_t n_pids;
-	const char *programs[TRACEE_PROGRAMS];
-	size_t n_programs;
-	uint64_t min_depth, copy;
-	bool with_children, json, quiet;
-	const char *record, *title, *name;
-	const char *frames[4]; /* globs, each of which a frame must match */
-	size_t n_frames;
-	char **argv;
-};
 
 /* Disagreements of one kind at one function. */
 struct group {
@@ -49,7 +35,7 @@ struct group {
 };
 
 struct agree {
-	struct options o;
+	struct agree_options o;
 	struct tracee tracee;
 	struct stop stop;
 	struct judge_dwfl *dwfl;
@@ -172,24 +158,44 @@ static bool is_tableless(const struct agree *a, struct diff d)
 
 /*
  * The last word on the caller of the innermost frame has the processor: single steps, until it has
- * returned to what one of the two said. The stop is over then.
+ * returned to what one of the two said. The stop is over then. In recursion both may say the same,
+ * and mean another frame: one below the frame pointer, or above. (V8's functions take their
+ * arguments off the stack: it is not enough to look where the stack pointer is.)
  */
 static enum verdict ask_processor(struct agree *a)
 {
-	const struct chain *ours = &a->ours.chain, *theirs = &a->theirs;
+	uint64_t ours = a->ours.chain.n > 1 ? a->ours.chain.frames[1] & FRAME_ADDR_MASK : 0;
+	uint64_t theirs = a->theirs.n > 1 ? a->theirs.frames[1] & FRAME_ADDR_MASK : 0;
+	uint64_t sp = a->stop.regs.rsp, fp = a->stop.regs.rbp;
 	struct user_regs_struct regs;
 
 	for (int i = 0; i < ORACLE_STEPS; i++) {
 		if (tracee_step(&a->tracee, a->stop.tid) < 0 || tracee_regs(a->stop.tid, &regs) < 0)
 			return VERDICT_NOBODY;
-		if (regs.rsp <= a->stop.regs.rsp)
+		if (regs.rsp <= sp)
 			continue;
-		if (ours->n > 1 && regs.rip == (ours->frames[1] & FRAME_ADDR_MASK))
-			return VERDICT_OURS;
-		if (theirs->n > 1 && regs.rip == (theirs->frames[1] & FRAME_ADDR_MASK))
+		if (ours != theirs && regs.rip == theirs)
 			return VERDICT_THEIRS;
+		if (regs.rip == ours)
+			return ours != theirs || regs.rsp < fp + 16 ? VERDICT_OURS : VERDICT_THEIRS;
 	}
 	return VERDICT_NOBODY;
+}
+
+/* Do they differ in what the innermost frame returns to? Equal callers of a recursion hide it. */
+static bool differ_at_caller(const struct agree *a, struct diff d)
+{
+	const uint64_t *ours = a->ours.chain.frames;
+
+	if (d.at == 1)
+		return d.kind != DIFF_SAME_CUT && d.kind != DIFF_END;
+	if (d.at < 2 || d.at >= a->ours.chain.n || d.kind != DIFF_PC ||
+	    !(ours[1] & FRAME_BY_FALLBACK))
+		return false;
+	for (uint32_t i = 2; i <= d.at; i++)
+		if (ours[i] != ours[1])
+			return false;
+	return true;
 }
 
 /* The other goes on to where no code is. */
@@ -214,7 +220,7 @@ static void disagree(struct agree *a, struct diff d)
 	a->third.n = 0;
 	if (judge_libunwind_walk(&a->stop, &a->third) == 0)
 		v = chain_judge(d, &a->ours.chain, &a->theirs, &a->third);
-	if (d.at == 1 && d.kind != DIFF_SAME_CUT && d.kind != DIFF_END) {
+	if (differ_at_caller(a, d)) {
 		judge = "processor";
 		v = ask_processor(a);
 	}
@@ -269,16 +275,47 @@ static bool matches(struct agree *a, const struct chain *c, const char *glob)
 	return false;
 }
 
-static bool is_wanted(struct agree *a, struct diff d)
+static bool has_rule(const struct walk_trace *t, const char *wanted)
+{
+	for (size_t i = 0; i < t->rules.n; i++) {
+		char text[200] = "";
+		FILE *f = fmemopen(text, sizeof(text), "w");
+
+		rule_text_write(f, t->rules.data[i].rule.rule, &t->rules.data[i].rule.ext);
+		fclose(f);
+		if (strstr(text, wanted))
+			return true;
+	}
+	return false;
+}
+
+static bool is_wanted(struct agree *a, const struct walk_trace *trace)
 {
 	if (a->ours.chain.n < a->o.min_depth)
 		return false;
-	if (d.kind != DIFF_SAME && !(d.kind == DIFF_SHORT && a->o.copy))
+	if (a->o.rule && !has_rule(trace, a->o.rule))
 		return false;
 	for (size_t i = 0; i < a->o.n_frames; i++)
 		if (!matches(a, &a->theirs, a->o.frames[i]))
 			return false;
 	return true;
+}
+
+/* Is it known to be right? What is to be expected is in a->theirs then. */
+static bool is_right(struct agree *a, struct diff d)
+{
+	if (d.kind == DIFF_SHORT && a->o.copy) {
+		a->theirs.n = d.at;
+		return true;
+	}
+	if (d.kind == DIFF_PC && d.at == 1 && is_tableless(a, d) &&
+	    ask_processor(a) == VERDICT_OURS) {
+		a->theirs = a->ours.chain;
+		return true;
+	}
+	if (a->o.disputed)
+		return false;
+	return d.kind == DIFF_SAME || (d.kind == DIFF_SAME_CUT && a->o.cut);
 }
 
 /* 1: written. The frames are libdwfl's, as far as ours goes; how each was found is ours. */
@@ -300,9 +337,7 @@ static int record(struct agree *a)
 
 	live_walk_run(a->walk, &a->stop, &trace, &a->ours);
 	d = chain_diff(&a->ours.chain, &a->theirs);
-	if (is_wanted(a, d)) {
-		if (d.kind == DIFF_SHORT)
-			a->theirs.n = d.at;
+	if (is_wanted(a, &trace) && is_right(a, d)) {
 		for (uint32_t i = 0; i < a->theirs.n && i < a->ours.chain.n; i++)
 			a->theirs.frames[i] |= a->ours.chain.frames[i] & FRAME_BY_FALLBACK;
 		s.end = user_end_name(a->ours.end);
@@ -440,152 +475,13 @@ static void print_table(struct agree *a)
 		       a->groups.data[i].example);
 }
 
-/* --- options ---------------------------------------------------------------------------------- */
-
-static const char usage[] =
-	"usage: unwind_agree [OPTIONS] -p PID... | -- PROGRAM ARGUMENTS...\n"
-	"  -n STOPS        stops to compare (2000)\n"
-	"  --seed N        of what is random (1)\n"
-	"  --steps N       up to so many single steps after a stop (200)\n"
-	"  --pause-us N    mean time between stops (1000)\n"
-	"  --skip-ms N     time before the first stop (0)\n"
-	"  --children      look at child processes as well\n"
-	"  --program NAME  stop only processes that run it (up to 4 names)\n"
-	"  --name NAME     in the table (the program's)\n"
-	"  --json          a last line of JSON\n"
-	"  --quiet         no examples\n"
-	"  --record FILE   write the first stop on which ours and libdwfl agree, and which\n"
-	"  --frame GLOB    has a frame whose \"FILE SYMBOL+0xOFFSET\" matches (up to 4 of them)\n"
-	"  --min-depth N   has so many frames\n"
-	"  --copy BYTES    with only so much of the stack readable\n"
-	"  --title TEXT    what it shows, for its first line\n";
-
-enum {
-	OPT_SEED = 256,
-	OPT_STEPS,
-	OPT_PAUSE,
-	OPT_SKIP,
-	OPT_CHILDREN,
-	OPT_NAME,
-	OPT_JSON,
-	OPT_QUIET,
-	OPT_RECORD,
-	OPT_FRAME,
-	OPT_DEPTH,
-	OPT_COPY,
-	OPT_TITLE,
-	OPT_PROGRAM,
-};
-
-static const struct option long_options[] = {
-	{ "seed", 1, NULL, OPT_SEED },
-	{ "steps", 1, NULL, OPT_STEPS },
-	{ "pause-us", 1, NULL, OPT_PAUSE },
-	{ "skip-ms", 1, NULL, OPT_SKIP },
-	{ "children", 0, NULL, OPT_CHILDREN },
-	{ "name", 1, NULL, OPT_NAME },
-	{ "json", 0, NULL, OPT_JSON },
-	{ "quiet", 0, NULL, OPT_QUIET },
-	{ "record", 1, NULL, OPT_RECORD },
-	{ "frame", 1, NULL, OPT_FRAME },
-	{ "min-depth", 1, NULL, OPT_DEPTH },
-	{ "copy", 1, NULL, OPT_COPY },
-	{ "title", 1, NULL, OPT_TITLE },
-	{ "program", 1, NULL, OPT_PROGRAM },
-	{ 0 },
-};
-
-static uint64_t *number_option(struct options *o, int c)
-{
-	switch (c) {
-	case 'n':
-		return &o->stops;
-	case OPT_SEED:
-		return &o->seed;
-	case OPT_STEPS:
-		return &o->steps;
-	case OPT_PAUSE:
-		return &o->pause_us;
-	case OPT_SKIP:
-		return &o->skip_ms;
-	case OPT_DEPTH:
-		return &o->min_depth;
-	case OPT_COPY:
-		return &o->copy;
-	default:
-		return NULL;
-	}
-}
-
-static int other_option(struct options *o, int c)
-{
-	switch (c) {
-	case OPT_CHILDREN:
-		o->with_children = true;
-		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
-	case OPT_QUIET:
-		o->quiet = true;
-		return 0;
-	case OPT_NAME:
-		o->name = optarg;
-		return 0;
-	case OPT_RECORD:
-		o->record = optarg;
-		return 0;
-	case OPT_TITLE:
-		o->title = optarg;
-		return 0;
-	case 'p':
-		if (o->n_pids == sizeof(o->pids) / sizeof(o->pids[0]))
-			return -EINVAL;
-		o->pids[o->n_pids++] = atoi(optarg);
-		return 0;
-	case OPT_PROGRAM:
-		if (o->n_programs == TRACEE_PROGRAMS)
-			return -EINVAL;
-		o->programs[o->n_programs++] = optarg;
-		return 0;
-	case OPT_FRAME:
-		if (o->n_frames == sizeof(o->frames) / sizeof(o->frames[0]))
-			return -EINVAL;
-		o->frames[o->n_frames++] = optarg;
-		return 0;
-	default:
-		return -EINVAL;
-	}
-}
-
-static int options_parse(int argc, char **argv, struct options *ret)
-{
-	struct options o = {
-		.stops = 2000, .seed = 1, .steps = 200, .pause_us = 1000, .title = ""
-	};
-	int c, r = 0;
-
-	while (r == 0 && (c = getopt_long(argc, argv, "+n:p:", long_options, NULL)) != -1) {
-		uint64_t *number = number_option(&o, c);
-
-		r = number ? parse_u64(optarg, 0, UINT32_MAX, number) : other_option(&o, c);
-	}
-	if (r < 0 || !o.n_pids == !argv[optind])
-		return -EINVAL;
-	o.argv = argv + optind;
-	if (!o.name)
-		o.name = o.n_pids ? "attached" : o.argv[0];
-	*ret = o;
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct agree *a = calloc(1, sizeof(*a));
 	int r;
 
-	if (!a || options_parse(argc, argv, &a->o) < 0) {
-		fputs(usage, stderr);
+	if (!a || agree_options_parse(argc, argv, &a->o) < 0) {
+		fputs(agree_usage, stderr);
 		return 2;
 	}
 	a->tracee.random = a->o.seed * 0x9e3779b97f4a7c15ULL | 1;

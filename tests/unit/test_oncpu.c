@@ -805,7 +805,8 @@ static struct row_file *tell_file(int i, uint64_t first_page, uint64_t n)
 	struct unwind_file_key key = key_of(i);
 	struct row_file *f;
 
-	cr_assert(zero(int, row_store_add_file(row_store(), first_page, n, &f)));
+	cr_assert(zero(int, row_store_add_file(row_store(),
+					       &(struct row_extent){ first_page, n, 0 }, &f)));
 	cr_assert(zero(int, row_store_set_key(rows, &key, f)));
 	return f;
 }
@@ -964,7 +965,7 @@ Test(oncpu, vdso)
 
 	add_vma(LIB_A, LIB_A + 0x2000, VM_EXEC, NULL)->vm_pgoff = LIB_A >> 12;
 	k.mm.context.vdso = (void *)LIB_A;
-	cr_assert(zero(int, row_store_add_file(row_store(), 0, 2, &f)));
+	cr_assert(zero(int, row_store_add_file(row_store(), &(struct row_extent){ 0, 2, 0 }, &f)));
 	row_store_set_vdso(rows, f);
 	put_page(f, 1, END);
 	set_user_regs(&k.regs, LIB_A + 0x1800, at(0), 1);
@@ -1039,7 +1040,7 @@ Test(oncpu, what_was_kept_of_a_file_is_void_when_its_entry_is_replaced)
 
 	make_libraries();
 	assert_walk(by_rows, 4, USER_END_ENTRY, STAT_USTACK_ENTRY);
-	cr_assert(zero(int, row_store_add_file(rows, 0, 16, &f)));
+	cr_assert(zero(int, row_store_add_file(rows, &(struct row_extent){ 0, 16, 0 }, &f)));
 	put_page(f, 1, END);
 	cr_assert(zero(int, row_store_set_key(rows, &key, f)));
 	assert_file_c();

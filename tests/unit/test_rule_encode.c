@@ -151,7 +151,8 @@ Test(rule_encode, x86_64_extended_places)
 		cr_assert(eq(u8, ext.cfa_reg, 7));
 		cr_assert(eq(i32, ext.cfa_off, 8));
 		cr_assert(zero(i32, ext.cfa_add));
-		cr_assert(zero(u16, ext.reserved));
+		cr_assert(zero(u8, ext.flags));
+		cr_assert(zero(u8, ext.cfa_index));
 	}
 }
 
@@ -323,6 +324,8 @@ Test(rule_encode, procedure_linkage_tables)
 	st.cfa = PLT_EXPR(DW_OP_lit10);
 	expect(UNWIND_RULE_SPECIAL(UNWIND_PLT_SEC));
 	st.cfa = PLT_EXPR(DW_OP_lit9);
+	expect(UNWIND_RULE_SPECIAL(UNWIND_PLT_IBT));
+	st.cfa = PLT_EXPR(DW_OP_lit8);
 	expect(UNSUPPORTED);
 	st.cfa = PLT_EXPR(DW_OP_lit11);
 	st.cfa.len--;

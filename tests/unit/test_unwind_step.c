@@ -219,6 +219,7 @@ Test(unwind_step, plt)
 {
 	assert_plt(UNWIND_PLT, 11);
 	assert_plt(UNWIND_PLT_SEC, 10);
+	assert_plt(UNWIND_PLT_IBT, 9);
 }
 
 #if defined(__x86_64__)

@@ -8,9 +8,9 @@
 
 #define TABLE_ENTRIES_MIN 64u
 #define TABLE_ENTRIES_MAX (UNWIND_ARENA_LINES / 2) /* line 0 is not to be had */
-#define EVICT_SHARE	  16 /* of the loaded pages, at a time */
-#define USED_SHIFT	  30 /* of struct unwind_packed.used */
-#define AGES		  64 /* that are told apart, in its units */
+#define EVICT_SHARE	  16			   /* of the loaded pages, at a time */
+#define USED_SHIFT	  30			   /* of struct unwind_packed.used */
+#define AGES		  64			   /* that are told apart, in its units */
 
 struct row_file {
 	uint64_t first_page, code_off;

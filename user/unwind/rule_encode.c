@@ -28,7 +28,7 @@ static struct unwind_place place_by_expr(const struct cfi_arch *arch, const stru
 {
 	struct cfi_value v;
 
-	if (cfi_expr_value(p->expr, p->len, true, &v) < 0 || v.reg >= arch->n_regs)
+	if (cfi_expr_value(p->expr, p->len, true, &v) < 0 || v.reg >= arch->n_regs || v.index)
 		return unknown;
 	switch (v.kind) {
 	case CFI_VALUE_REG:
@@ -186,7 +186,8 @@ static bool is_sigframe(const struct cfi_cie *cie, const struct cfi_state *st)
 		struct cfi_value v;
 
 		if (p->how != CFI_EXPR || cfi_expr_value(p->expr, p->len, true, &v) < 0 ||
-		    v.kind != CFI_VALUE_REG || v.reg != arch->sp || v.add != x86_sigframe[i].off)
+		    v.kind != CFI_VALUE_REG || v.index || v.reg != arch->sp ||
+		    v.add != x86_sigframe[i].off)
 			return false;
 	}
 	return true;
@@ -214,6 +215,8 @@ static uint32_t plt_rule(const struct cfi_cie *cie, const struct cfi_state *st)
 		return UNWIND_RULE_SPECIAL(UNWIND_PLT);
 	case DW_OP_lit10:
 		return UNWIND_RULE_SPECIAL(UNWIND_PLT_SEC);
+	case DW_OP_lit9:
+		return UNWIND_RULE_SPECIAL(UNWIND_PLT_IBT);
 	default:
 		return UNSUPPORTED;
 	}
@@ -232,17 +235,19 @@ static bool encode_cfa(const struct cfi_arch *arch, const struct cfi_place *cfa,
 	} else if (cfa->how != CFI_OFFSET) {
 		return false;
 	}
-	if (v.reg >= arch->n_regs || v.add != (int32_t)v.add || v.off != (int32_t)v.off)
+	if (v.reg >= arch->n_regs || v.index > arch->n_regs || v.add != (int32_t)v.add ||
+	    v.off != (int32_t)v.off)
 		return false;
 
 	ext->cfa_reg = v.reg;
-	if (v.kind == CFI_VALUE_REG) {
+	if (v.kind == CFI_VALUE_REG && !v.index) {
 		ext->cfa = UNWIND_CFA_REG;
 		ext->cfa_off = v.add;
 	} else if (v.kind == CFI_VALUE_MEM_OF_REG) {
 		ext->cfa = UNWIND_CFA_DEREF;
 		ext->cfa_off = v.off;
 		ext->cfa_add = v.add;
+		ext->cfa_index = v.index;
 	} else {
 		return false;
 	}
