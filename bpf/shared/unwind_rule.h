@@ -114,7 +114,8 @@ enum unwind_ext_cfa {
 	/*
 	 * x86_64: Go's morestack() and (before Go 1.21) systemstack(), likewise. r14 is the struct
 	 * g of the thread, whose struct m has the goroutine at off; that has the caller's rip and
-	 * rsp, and its rbp at add (0: nowhere).
+	 * rsp, and its rbp at add (0: nowhere). ra.off: bytes of morestack(), which the goroutine
+	 * must have called; 0: need not.
 	 */
 	UNWIND_CFA_GO_STACK,
 };

@@ -363,10 +363,23 @@ static inline enum unwind_step unwind_ext_find_cfa(struct unwind_memory *mem,
 #if !defined(UNWIND_ARCH_AARCH64)
 #define UNWIND_GO_G 14 /* r14 */
 
+#define UNWIND_GO_NEXT_FUNC 64 /* bytes behind the call in morestack() to the end of its padding   \
+				*/
+
+/* Does @ra follow a call of morestack(), or of morestack_noctxt() behind it? @pc is in it. */
+static inline int unwind_go_grows(struct unwind_memory *mem, __u64 ra, __u64 pc, __u64 size)
+{
+	__u64 target;
+
+	return unwind_is_call(mem, ra, &target) && target + size >= pc &&
+	       target <= pc + UNWIND_GO_NEXT_FUNC;
+}
+
 /*
  * From the frame in which the runtime replaces a goroutine's stack to the goroutine. No goroutine:
  * the scheduler runs here, and what it left does not wait for it. It is believed only if all three
- * structs refer to each other; hand-written code may have put something else into the register.
+ * structs refer to each other; hand-written code may have put something else into the register. A
+ * goroutine that waits somewhere else is one that the scheduler is about to run.
  */
 static inline enum unwind_step unwind_go_stack(struct unwind_memory *mem, struct unwind_regs *r,
 					       const struct unwind_ext *ext)
@@ -385,6 +398,8 @@ static inline enum unwind_step unwind_go_stack(struct unwind_memory *mem, struct
 	    (ext->cfa_add && unwind_read(mem, &fp, 8, g + ext->cfa_add)) ||
 	    r->falls++ >= UNWIND_FALLS_MAX)
 		return UNWIND_STEP_UNSUPPORTED;
+	if (ext->ra.off && !unwind_go_grows(mem, saved[2], r->pc, ext->ra.off))
+		return UNWIND_STEP_END;
 	unwind_set(r, UNWIND_X86_RBP, fp);
 	unwind_set(r, UNWIND_GO_G, g);
 	r->known = 1u << UNWIND_GO_G | 1u << UNWIND_X86_RSP;

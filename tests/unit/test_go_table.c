@@ -230,6 +230,7 @@ Test(go_table, finds_the_goroutine_behind_morestack)
 	cr_assert_eq(ext_at(32 + 16)->cfa, UNWIND_CFA_GO_STACK);
 	cr_assert_eq(ext_at(32 + 16)->cfa_off, 0xb8);
 	cr_assert_eq(ext_at(32 + 16)->cfa_add, 0x60);
+	cr_assert_eq(ext_at(32 + 16)->ra.off, 32);
 }
 
 /* …; mov %rdi, 8(%rsp); mov %rdi, (%rsp); call; mov %rsi, %rsp */

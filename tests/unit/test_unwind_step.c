@@ -344,6 +344,107 @@ Test(unwind_step, ext_cfa_in_memory)
 	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNREADABLE));
 }
 
+Test(unwind_step, ext_caller_may_be_interrupted)
+{
+	struct unwind_ext ext = ext_of_cfa();
+
+	ext.flags = UNWIND_EXT_EXACT;
+	fake.stack[104] = RA;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	cr_assert(eq(u64, regs.pc, RA));
+	cr_assert(regs.is_exact);
+}
+
+/* What asmcgocall() saves: the depth in a stack and its struct g, or the stack pointer. */
+Test(unwind_step, ext_go_back_from_c)
+{
+	struct unwind_ext ext = ext_of_cfa();
+
+	ext.cfa = UNWIND_CFA_GO_CALL;
+	ext.cfa_off = 40;
+	ext.cfa_add = 16;
+	fake.stack[105] = 8 * 50;
+	fake.stack[106] = at(1000);
+	fake.stack[1001] = at(600); /* g.stack.hi */
+	fake.stack[551] = RA;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	assert_caller(at(552), RA);
+
+	set_up();
+	fake.stack[105] = at(700);
+	fake.stack[106] = 0;
+	fake.stack[701] = RA;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	assert_caller(at(702), RA);
+
+	set_up();
+	fake.stack[106] = 4096;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNREADABLE));
+}
+
+#define G0   1000
+#define M    1100
+#define CURG 1200
+#define BP   12
+
+static const struct unwind_ext go_stack = {
+	.cfa = UNWIND_CFA_GO_STACK, .cfa_off = 8 * 20, .cfa_add = 8 * BP, .ra = { .off = 128 }
+};
+
+/* Structs that refer to each other; the goroutine is behind a call of @target. */
+static void set_up_go(__u64 target)
+{
+	__s32 rel = (__s32)(target - (FAKE_CODE + 0x1005));
+
+	set_up();
+	regs.pc = FAKE_CODE + 0x500;
+	regs.reg[14] = at(G0);
+	fake.stack[G0 + 6] = at(M);
+	fake.stack[M] = at(G0);
+	fake.stack[M + 20] = at(CURG);
+	fake.stack[CURG + 6] = at(M);
+	fake.stack[CURG + 7] = at(300);
+	fake.stack[CURG + 8] = FAKE_CODE + 0x1005;
+	fake.stack[CURG + BP] = at(310);
+	fake.code[0x1000] = 0xe8;
+	memcpy(&fake.code[0x1001], &rel, sizeof(rel));
+}
+
+Test(unwind_step, ext_finds_the_goroutine_that_gets_a_stack)
+{
+	set_up_go(FAKE_CODE + 0x520);
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_OK));
+	assert_caller(at(300), FAKE_CODE + 0x1005);
+	cr_assert(eq(u64, regs.reg[UNWIND_X86_RBP], at(310)));
+	cr_assert(eq(u64, regs.reg[14], at(CURG)));
+	cr_assert(eq(u64, regs.known, 1u << 14 | 1u << UNWIND_X86_RSP | 1u << UNWIND_X86_RBP));
+}
+
+Test(unwind_step, ext_does_not_take_another_goroutine)
+{
+	set_up_go(FAKE_CODE + 0x200); /* it waits in mcall() */
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_END));
+	set_up_go(FAKE_CODE + 0x500);
+	fake.stack[M + 20] = 0;
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_END));
+}
+
+Test(unwind_step, ext_does_not_believe_what_is_no_goroutine)
+{
+	set_up_go(FAKE_CODE + 0x500);
+	fake.stack[M] = at(CURG);
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_UNSUPPORTED));
+	set_up_go(FAKE_CODE + 0x500);
+	fake.stack[CURG + 6] = at(G0);
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_UNSUPPORTED));
+	set_up_go(FAKE_CODE + 0x500);
+	regs.known &= ~(1u << 14);
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_UNSUPPORTED));
+	set_up_go(FAKE_CODE + 0x500);
+	regs.reg[14] = 8;
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_UNSUPPORTED));
+}
+
 Test(unwind_step, ext_return_address_in_each_place)
 {
 	struct unwind_ext ext = ext_of_cfa();

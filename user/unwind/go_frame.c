@@ -157,6 +157,8 @@ static uint32_t x86_stack(const struct go_frame *f, struct unwind_ext *ret_ext)
 	*ret_ext = (struct unwind_ext){ .cfa = UNWIND_CFA_GO_STACK,
 					.cfa_off = f->offsets.curg,
 					.cfa_add = f->offsets.sched_bp };
+	if (f->kind == GO_GETS_STACK)
+		ret_ext->ra.off = (int16_t)f->code_size;
 	return UNWIND_RULE_EXT(0);
 }
 

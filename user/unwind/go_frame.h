@@ -46,7 +46,8 @@ struct go_frame {
 		uint64_t from, to;
 		uint8_t saved;
 	} calls[2];			 /* GO_CALLS_C: see struct go_call_range */
-	struct go_stack_offsets offsets; /* GO_GETS_STACK */
+	struct go_stack_offsets offsets; /* GO_GETS_STACK, GO_SYSTEM_STACK */
+	uint16_t code_size;		 /* GO_GETS_STACK: of the function, up to 256 */
 };
 
 /* The rule at @pc, where pcsp is @value. UNWIND_RULE_EXT(0) means *ret_ext. */

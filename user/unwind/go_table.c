@@ -118,6 +118,7 @@ static void read_special(struct go_table *t, const struct gofunc *func, struct g
 	if (len > sizeof(code))
 		len = sizeof(code);
 	read_code(t, func->start, code, len);
+	f->code_size = len;
 	if (f->kind == GO_CALLS_C && is_x86)
 		find_calls(code, len, func->start, f);
 	if ((f->kind == GO_GETS_STACK || f->kind == GO_SYSTEM_STACK) && is_x86)
