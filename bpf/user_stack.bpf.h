@@ -112,7 +112,7 @@ static __always_inline __u32 rest_copy_stack(__u8 *dst, __u64 start, __u32 len)
 }
 
 /* Bytes of it behind the frames. */
-static __noinline __u32 rest_add(struct scratch *s)
+RARELY __u32 rest_add(struct scratch *s)
 {
 	__u32 n = (s->rec.n_kernel + s->rec.n_user) & SCRATCH_FRAMES_MASK;
 	struct sample_rest *rest = (struct sample_rest *)&s->frames[n];
