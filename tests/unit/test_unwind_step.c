@@ -27,6 +27,7 @@ static void set_up(void)
 	regs.known = UNWIND_KNOWN_ALL;
 	regs.is_exact = 1;
 	regs.by_fallback = 1;
+	regs.falls = 0;
 	memset(&scratch, 0xa5, sizeof(scratch));
 }
 
@@ -62,7 +63,7 @@ static void assert_caller(__u64 cfa, __u64 ra)
 
 Test(unwind_step, cfa_by_stack_pointer)
 {
-	for (int words = 1; words < 3000; words++) {
+	for (int words = 1; words < 2048; words++) {
 		set_up();
 		fake.stack[100 + words - 1] = RA;
 		cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, words)), UNWIND_STEP_OK));
@@ -142,20 +143,45 @@ Test(unwind_step, base_that_is_not_known)
 	cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 2)), UNWIND_STEP_UNSUPPORTED));
 }
 
+/* By the stack pointer there is no other stack to go to. */
 Test(unwind_step, frame_that_does_not_rise)
+{
+	memset(fake.stack, 0x40, sizeof(fake.stack));
+	cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 0)), UNWIND_STEP_NOT_RISING));
+	cr_assert(zero(u8, regs.falls));
+	fake.stack[100] = RA; /* by one word it does */
+	regs.reg[UNWIND_X86_RBP] = at(99);
+	cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_OK));
+	cr_assert(zero(u8, regs.falls));
+}
+
+/* The function may have gone to another stack, which lies anywhere. */
+Test(unwind_step, frame_that_falls)
 {
 	static const int words[] = { 98, 97, 0 };
 
 	for (int i = 0; i < 3; i++) {
 		set_up();
 		regs.reg[UNWIND_X86_RBP] = at(words[i]);
-		memset(fake.stack, 0x40, sizeof(fake.stack));
-		cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_NOT_RISING));
+		fake.stack[words[i] + 1] = RA;
+		cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_OK));
+		assert_caller(at(words[i] + 2), RA);
+		cr_assert(eq(u8, regs.falls, 1));
 	}
-	cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 0)), UNWIND_STEP_NOT_RISING));
-	fake.stack[100] = RA; /* by one word it does */
-	regs.reg[UNWIND_X86_RBP] = at(99);
-	cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_OK));
+}
+
+Test(unwind_step, frames_do_not_fall_for_ever)
+{
+	fake.stack[51] = RA;
+	for (int i = 0; i < 8; i++) {
+		regs.reg[UNWIND_X86_RSP] = at(100);
+		regs.reg[UNWIND_X86_RBP] = at(50);
+		cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_OK), "fall %d", i);
+	}
+	regs.reg[UNWIND_X86_RSP] = at(100);
+	cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_NOT_RISING));
+	regs.reg[UNWIND_X86_RSP] = at(40);
+	cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_OK), "it rises");
 }
 
 Test(unwind_step, frame_that_cannot_be_read)
@@ -173,13 +199,30 @@ Test(unwind_step, frame_that_cannot_be_read)
 
 Test(unwind_step, return_address_that_is_none)
 {
-	static const __u64 bad[] = { 0, 1, 4095, 1ULL << 56, 0xffffffff81000000ULL, UINT64_MAX };
+	static const __u64 bad[] = { 1, 4095, 1ULL << 56, 0xffffffff81000000ULL, UINT64_MAX };
 
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 5; i++) {
 		set_up();
 		fake.stack[100] = bad[i];
 		cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 1)), UNWIND_STEP_BAD_RETURN));
 	}
+}
+
+/* Whoever starts a thread puts it there. */
+Test(unwind_step, return_address_of_zero)
+{
+	cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 1)), UNWIND_STEP_ZERO));
+}
+
+/* Bit 13: the rule is right as far as the code was understood. */
+Test(unwind_step, rule_that_was_found_by_looking_at_the_code)
+{
+	fake.stack[101] = RA;
+	regs.by_fallback = 0;
+	cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 2) | 1 << 13), UNWIND_STEP_OK));
+	cr_assert(eq(u64, regs.reg[UNWIND_X86_RSP], at(102)), "the bit is none of the offset");
+	cr_assert(eq(u64, regs.pc, RA));
+	cr_assert(regs.by_fallback);
 }
 
 /* --- special rules ---------------------------------------------------------------------------- */
@@ -320,10 +363,46 @@ Test(unwind_step, ext_cfa_of_each_register)
 		fake.stack[147] = RA;
 		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
 		assert_caller(at(148), RA);
-		set_up();
-		regs.known &= ~(1u << reg);
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
 	}
+}
+
+/* rax + 16 leads up in this stack, and below that to behind a call. */
+static struct unwind_ext set_up_unknown(void)
+{
+	struct unwind_ext ext = ext_of_cfa();
+
+	set_up();
+	ext.cfa_reg = 0;
+	ext.cfa_off = 16;
+	regs.reg[0] = at(150);
+	regs.known &= ~1u;
+	fake.stack[151] = RA;
+	memcpy(&fake.code[RA - FAKE_CODE - 2], "\xff\xd0", 2); /* call *%rax */
+	return ext;
+}
+
+/* Hand-written code whose callees are known to leave the register alone. */
+Test(unwind_step, ext_cfa_of_a_register_that_is_not_known)
+{
+	struct unwind_ext ext = set_up_unknown();
+
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	cr_assert(eq(u64, regs.reg[UNWIND_X86_RSP], at(152)));
+	cr_assert(eq(u64, regs.pc, RA));
+	cr_assert(regs.by_fallback, "it is a guess");
+
+	ext = set_up_unknown(); /* behind no call */
+	fake.code[RA - FAKE_CODE - 2] = 0x90;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+	ext = set_up_unknown(); /* not up */
+	regs.reg[UNWIND_X86_RSP] = at(152);
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+	ext = set_up_unknown(); /* not aligned */
+	ext.cfa_off += 4;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+	ext = set_up_unknown(); /* not in this stack */
+	regs.reg[0] = FAKE_STACK_END;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
 }
 
 /* OpenSSL's assembly: the caller's stack pointer was saved somewhere. */
@@ -443,129 +522,202 @@ Test(unwind_step, ext_does_not_believe_what_is_no_goroutine)
 	set_up_go(FAKE_CODE + 0x500);
 	regs.reg[14] = 8;
 	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_UNSUPPORTED));
-}
+	/* OpenSSL's multi-block code: CFA = *(rsp + 16 + 8 * r9) + 8. */
+	static struct unwind_ext set_up_index(void)
+	{
+		struct unwind_ext ext = ext_of_cfa();
 
-Test(unwind_step, ext_return_address_in_each_place)
-{
-	struct unwind_ext ext = ext_of_cfa();
+		set_up();
+		ext.cfa = UNWIND_CFA_DEREF;
+		ext.cfa_off = 16;
+		ext.cfa_index = 9 + 1;
+		ext.cfa_add = 8;
+		regs.reg[9] = 5;
+		fake.stack[107] = at(400);
+		fake.stack[400] = RA;
+		return ext;
+	}
 
-	ext.ra = (struct unwind_place){ .where = UNWIND_AT_REG, .reg = 11, .off = 24 };
-	regs.reg[11] = at(300);
-	fake.stack[303] = RA;
-	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-	assert_caller(at(105), RA);
+	Test(unwind_step, ext_cfa_in_an_array)
+	{
+		struct unwind_ext ext = set_up_index();
 
-	set_up();
-	ext.ra = (struct unwind_place){ .where = UNWIND_IN_REG, .reg = 11, .off = 4 };
-	regs.reg[11] = RA - 4;
-	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-	assert_caller(at(105), RA);
-	cr_assert(zero(int, fake.n_reads));
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+		assert_caller(at(401), RA);
 
-	set_up();
-	ext.ra = (struct unwind_place){ .where = UNWIND_CFA_PLUS, .off = -32 };
-	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-	assert_caller(at(105), at(101));
-}
-
-Test(unwind_step, ext_return_address_that_is_not_to_be_had)
-{
-	struct unwind_ext ext = ext_of_cfa();
-	static const __u8 nowhere[] = { UNWIND_AS_IS, UNWIND_UNKNOWN };
-
-	for (int i = 0; i < 2; i++) {
-		ext.ra.where = nowhere[i];
+		ext = set_up_index();
+		regs.reg[9] = 1 << 20;
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNREADABLE));
+		ext = set_up_index();
+		regs.known &= ~(1u << 9);
 		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+		ext = set_up_index(); /* register 0 is an index, too */
+		ext.cfa_index = 1;
+		regs.reg[0] = 5;
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+		assert_caller(at(401), RA);
 	}
-	regs.known = ~(1u << 11);
-	ext.ra = (struct unwind_place){ .where = UNWIND_AT_REG, .reg = 11 };
-	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
-	ext.ra.where = UNWIND_IN_REG;
-	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
-	ext = ext_of_cfa();
-	ext.cfa_off = 1 << 20;
-	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNREADABLE));
-	ext.cfa_off = 40; /* a word of zeros */
-	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_BAD_RETURN));
-}
 
-/* Each callee-saved register in a place of each kind. */
-static void assert_saved(int slot, struct unwind_place place, __u64 want)
-{
-	struct unwind_ext ext = ext_of_cfa();
-	int reg = slot_regs[slot];
+	Test(unwind_step, ext_frames_do_not_fall_for_ever)
+	{
+		struct unwind_ext ext = ext_of_cfa();
 
-	ext.saved[slot] = place;
-	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-	assert_caller(at(105), RA);
-	cr_assert(eq(u64, regs.reg[reg], want), "register %d", reg);
-	cr_assert(eq(u32, regs.known >> reg & 1, 1));
-}
-
-static void set_up_saved(void)
-{
-	set_up();
-	fake.stack[104] = RA;
-	fake.stack[102] = 0x7777;
-	fake.stack[301] = 0x8888;
-	regs.reg[11] = at(300);
-	regs.reg[12] = 0x9999;
-}
-
-Test(unwind_step, ext_saved_registers)
-{
-	for (int slot = 0; slot < UNWIND_X86_SLOTS; slot++) {
-		set_up_saved();
-		assert_saved(slot, (struct unwind_place){ UNWIND_AT_CFA, 0, -24 }, 0x7777);
-		set_up_saved();
-		assert_saved(slot, (struct unwind_place){ UNWIND_AT_REG, 11, 8 }, 0x8888);
-		set_up_saved();
-		assert_saved(slot, (struct unwind_place){ UNWIND_IN_REG, 12, 1 }, 0x999a);
-		set_up_saved();
-		assert_saved(slot, (struct unwind_place){ UNWIND_CFA_PLUS, 0, 16 }, at(107));
-		set_up_saved();
-		regs.reg[slot_regs[slot]] = 0x1234;
-		assert_saved(slot, (struct unwind_place){ UNWIND_AS_IS, 0, 0 }, 0x1234);
-	}
-}
-
-/* What one register lacks is missed only where it is needed. */
-Test(unwind_step, ext_saved_register_that_is_not_to_be_had)
-{
-	static const struct unwind_place places[] = {
-		{ UNWIND_UNKNOWN, 0, 0 },
-		{ UNWIND_AT_CFA, 0, -32000 },
-		{ UNWIND_AT_REG, 10, 0 },
-		{ UNWIND_IN_REG, 10, 0 },
-	};
-
-	for (int slot = 0; slot < UNWIND_X86_SLOTS; slot++)
-		for (int i = 0; i < 4; i++) {
-			struct unwind_ext ext = ext_of_cfa();
-
-			set_up_saved();
-			regs.known &= ~(1u << 10);
-			ext.saved[slot] = places[i];
-			cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-			cr_assert(eq(u32, regs.known, UNWIND_KEPT & ~(1u << slot_regs[slot])));
+		ext.cfa_reg = UNWIND_X86_RBX;
+		fake.stack[54] = RA;
+		for (int i = 0; i < 9; i++) {
+			regs.reg[UNWIND_X86_RSP] = at(100);
+			regs.reg[UNWIND_X86_RBX] = at(50);
+			cr_assert(eq(int, step_ext(&ext),
+				     i < 8 ? UNWIND_STEP_OK : UNWIND_STEP_NOT_RISING),
+				  "fall %d", i);
 		}
-}
+	}
 
-/* Registers refer to those of this frame, whichever was found first. */
-Test(unwind_step, ext_registers_are_exchanged_at_once)
-{
-	struct unwind_ext ext = ext_of_cfa();
+	/* Of a rule, or of the place that it leads to. */
+	Test(unwind_step, ext_flags)
+	{
+		struct unwind_ext ext = ext_of_cfa();
 
-	set_up_saved();
-	regs.reg[3] = 0x3333;
-	regs.reg[12] = 0xcccc;
-	regs.reg[15] = 0xffff;
-	ext.saved[0] = (struct unwind_place){ UNWIND_IN_REG, 12, 0 };
-	ext.saved[2] = (struct unwind_place){ UNWIND_IN_REG, 15, 0 };
-	ext.saved[5] = (struct unwind_place){ UNWIND_IN_REG, 3, 0 };
-	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-	cr_assert(eq(u64, regs.reg[3], 0xcccc));
-	cr_assert(eq(u64, regs.reg[12], 0xffff));
-	cr_assert(eq(u64, regs.reg[15], 0x3333));
-	cr_assert(eq(u32, regs.known, UNWIND_KEPT));
-}
+		fake.stack[104] = RA;
+		ext.flags = UNWIND_EXT_EXACT;
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+		cr_assert(regs.is_exact);
+		cr_assert(not(regs.by_fallback));
+
+		set_up();
+		fake.stack[104] = RA;
+		ext.flags = UNWIND_EXT_BY_CODE;
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+		cr_assert(not(regs.is_exact));
+		cr_assert(regs.by_fallback);
+	}
+
+	Test(unwind_step, ext_return_address_in_each_place)
+	{
+		struct unwind_ext ext = ext_of_cfa();
+
+		ext.ra = (struct unwind_place){ .where = UNWIND_AT_REG, .reg = 11, .off = 24 };
+		regs.reg[11] = at(300);
+		fake.stack[303] = RA;
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+		assert_caller(at(105), RA);
+
+		set_up();
+		ext.ra = (struct unwind_place){ .where = UNWIND_IN_REG, .reg = 11, .off = 4 };
+		regs.reg[11] = RA - 4;
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+		assert_caller(at(105), RA);
+		cr_assert(zero(int, fake.n_reads));
+
+		set_up();
+		ext.ra = (struct unwind_place){ .where = UNWIND_CFA_PLUS, .off = -32 };
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+		assert_caller(at(105), at(101));
+	}
+
+	Test(unwind_step, ext_return_address_that_is_not_to_be_had)
+	{
+		struct unwind_ext ext = ext_of_cfa();
+		static const __u8 nowhere[] = { UNWIND_AS_IS, UNWIND_UNKNOWN };
+
+		for (int i = 0; i < 2; i++) {
+			ext.ra.where = nowhere[i];
+			cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+		}
+		regs.known = ~(1u << 11);
+		ext.ra = (struct unwind_place){ .where = UNWIND_AT_REG, .reg = 11 };
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+		ext.ra.where = UNWIND_IN_REG;
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+		ext = ext_of_cfa();
+		ext.cfa_off = 1 << 20;
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNREADABLE));
+		ext.cfa_off = 40;
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_ZERO));
+		set_up();
+		fake.stack[104] = 1;
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_BAD_RETURN));
+	}
+
+	/* Each callee-saved register in a place of each kind. */
+	static void assert_saved(int slot, struct unwind_place place, __u64 want)
+	{
+		struct unwind_ext ext = ext_of_cfa();
+		int reg = slot_regs[slot];
+
+		ext.saved[slot] = place;
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+		assert_caller(at(105), RA);
+		cr_assert(eq(u64, regs.reg[reg], want), "register %d", reg);
+		cr_assert(eq(u32, regs.known >> reg & 1, 1));
+	}
+
+	static void set_up_saved(void)
+	{
+		set_up();
+		fake.stack[104] = RA;
+		fake.stack[102] = 0x7777;
+		fake.stack[301] = 0x8888;
+		regs.reg[11] = at(300);
+		regs.reg[12] = 0x9999;
+	}
+
+	Test(unwind_step, ext_saved_registers)
+	{
+		for (int slot = 0; slot < UNWIND_X86_SLOTS; slot++) {
+			set_up_saved();
+			assert_saved(slot, (struct unwind_place){ UNWIND_AT_CFA, 0, -24 }, 0x7777);
+			set_up_saved();
+			assert_saved(slot, (struct unwind_place){ UNWIND_AT_REG, 11, 8 }, 0x8888);
+			set_up_saved();
+			assert_saved(slot, (struct unwind_place){ UNWIND_IN_REG, 12, 1 }, 0x999a);
+			set_up_saved();
+			assert_saved(slot, (struct unwind_place){ UNWIND_CFA_PLUS, 0, 16 },
+				     at(107));
+			set_up_saved();
+			regs.reg[slot_regs[slot]] = 0x1234;
+			assert_saved(slot, (struct unwind_place){ UNWIND_AS_IS, 0, 0 }, 0x1234);
+		}
+	}
+
+	/* What one register lacks is missed only where it is needed. */
+	Test(unwind_step, ext_saved_register_that_is_not_to_be_had)
+	{
+		static const struct unwind_place places[] = {
+			{ UNWIND_UNKNOWN, 0, 0 },
+			{ UNWIND_AT_CFA, 0, -32000 },
+			{ UNWIND_AT_REG, 10, 0 },
+			{ UNWIND_IN_REG, 10, 0 },
+		};
+
+		for (int slot = 0; slot < UNWIND_X86_SLOTS; slot++)
+			for (int i = 0; i < 4; i++) {
+				struct unwind_ext ext = ext_of_cfa();
+
+				set_up_saved();
+				regs.known &= ~(1u << 10);
+				ext.saved[slot] = places[i];
+				cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+				cr_assert(eq(u32, regs.known,
+					     UNWIND_KEPT & ~(1u << slot_regs[slot])));
+			}
+	}
+
+	/* Registers refer to those of this frame, whichever was found first. */
+	Test(unwind_step, ext_registers_are_exchanged_at_once)
+	{
+		struct unwind_ext ext = ext_of_cfa();
+
+		set_up_saved();
+		regs.reg[3] = 0x3333;
+		regs.reg[12] = 0xcccc;
+		regs.reg[15] = 0xffff;
+		ext.saved[0] = (struct unwind_place){ UNWIND_IN_REG, 12, 0 };
+		ext.saved[2] = (struct unwind_place){ UNWIND_IN_REG, 15, 0 };
+		ext.saved[5] = (struct unwind_place){ UNWIND_IN_REG, 3, 0 };
+		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+		cr_assert(eq(u64, regs.reg[3], 0xcccc));
+		cr_assert(eq(u64, regs.reg[12], 0xffff));
+		cr_assert(eq(u64, regs.reg[15], 0x3333));
+		cr_assert(eq(u32, regs.known, UNWIND_KEPT));
+	}

@@ -29,6 +29,7 @@ TestSuite(unwind_table, .init = samples_init, .fini = fini);
 #define SP(n)	  ((n) / 8 << 2 | UNWIND_BASE_SP)
 #define FP(n)	  ((n) / 8 << 2 | UNWIND_BASE_FP)
 #define RBP_AT_16 (1u << 17)
+#define BY_CODE	  (1u << 13)
 
 /* An open file with its table, and the page that was compiled last. */
 struct sample_table {
@@ -151,6 +152,24 @@ static void expect_functions(struct sample_table *s, const char *file)
 	expect_rule(s, f + 33, NONE);
 }
 
+/*
+ * Its table cannot be used: what f has is told by its code, that g is the outermost by none.
+ * Neither may be the program's entry.
+ */
+static void check_functions_by_code(const char *name)
+{
+	uint64_t f = nm_value("f.so", "f");
+	struct sample_table s;
+
+	cr_assert_eq(open_table(name, &s), 0, "%s", name);
+	expect_rule(&s, f, SP(8) | BY_CODE);
+	expect_rule(&s, f + 1, SP(16) | BY_CODE); /* rbp is as it was */
+	expect_rule(&s, f + 4, SP(16) | RBP_AT_16 | BY_CODE);
+	expect_rule(&s, f + 9, SP(8) | BY_CODE);
+	cr_assert_neq(rule_at(&s, f + 32), END);
+	close_table(&s);
+}
+
 /* @name is what was made of f.so, which has the symbols. */
 static void check_functions(const char *name)
 {
@@ -232,14 +251,13 @@ Test(unwind_table, debug_frame_as_it_is_and_packed)
 Test(unwind_table, packed_debug_frame_is_unpacked)
 {
 	const uint64_t huge = 1ULL << 40, less = 100;
-	struct sample_table s;
 	off_t frame;
 
 	sample_write("f.s", "	.cfi_sections .debug_frame\n" FUNCTIONS "	.rept 2000\n"
 			    "	.cfi_startproc\n	ret\n	.cfi_endproc\n"
 			    "	.endr\n");
-	sh(LINK "f.s -o f.so && objcopy --compress-debug-sections=zlib f.so z.so && objcopy "
-		"--compress-debug-sections=zlib-gnu f.so zdebug.so");
+	sh(LINK "-Wl,-e,0 f.s -o f.so && objcopy --compress-debug-sections=zlib f.so z.so && "
+		"objcopy --compress-debug-sections=zlib-gnu f.so zdebug.so");
 	cr_assert_neq(first_line("readelf -SW z.so | grep ' .debug_frame .* C '")[0], '\0');
 	cr_assert_neq(first_line("readelf -SW zdebug.so | grep ' .zdebug_frame'")[0], '\0');
 	check_functions("z.so");
@@ -252,10 +270,10 @@ Test(unwind_table, packed_debug_frame_is_unpacked)
 	patch("less.so", frame + 8, &less, 8);
 	patch("type.so", frame, "\2", 1);
 	patch("broken.so", frame + 24 + 40, "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
-	cr_assert_eq(open_table("huge.so", &s), -EBADMSG);
-	cr_assert_eq(open_table("less.so", &s), -EBADMSG);
-	cr_assert_eq(open_table("type.so", &s), -EBADMSG);
-	cr_assert_eq(open_table("broken.so", &s), -EBADMSG);
+	check_functions_by_code("huge.so");
+	check_functions_by_code("less.so");
+	check_functions_by_code("type.so");
+	check_functions_by_code("broken.so");
 }
 
 Test(unwind_table, debug_frame_for_what_eh_frame_does_not_cover)
@@ -396,15 +414,40 @@ Test(unwind_table, files_without)
 	struct sample_table s;
 
 	sample_write("f.s", FUNCTIONS);
-	sample_write("bare.s", ".globl f\nf: ret\n");
-	sh(LINK "f.s -o f.so && cp f.so machine.so && cp f.so broken.so");
-	sh(LINK "bare.s -o none.so && gcc -c f.s -o f.o && objcopy --only-keep-debug f.so f.debug");
-	cr_assert_eq(open_table("none.so", &s), -ENODATA);
+	sh(LINK "f.s -o f.so && cp f.so machine.so && gcc -c f.s -o f.o && objcopy "
+		"--only-keep-debug f.so f.debug");
 	cr_assert_eq(open_table("f.o", &s), -ENODATA); /* has no segments */
 	cr_assert_eq(open_table("f.debug", &s), -ENODATA);
 	patch("machine.so", 18, &riscv, 2);
 	cr_assert_eq(open_table("machine.so", &s), -ENODATA);
+}
 
+/* Where code is understood it is enough. */
+Test(unwind_table, x86_64_files_without_a_table)
+{
+	struct sample_table s;
+
+	sample_write("f.s", FUNCTIONS);
+	sample_write("bare.s", ".globl f\nf: ret\n");
+	sh(LINK "-Wl,-e,0 f.s -o f.so && cp f.so broken.so && " LINK "bare.s -o none.so");
+	cr_assert_eq(open_table("none.so", &s), 0);
+	expect_rule(&s, nm_value("none.so", "f"), SP(8) | BY_CODE);
+	close_table(&s);
+
+	drop_sections("broken.so");
+	patch("broken.so", section_off("f.so", ".eh_frame_hdr"), "\7", 1);
+	check_functions_by_code("broken.so");
+}
+
+Test(unwind_table, aarch64_files_without_a_table)
+{
+	struct sample_table s;
+
+	sample_write("f.s", "	.globl f\nf:	.cfi_startproc\n	ret\n	.cfi_endproc\n");
+	sample_write("bare.s", "	.globl f\nf:	ret\n");
+	sh("aarch64-linux-gnu-gcc -nostdlib -shared f.s -o f.so && cp f.so broken.so && "
+	   "aarch64-linux-gnu-gcc -nostdlib -shared bare.s -o none.so");
+	cr_assert_eq(open_table("none.so", &s), -ENODATA);
 	drop_sections("broken.so");
 	patch("broken.so", section_off("f.so", ".eh_frame_hdr"), "\7", 1);
 	cr_assert_eq(open_table("broken.so", &s), -EBADMSG);
@@ -467,7 +510,8 @@ Test(unwind_table, procedure_linkage_tables)
 	cr_assert_eq(open_table("ibt.so", &s), 0);
 	/* Entries with endbr64 push at byte 9, or, with bnd, which is no longer used, at 10. */
 	cr_assert_neq(first_line("readelf -wf ibt.so | grep 'DW_OP_lit9; DW_OP_ge'")[0], '\0');
-	expect_rule(&s, plt + 16, UNSUPPORTED);
+	expect_rule(&s, plt + 16, UNWIND_RULE_SPECIAL(UNWIND_PLT_IBT));
+	expect_rule(&s, plt + 31, UNWIND_RULE_SPECIAL(UNWIND_PLT_IBT));
 	close_table(&s);
 }
 

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,18 @@ static struct dso_key key_of_sample(const char *name)
 
 	cr_assert(zero(int, stat(sample(name), &st)));
 	return (struct dso_key){ sample(name), st.st_dev, st.st_ino };
+}
+
+/* As the kernel has it. */
+static struct unwind_file_key file_key(const char *name, uint64_t ctime_sec)
+{
+	struct dso_key dso = key_of_sample(name);
+
+	return (struct unwind_file_key){
+		.ino = dso.ino,
+		.ctime_sec = ctime_sec,
+		.dev = major(dso.dev) << 20 | minor(dso.dev),
+	};
 }
 
 /* Maps the code of a sample at CODE. */
@@ -304,24 +317,47 @@ static void assert_chain(uint64_t ra)
 	cr_assert(eq(u64, frames[1], ra | FRAME_BY_FALLBACK));
 }
 
+/* Of a machine whose code is not understood. */
 static void build_without_rows(void)
 {
+	const uint16_t riscv = EM_RISCV;
+
 	build("lib.so", "");
 	sh("objcopy -R .eh_frame -R .eh_frame_hdr lib.so bare.so 2>&1 | grep -v warning; test -s "
 	   "bare.so");
+	patch("bare.so", 18, &riscv, sizeof(riscv));
 	map_sample("bare.so");
 }
 
 Test(unwinder, file_without_tables)
 {
-	const struct unwind_file_key key = { .ino = 1, .ctime_sec = 2, .dev = 3 };
+	struct unwind_file_key key;
 
 	build_without_rows();
+	key = file_key("bare.so", 2);
 	set_chain(addr_of("lib.so", "inner_at"), addr_of("lib.so", "outer_ret"));
 	copy.rest.key = key;
 	assert_chain(addr_of("lib.so", "outer_ret"));
 	cr_assert(eq(u32, find_file(&key)->state, UNWIND_FILE_NO_ROWS), "it need not ask again");
 }
+
+#if defined(__x86_64__)
+
+/* Its code says where return addresses lie, but nothing of entry, which never returns. */
+Test(unwinder, file_without_tables_whose_code_is_understood)
+{
+	build("lib.so", "");
+	sh("objcopy -R .eh_frame -R .eh_frame_hdr lib.so bare.so 2>&1 | grep -v warning; test -s "
+	   "bare.so");
+	set_calls("bare.so");
+	copy.rest.key = file_key("bare.so", 2);
+	cr_assert(eq(u32, finish(1, USER_END_NO_RULE), 3));
+	cr_assert(eq(u64, frames[1], addr_of("bare.so", "outer_ret") | FRAME_BY_FALLBACK));
+	cr_assert(eq(u64, frames[2], addr_of("bare.so", "entry_ret") | FRAME_BY_FALLBACK));
+	cr_assert(eq(u32, find_file(&copy.rest.key)->state, UNWIND_FILE_ROWS));
+}
+
+#endif
 
 /* The code is read from the file: no call is in front of inner. */
 Test(unwinder, return_address_that_is_behind_no_call)
@@ -333,9 +369,9 @@ Test(unwinder, return_address_that_is_behind_no_call)
 
 Test(unwinder, file_that_is_not_to_be_had)
 {
-	const struct unwind_file_key key = { .ino = 1, .ctime_sec = 2, .dev = 3 };
+	const struct unwind_file_key key = { .ino = 2, .ctime_sec = 2, .dev = 3 << 20 | 4 };
 
-	add_map(CODE, CODE + 0x1000, 0, (struct dso_key){ "/none/such", 1, 2 });
+	add_map(CODE, CODE + 0x1000, 0, (struct dso_key){ "/none/such", makedev(3, 4), 2 });
 	set_chain(CODE + 16, CODE + 64);
 	copy.rest.key = key;
 	assert_chain(CODE + 64);
@@ -353,9 +389,10 @@ Test(unwinder, code_of_no_file)
 
 Test(unwinder, rows_are_there_for_the_next_sample)
 {
-	const struct unwind_file_key key = { .ino = 1, .ctime_sec = 2, .ctime_nsec = 3, .dev = 4 };
+	struct unwind_file_key key;
 
 	build("lib.so", "");
+	key = file_key("lib.so", 2);
 	set_calls("lib.so");
 	cr_assert(zero(ptr, (void *)find_file(&key)));
 	copy.rest.key = key;
@@ -367,10 +404,11 @@ Test(unwinder, rows_are_there_for_the_next_sample)
 /* The kernel side knows the file: nothing is published anew, nobody waited for. */
 Test(unwinder, without_a_key_nothing_is_told)
 {
-	const struct unwind_file_key key = { .ino = 1, .ctime_sec = 2, .dev = 3 };
+	struct unwind_file_key key;
 	uint32_t generation;
 
 	build("lib.so", "");
+	key = file_key("lib.so", 2);
 	set_calls("lib.so");
 	copy.rest.key = key;
 	finish(1, USER_END_ENTRY);
@@ -384,10 +422,11 @@ Test(unwinder, without_a_key_nothing_is_told)
 /* The key belongs to the file of the frame that lacked its rule, not to those after it. */
 Test(unwinder, key_is_of_the_first_file)
 {
-	const struct unwind_file_key key = { .ino = 1, .ctime_sec = 2, .dev = 3 };
 	const uint64_t other = CODE + 0x100000;
+	struct unwind_file_key key;
 
 	build("lib.so", "");
+	key = file_key("lib.so", 2);
 	build("other.so", "-Wl,-z,max-page-size=65536");
 	set_calls("lib.so");
 	add_map(other, other + 0x1000, 0, key_of_sample("other.so"));
@@ -402,10 +441,11 @@ Test(unwinder, key_is_of_the_first_file)
 /* The same file, written to: another change time. Its contents are read anew. */
 Test(unwinder, file_that_was_rewritten)
 {
-	const struct unwind_file_key before = { .ino = 1, .ctime_sec = 2, .dev = 3 };
-	const struct unwind_file_key after = { .ino = 1, .ctime_sec = 3, .dev = 3 };
+	struct unwind_file_key before, after;
 
 	build("lib.so", "");
+	before = file_key("lib.so", 2);
+	after = file_key("lib.so", 3);
 	set_calls("lib.so");
 	copy.rest.key = before;
 	finish(1, USER_END_ENTRY);
@@ -424,6 +464,68 @@ Test(unwinder, file_that_was_rewritten)
 }
 
 #endif
+
+/* At once, before it is the walk's turn: nothing comes of it but the rows. */
+Test(unwinder, loading_ahead)
+{
+	struct unwind_file_key key;
+
+	build("lib.so", "");
+	set_calls("lib.so");
+	key = copy.rest.key = file_key("lib.so", 2);
+	unwinder_load(unwinder, process, &copy.rest);
+	cr_assert(is_loaded(find_file(&key), text_offset >> 12));
+	cr_assert(zero(u64, counter(STAT_UNWIND_FINISHED)));
+	cr_assert(zero(u64, frames[1]));
+	assert_calls("lib.so", finish(1, USER_END_ENTRY));
+}
+
+/* --- another file than the kernel side saw ---------------------------------------------------- */
+
+Test(unwinder, knows_the_file_by_inode_and_device)
+{
+	struct unwind_file_key key;
+
+	build("lib.so", "");
+	set_calls("lib.so");
+	cr_assert(unwinder_knows(process, &copy.rest), "no key: it was not a file's");
+	key = copy.rest.key = file_key("lib.so", 2);
+	cr_assert(unwinder_knows(process, &copy.rest));
+	copy.rest.key.ino++;
+	cr_assert(not(unwinder_knows(process, &copy.rest)));
+	copy.rest.key = key;
+	copy.rest.key.dev += 1 << 20;
+	cr_assert(not(unwinder_knows(process, &copy.rest)));
+	/* On overlayfs one of the two is what is known here. */
+	copy.rest.backing = (struct unwind_backing){ .ino = key.ino, .dev = key.dev };
+	cr_assert(unwinder_knows(process, &copy.rest));
+	copy.rest.backing.dev++;
+	cr_assert(not(unwinder_knows(process, &copy.rest)));
+	copy.rest.key = key;
+	copy.rest.regs.pc = CODE - 1;
+	cr_assert(not(unwinder_knows(process, &copy.rest)), "nothing is mapped there");
+}
+
+/* The event that told of it was lost: another file's rows would be wrong, also for the next one. */
+Test(unwinder, another_file_is_not_walked_by)
+{
+	struct unwind_file_key key;
+
+	build("lib.so", "");
+	set_calls("lib.so");
+	key = file_key("lib.so", 2);
+	key.ino++;
+	copy.rest.key = key;
+	cr_assert(eq(u32, finish(1, USER_END_NOT_LOADED), 1));
+	cr_assert(eq(u64, counter(STAT_UNWIND_MISMATCH), 1));
+	cr_assert(zero(ptr, (void *)find_file(&key)));
+
+	copy.rest.backing.ino = key.ino - 1;
+	copy.rest.backing.dev = key.dev;
+	assert_calls("lib.so", finish(1, USER_END_ENTRY));
+	cr_assert(eq(u64, counter(STAT_UNWIND_MISMATCH), 1));
+	cr_assert(eq(u32, find_file(&key)->state, UNWIND_FILE_ROWS), "as the kernel side asked");
+}
 
 Test(unwinder, vdso_is_loaded_from_the_start)
 {
