@@ -522,202 +522,201 @@ Test(unwind_step, ext_does_not_believe_what_is_no_goroutine)
 	set_up_go(FAKE_CODE + 0x500);
 	regs.reg[14] = 8;
 	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_UNSUPPORTED));
-	/* OpenSSL's multi-block code: CFA = *(rsp + 16 + 8 * r9) + 8. */
-	static struct unwind_ext set_up_index(void)
-	{
-		struct unwind_ext ext = ext_of_cfa();
+}
 
-		set_up();
-		ext.cfa = UNWIND_CFA_DEREF;
-		ext.cfa_off = 16;
-		ext.cfa_index = 9 + 1;
-		ext.cfa_add = 8;
-		regs.reg[9] = 5;
-		fake.stack[107] = at(400);
-		fake.stack[400] = RA;
-		return ext;
+/* OpenSSL's multi-block code: CFA = *(rsp + 16 + 8 * r9) + 8. */
+static struct unwind_ext set_up_index(void)
+{
+	struct unwind_ext ext = ext_of_cfa();
+
+	set_up();
+	ext.cfa = UNWIND_CFA_DEREF;
+	ext.cfa_off = 16;
+	ext.cfa_index = 9 + 1;
+	ext.cfa_add = 8;
+	regs.reg[9] = 5;
+	fake.stack[107] = at(400);
+	fake.stack[400] = RA;
+	return ext;
+}
+
+Test(unwind_step, ext_cfa_in_an_array)
+{
+	struct unwind_ext ext = set_up_index();
+
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	assert_caller(at(401), RA);
+
+	ext = set_up_index();
+	regs.reg[9] = 1 << 20;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNREADABLE));
+	ext = set_up_index();
+	regs.known &= ~(1u << 9);
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+	ext = set_up_index(); /* register 0 is an index, too */
+	ext.cfa_index = 1;
+	regs.reg[0] = 5;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	assert_caller(at(401), RA);
+}
+
+Test(unwind_step, ext_frames_do_not_fall_for_ever)
+{
+	struct unwind_ext ext = ext_of_cfa();
+
+	ext.cfa_reg = UNWIND_X86_RBX;
+	fake.stack[54] = RA;
+	for (int i = 0; i < 9; i++) {
+		regs.reg[UNWIND_X86_RSP] = at(100);
+		regs.reg[UNWIND_X86_RBX] = at(50);
+		cr_assert(eq(int, step_ext(&ext), i < 8 ? UNWIND_STEP_OK : UNWIND_STEP_NOT_RISING),
+			  "fall %d", i);
 	}
+}
 
-	Test(unwind_step, ext_cfa_in_an_array)
-	{
-		struct unwind_ext ext = set_up_index();
+/* Of a rule, or of the place that it leads to. */
+Test(unwind_step, ext_flags)
+{
+	struct unwind_ext ext = ext_of_cfa();
 
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-		assert_caller(at(401), RA);
+	fake.stack[104] = RA;
+	ext.flags = UNWIND_EXT_EXACT;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	cr_assert(regs.is_exact);
+	cr_assert(not(regs.by_fallback));
 
-		ext = set_up_index();
-		regs.reg[9] = 1 << 20;
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNREADABLE));
-		ext = set_up_index();
-		regs.known &= ~(1u << 9);
+	set_up();
+	fake.stack[104] = RA;
+	ext.flags = UNWIND_EXT_BY_CODE;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	cr_assert(not(regs.is_exact));
+	cr_assert(regs.by_fallback);
+}
+
+Test(unwind_step, ext_return_address_in_each_place)
+{
+	struct unwind_ext ext = ext_of_cfa();
+
+	ext.ra = (struct unwind_place){ .where = UNWIND_AT_REG, .reg = 11, .off = 24 };
+	regs.reg[11] = at(300);
+	fake.stack[303] = RA;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	assert_caller(at(105), RA);
+
+	set_up();
+	ext.ra = (struct unwind_place){ .where = UNWIND_IN_REG, .reg = 11, .off = 4 };
+	regs.reg[11] = RA - 4;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	assert_caller(at(105), RA);
+	cr_assert(zero(int, fake.n_reads));
+
+	set_up();
+	ext.ra = (struct unwind_place){ .where = UNWIND_CFA_PLUS, .off = -32 };
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	assert_caller(at(105), at(101));
+}
+
+Test(unwind_step, ext_return_address_that_is_not_to_be_had)
+{
+	struct unwind_ext ext = ext_of_cfa();
+	static const __u8 nowhere[] = { UNWIND_AS_IS, UNWIND_UNKNOWN };
+
+	for (int i = 0; i < 2; i++) {
+		ext.ra.where = nowhere[i];
 		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
-		ext = set_up_index(); /* register 0 is an index, too */
-		ext.cfa_index = 1;
-		regs.reg[0] = 5;
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-		assert_caller(at(401), RA);
 	}
+	regs.known = ~(1u << 11);
+	ext.ra = (struct unwind_place){ .where = UNWIND_AT_REG, .reg = 11 };
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+	ext.ra.where = UNWIND_IN_REG;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+	ext = ext_of_cfa();
+	ext.cfa_off = 1 << 20;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNREADABLE));
+	ext.cfa_off = 40;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_ZERO));
+	set_up();
+	fake.stack[104] = 1;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_BAD_RETURN));
+}
 
-	Test(unwind_step, ext_frames_do_not_fall_for_ever)
-	{
-		struct unwind_ext ext = ext_of_cfa();
+/* Each callee-saved register in a place of each kind. */
+static void assert_saved(int slot, struct unwind_place place, __u64 want)
+{
+	struct unwind_ext ext = ext_of_cfa();
+	int reg = slot_regs[slot];
 
-		ext.cfa_reg = UNWIND_X86_RBX;
-		fake.stack[54] = RA;
-		for (int i = 0; i < 9; i++) {
-			regs.reg[UNWIND_X86_RSP] = at(100);
-			regs.reg[UNWIND_X86_RBX] = at(50);
-			cr_assert(eq(int, step_ext(&ext),
-				     i < 8 ? UNWIND_STEP_OK : UNWIND_STEP_NOT_RISING),
-				  "fall %d", i);
-		}
-	}
+	ext.saved[slot] = place;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	assert_caller(at(105), RA);
+	cr_assert(eq(u64, regs.reg[reg], want), "register %d", reg);
+	cr_assert(eq(u32, regs.known >> reg & 1, 1));
+}
 
-	/* Of a rule, or of the place that it leads to. */
-	Test(unwind_step, ext_flags)
-	{
-		struct unwind_ext ext = ext_of_cfa();
+static void set_up_saved(void)
+{
+	set_up();
+	fake.stack[104] = RA;
+	fake.stack[102] = 0x7777;
+	fake.stack[301] = 0x8888;
+	regs.reg[11] = at(300);
+	regs.reg[12] = 0x9999;
+}
 
-		fake.stack[104] = RA;
-		ext.flags = UNWIND_EXT_EXACT;
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-		cr_assert(regs.is_exact);
-		cr_assert(not(regs.by_fallback));
-
-		set_up();
-		fake.stack[104] = RA;
-		ext.flags = UNWIND_EXT_BY_CODE;
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-		cr_assert(not(regs.is_exact));
-		cr_assert(regs.by_fallback);
-	}
-
-	Test(unwind_step, ext_return_address_in_each_place)
-	{
-		struct unwind_ext ext = ext_of_cfa();
-
-		ext.ra = (struct unwind_place){ .where = UNWIND_AT_REG, .reg = 11, .off = 24 };
-		regs.reg[11] = at(300);
-		fake.stack[303] = RA;
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-		assert_caller(at(105), RA);
-
-		set_up();
-		ext.ra = (struct unwind_place){ .where = UNWIND_IN_REG, .reg = 11, .off = 4 };
-		regs.reg[11] = RA - 4;
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-		assert_caller(at(105), RA);
-		cr_assert(zero(int, fake.n_reads));
-
-		set_up();
-		ext.ra = (struct unwind_place){ .where = UNWIND_CFA_PLUS, .off = -32 };
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-		assert_caller(at(105), at(101));
-	}
-
-	Test(unwind_step, ext_return_address_that_is_not_to_be_had)
-	{
-		struct unwind_ext ext = ext_of_cfa();
-		static const __u8 nowhere[] = { UNWIND_AS_IS, UNWIND_UNKNOWN };
-
-		for (int i = 0; i < 2; i++) {
-			ext.ra.where = nowhere[i];
-			cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
-		}
-		regs.known = ~(1u << 11);
-		ext.ra = (struct unwind_place){ .where = UNWIND_AT_REG, .reg = 11 };
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
-		ext.ra.where = UNWIND_IN_REG;
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
-		ext = ext_of_cfa();
-		ext.cfa_off = 1 << 20;
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNREADABLE));
-		ext.cfa_off = 40;
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_ZERO));
-		set_up();
-		fake.stack[104] = 1;
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_BAD_RETURN));
-	}
-
-	/* Each callee-saved register in a place of each kind. */
-	static void assert_saved(int slot, struct unwind_place place, __u64 want)
-	{
-		struct unwind_ext ext = ext_of_cfa();
-		int reg = slot_regs[slot];
-
-		ext.saved[slot] = place;
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-		assert_caller(at(105), RA);
-		cr_assert(eq(u64, regs.reg[reg], want), "register %d", reg);
-		cr_assert(eq(u32, regs.known >> reg & 1, 1));
-	}
-
-	static void set_up_saved(void)
-	{
-		set_up();
-		fake.stack[104] = RA;
-		fake.stack[102] = 0x7777;
-		fake.stack[301] = 0x8888;
-		regs.reg[11] = at(300);
-		regs.reg[12] = 0x9999;
-	}
-
-	Test(unwind_step, ext_saved_registers)
-	{
-		for (int slot = 0; slot < UNWIND_X86_SLOTS; slot++) {
-			set_up_saved();
-			assert_saved(slot, (struct unwind_place){ UNWIND_AT_CFA, 0, -24 }, 0x7777);
-			set_up_saved();
-			assert_saved(slot, (struct unwind_place){ UNWIND_AT_REG, 11, 8 }, 0x8888);
-			set_up_saved();
-			assert_saved(slot, (struct unwind_place){ UNWIND_IN_REG, 12, 1 }, 0x999a);
-			set_up_saved();
-			assert_saved(slot, (struct unwind_place){ UNWIND_CFA_PLUS, 0, 16 },
-				     at(107));
-			set_up_saved();
-			regs.reg[slot_regs[slot]] = 0x1234;
-			assert_saved(slot, (struct unwind_place){ UNWIND_AS_IS, 0, 0 }, 0x1234);
-		}
-	}
-
-	/* What one register lacks is missed only where it is needed. */
-	Test(unwind_step, ext_saved_register_that_is_not_to_be_had)
-	{
-		static const struct unwind_place places[] = {
-			{ UNWIND_UNKNOWN, 0, 0 },
-			{ UNWIND_AT_CFA, 0, -32000 },
-			{ UNWIND_AT_REG, 10, 0 },
-			{ UNWIND_IN_REG, 10, 0 },
-		};
-
-		for (int slot = 0; slot < UNWIND_X86_SLOTS; slot++)
-			for (int i = 0; i < 4; i++) {
-				struct unwind_ext ext = ext_of_cfa();
-
-				set_up_saved();
-				regs.known &= ~(1u << 10);
-				ext.saved[slot] = places[i];
-				cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-				cr_assert(eq(u32, regs.known,
-					     UNWIND_KEPT & ~(1u << slot_regs[slot])));
-			}
-	}
-
-	/* Registers refer to those of this frame, whichever was found first. */
-	Test(unwind_step, ext_registers_are_exchanged_at_once)
-	{
-		struct unwind_ext ext = ext_of_cfa();
-
+Test(unwind_step, ext_saved_registers)
+{
+	for (int slot = 0; slot < UNWIND_X86_SLOTS; slot++) {
 		set_up_saved();
-		regs.reg[3] = 0x3333;
-		regs.reg[12] = 0xcccc;
-		regs.reg[15] = 0xffff;
-		ext.saved[0] = (struct unwind_place){ UNWIND_IN_REG, 12, 0 };
-		ext.saved[2] = (struct unwind_place){ UNWIND_IN_REG, 15, 0 };
-		ext.saved[5] = (struct unwind_place){ UNWIND_IN_REG, 3, 0 };
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
-		cr_assert(eq(u64, regs.reg[3], 0xcccc));
-		cr_assert(eq(u64, regs.reg[12], 0xffff));
-		cr_assert(eq(u64, regs.reg[15], 0x3333));
-		cr_assert(eq(u32, regs.known, UNWIND_KEPT));
+		assert_saved(slot, (struct unwind_place){ UNWIND_AT_CFA, 0, -24 }, 0x7777);
+		set_up_saved();
+		assert_saved(slot, (struct unwind_place){ UNWIND_AT_REG, 11, 8 }, 0x8888);
+		set_up_saved();
+		assert_saved(slot, (struct unwind_place){ UNWIND_IN_REG, 12, 1 }, 0x999a);
+		set_up_saved();
+		assert_saved(slot, (struct unwind_place){ UNWIND_CFA_PLUS, 0, 16 }, at(107));
+		set_up_saved();
+		regs.reg[slot_regs[slot]] = 0x1234;
+		assert_saved(slot, (struct unwind_place){ UNWIND_AS_IS, 0, 0 }, 0x1234);
 	}
+}
+
+/* What one register lacks is missed only where it is needed. */
+Test(unwind_step, ext_saved_register_that_is_not_to_be_had)
+{
+	static const struct unwind_place places[] = {
+		{ UNWIND_UNKNOWN, 0, 0 },
+		{ UNWIND_AT_CFA, 0, -32000 },
+		{ UNWIND_AT_REG, 10, 0 },
+		{ UNWIND_IN_REG, 10, 0 },
+	};
+
+	for (int slot = 0; slot < UNWIND_X86_SLOTS; slot++)
+		for (int i = 0; i < 4; i++) {
+			struct unwind_ext ext = ext_of_cfa();
+
+			set_up_saved();
+			regs.known &= ~(1u << 10);
+			ext.saved[slot] = places[i];
+			cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+			cr_assert(eq(u32, regs.known, UNWIND_KEPT & ~(1u << slot_regs[slot])));
+		}
+}
+
+/* Registers refer to those of this frame, whichever was found first. */
+Test(unwind_step, ext_registers_are_exchanged_at_once)
+{
+	struct unwind_ext ext = ext_of_cfa();
+
+	set_up_saved();
+	regs.reg[3] = 0x3333;
+	regs.reg[12] = 0xcccc;
+	regs.reg[15] = 0xffff;
+	ext.saved[0] = (struct unwind_place){ UNWIND_IN_REG, 12, 0 };
+	ext.saved[2] = (struct unwind_place){ UNWIND_IN_REG, 15, 0 };
+	ext.saved[5] = (struct unwind_place){ UNWIND_IN_REG, 3, 0 };
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	cr_assert(eq(u64, regs.reg[3], 0xcccc));
+	cr_assert(eq(u64, regs.reg[12], 0xffff));
+	cr_assert(eq(u64, regs.reg[15], 0x3333));
+	cr_assert(eq(u32, regs.known, UNWIND_KEPT));
+}
