@@ -51,6 +51,7 @@ static struct {
 	struct maple_range_64 node[LEAVES + 1] __attribute__((aligned(256)));
 	__u64 pid_tgid;
 	int comm_fails, target, under_cgroup, ring_full;
+	__u64 waiting; /* bytes in the ring */
 	long n_kernel; /* or negative: bpf_get_stack fails */
 	__u32 cpu;
 	__u64 time_ns;
@@ -199,6 +200,13 @@ long bpf_get_stack(void *ctx, void *buf, __u32 size, __u64 flags)
 	for (long i = 0; i < k.n_kernel && i < size / 8; i++)
 		ips[i] = KERNEL_IP(i);
 	return k.n_kernel * 8 < size ? k.n_kernel * 8 : size;
+}
+
+__u64 bpf_ringbuf_query(void *ring, __u64 flags)
+{
+	cr_assert(eq(ptr, ring, &ring_object));
+	cr_assert(eq(u64, flags, BPF_RB_AVAIL_DATA));
+	return k.waiting;
 }
 
 long bpf_ringbuf_output(void *ring, void *data, __u64 size, __u64 flags)
@@ -1506,6 +1514,20 @@ Test(oncpu, copy_of_the_stack)
 		assert_copy(rest_at(at(i)), at(i) - 128, REST_STACK_MAX);
 	/* A stack pointer in disorder. */
 	assert_copy(rest_at(at(100) + 5), at(100) - 128, REST_STACK_MAX);
+}
+
+/* Samples come before copies of stacks. */
+Test(oncpu, copy_is_left_out_when_the_ring_is_half_full)
+{
+	fill_stack();
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
+	k.waiting = 2ULL * cfg_ring_wakeup - 1;
+	assert_copy(rest_at(STACK_BASE), STACK_BASE, REST_STACK_MAX);
+	cr_assert(zero(u64, counts[STAT_REST_LEFT_OUT]));
+	k.waiting++;
+	cr_assert(zero(u32, rest_at(STACK_BASE)->stack_len));
+	cr_assert(eq(u64, counts[STAT_REST_LEFT_OUT], 1));
 }
 
 Test(oncpu, copy_ends_with_what_is_in_memory)
