@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unwind/fde_walk.h"
+
+#include "unwind/rule_encode.h"
+
+#define UNSUPPORTED UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED)
+
+struct fde_walk {
+	struct fde_index *ix;
+	struct fde_reader *reader;
+
+	/* The FDE that is executed, and its row that was reached last. */
+	bool active;
+	uint64_t index;
+	uint64_t row_from, row_to;
+	struct cfi_exec exec;
+};
+
+/* A walk of a range: what stays the same during it. */
+struct pass {
+	struct fde_walk *w;
+	const struct fde_range *range;
+	fde_span_fn fn;
+	void *arg;
+	uint64_t pos; /* up to here spans were handed out */
+};
+
+int fde_walk_new(const struct fde_source *src, struct fde_index *ix, struct fde_walk **ret)
+{
+	CLEANUP(fde_walk_freep) struct fde_walk *w = malloc(sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->ix = ix;
+	w->reader = NULL;
+	w->active = false;
+	r = fde_reader_new(src, &w->reader);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(w);
+	return 0;
+}
+
+void fde_walk_free(struct fde_walk *w)
+{
+	if (!w)
+		return;
+
+	fde_reader_free(w->reader);
+	free(w);
+}
+
+/* Hands out @span from where the pass is up to @to; nothing if that is behind. */
+static int hand_out(struct pass *p, struct fde_span *span, uint64_t to)
+{
+	int r;
+
+	if (to <= p->pos)
+		return 0;
+	span->from = p->pos;
+	span->to = to;
+	r = p->fn(p->arg, span);
+	p->pos = to;
+	return r;
+}
+
+static int hand_out_gap(struct pass *p, uint64_t to)
+{
+	struct fde_span gap = { .covered = false, .rule = UNWIND_RULE_SPECIAL(UNWIND_NONE) };
+
+	return hand_out(p, &gap, to);
+}
+
+static int hand_out_unsupported(struct pass *p, uint64_t to)
+{
+	struct fde_span span = { .covered = true, .rule = UNSUPPORTED };
+
+	return hand_out(p, &span, to);
+}
+
+/* Executes up to the end of the next row, within the budget. */
+static int next_row(struct pass *p)
+{
+	struct fde_walk *w = p->w;
+	const uint8_t *before = w->exec.in.pos;
+	size_t used;
+	int r;
+
+	if (*p->range->budget == 0)
+		return -E2BIG;
+	r = cfi_exec_next(&w->exec, &w->row_from, &w->row_to);
+	used = w->exec.in.pos - before + 1;
+	*p->range->budget -= used < *p->range->budget ? used : *p->range->budget;
+	return r;
+}
+
+/* The rows of the FDE being executed, up to @to. */
+static int walk_rows(struct pass *p, uint64_t to)
+{
+	struct fde_walk *w = p->w;
+	struct fde_span span = { .covered = true };
+	int r;
+
+	while (p->pos < to) {
+		if (w->row_to <= p->pos) {
+			r = next_row(p);
+			if (r <= 0) {
+				w->active = false;
+				*p->range->bad_fdes += r == -EBADMSG;
+				return hand_out_unsupported(p, to);
+			}
+			continue;
+		}
+		span.rule = rule_encode(w->exec.cie, &w->exec.now, &span.ext);
+		r = hand_out(p, &span, w->row_to < to ? w->row_to : to);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Makes entry @i of the index the FDE that is executed. -ERANGE: it covers nothing. */
+static int begin_fde(struct pass *p, uint64_t i, const struct fde_entry *entry)
+{
+	struct fde_walk *w = p->w;
+	struct cfi_fde fde;
+	int r;
+
+	if (w->active && w->index == i && w->row_from <= p->pos)
+		return 0;
+
+	w->active = false;
+	if (entry->off == UINT64_MAX)
+		return -EBADMSG;
+	r = fde_reader_load(w->reader, entry->off, &fde);
+	if (r < 0)
+		return r;
+	if (fde.start != entry->start)
+		return -EBADMSG;
+	cfi_exec_init(&w->exec, &fde);
+	w->active = true;
+	w->index = i;
+	w->row_from = w->row_to = fde.start;
+	return 0;
+}
+
+/* Entry @i, which rules up to @to: where the next one starts, or the range ends. */
+static int walk_fde(struct pass *p, uint64_t i, const struct fde_entry *entry, uint64_t to)
+{
+	int r = begin_fde(p, i, entry);
+
+	if (r == -ERANGE)
+		return hand_out_gap(p, to);
+	/* How far it would reach is not known either. */
+	if (r == -EBADMSG) {
+		++*p->range->bad_fdes;
+		return hand_out_unsupported(p, to);
+	}
+	if (r < 0)
+		return r;
+
+	r = walk_rows(p, p->w->exec.end < to ? p->w->exec.end : to);
+	return r < 0 ? r : hand_out_gap(p, to);
+}
+
+int fde_walk_range(struct fde_walk *w, const struct fde_range *range, fde_span_fn fn, void *arg)
+{
+	struct pass p = { .w = w, .range = range, .fn = fn, .arg = arg, .pos = range->from };
+	struct fde_entry entry, next;
+	uint64_t i;
+	int r;
+
+	r = fde_index_find(w->ix, range->from, &i);
+	if (r == -ENOENT) {
+		i = 0;
+		r = fde_index_get(w->ix, i, &next);
+		if (r == -ENOENT)
+			return hand_out_gap(&p, range->to);
+		if (r == 0)
+			r = hand_out_gap(&p, next.start < range->to ? next.start : range->to);
+	}
+	while (r == 0 && p.pos < range->to) {
+		uint64_t to = range->to;
+
+		r = fde_index_get(w->ix, i, &entry);
+		if (r < 0)
+			return r;
+		r = fde_index_get(w->ix, i + 1, &next);
+		if (r == 0 && next.start < to)
+			to = next.start;
+		if (r == 0 || r == -ENOENT)
+			r = walk_fde(&p, i++, &entry, to);
+	}
+	return r;
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unwind/unwind_table.h"
+
+#include <string.h>
+
+#include "elf/elf_unwind.h"
+#include "unwind/fde_walk.h"
+#include "unwind/page_rows.h"
+#include "unwind/sigreturn_stub.h"
+
+#define DEBUG_FRAME_MAX (32 << 20) /* bytes of a packed .debug_frame when unpacked */
+
+/* Bytes of instructions executed for one page. Real pages need some thousand. */
+#define PAGE_BUDGET (1 << 20)
+
+/* A section with its index. */
+struct table_source {
+	struct fde_source src;
+	struct fde_index *ix; /* NULL: the file has no such section that can be used */
+	uint8_t *unpacked;
+};
+
+struct unwind_table {
+	struct elf_file *ef;
+	const struct cfi_arch *arch;
+	struct elf_span *segments; /* executable ones, by offset */
+	size_t n_segments;
+	struct table_source eh, debug;
+	struct unwind_table_stats stats;
+};
+
+static void source_clear(struct table_source *s)
+{
+	fde_index_free(s->ix);
+	free(s->unpacked);
+}
+
+void unwind_table_close(struct unwind_table *t)
+{
+	if (!t)
+		return;
+
+	source_clear(&t->eh);
+	source_clear(&t->debug);
+	free(t->segments);
+	free(t);
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static uint64_t lowest_code(const struct unwind_table *t)
+{
+	uint64_t low = UINT64_MAX;
+
+	for (size_t i = 0; i < t->n_segments; i++)
+		if (t->segments[i].vaddr < low)
+			low = t->segments[i].vaddr;
+	return low;
+}
+
+static int build_index(struct unwind_table *t, struct table_source *s)
+{
+	uint64_t bad = 0;
+	int r = fde_index_build(&s->src, lowest_code(t), &bad, &s->ix);
+
+	t->stats.bad_fdes += bad;
+	return r;
+}
+
+/*
+ * By the linker's table if it has one that can be searched, else by the section. That table also
+ * tells where .eh_frame is in a file without section headers; it ends with its segment then.
+ */
+static int open_eh_frame(struct unwind_table *t, const struct elf_unwind *u)
+{
+	struct table_source *s = &t->eh;
+	uint64_t vaddr = 0;
+	int r = -EBADMSG;
+
+	s->src = (struct fde_source){ .ef = t->ef, .span = u->eh_frame, .eh = true };
+	s->src.arch = t->arch;
+	if (u->hdr.size)
+		r = fde_index_of_hdr(&s->src, &u->hdr, &vaddr, &s->ix);
+	if (r == -ENOMEM)
+		return r;
+	if (vaddr && (!s->src.span.size || s->src.span.vaddr != vaddr) &&
+	    elf_span_at(t->ef, vaddr, &s->src.span) < 0)
+		s->src.span = u->eh_frame;
+	if (!s->src.span.size) {
+		fde_index_free(TAKE_PTR(s->ix));
+		return 0;
+	}
+	return s->ix ? 0 : build_index(t, s);
+}
+
+static int open_debug_frame(struct unwind_table *t, const struct elf_unwind *u)
+{
+	struct table_source *s = &t->debug;
+	size_t len;
+	int r;
+
+	if (!u->debug_frame.size)
+		return 0;
+	s->src = (struct fde_source){ .ef = t->ef, .span = u->debug_frame, .arch = t->arch };
+	if (u->debug_frame_packed) {
+		r = elf_unwind_unpack(t->ef, &u->debug_frame, DEBUG_FRAME_MAX, &s->unpacked, &len);
+		if (r < 0)
+			return r == -ENOMEM ? r : 0;
+		s->src.ef = NULL;
+		s->src.mem = s->unpacked;
+		s->src.span = (struct elf_span){ .size = len };
+	}
+	return build_index(t, s);
+}
+
+int unwind_table_open(struct elf_file *ef, struct unwind_table **ret)
+{
+	CLEANUP(unwind_table_closep) struct unwind_table *t = calloc(1, sizeof(*t));
+	struct elf_unwind u;
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	t->ef = ef;
+	t->arch = cfi_arch_of(elf_file_machine(ef));
+	if (!t->arch)
+		return -ENODATA;
+	r = elf_code_segments(ef, &t->segments, &t->n_segments);
+	if (r < 0)
+		return r;
+
+	elf_unwind_find(ef, &u);
+	r = t->n_segments ? open_eh_frame(t, &u) : 0;
+	if (r == 0 && t->n_segments)
+		r = open_debug_frame(t, &u);
+	if (r < 0)
+		return r;
+	if (!t->eh.ix && !t->debug.ix)
+		return u.hdr.size || u.debug_frame.size ? -EBADMSG : -ENODATA;
+	*ret = TAKE_PTR(t);
+	return 0;
+}
+
+struct unwind_table_stats unwind_table_stats(const struct unwind_table *t)
+{
+	return t->stats;
+}
+
+void unwind_table_pages(const struct unwind_table *t, uint64_t *ret_first, uint64_t *ret_n)
+{
+	uint64_t first = UINT64_MAX, end = 0;
+
+	for (size_t i = 0; i < t->n_segments; i++) {
+		const struct elf_span *s = &t->segments[i];
+		uint64_t last = (s->off + s->size - 1) >> UNWIND_PAGE_SHIFT;
+
+		if (s->off >> UNWIND_PAGE_SHIFT < first)
+			first = s->off >> UNWIND_PAGE_SHIFT;
+		if (last + 1 > end)
+			end = last + 1;
+	}
+	*ret_first = end ? first : 0;
+	*ret_n = end ? end - first : 0;
+}
+
+/* --- compiling -------------------------------------------------------------------------------- */
+
+/* What compiling some pages needs, and gives back at the end. */
+struct compiler {
+	struct unwind_table *t;
+	struct fde_walk *eh, *debug; /* NULL: no such section */
+	struct page_rows rows;
+	size_t budget;
+	uint64_t vaddr; /* of the page's byte 0, in the segment at hand */
+};
+
+static void compiler_free(struct compiler *c)
+{
+	if (!c)
+		return;
+
+	fde_walk_free(c->eh);
+	fde_walk_free(c->debug);
+	free(c);
+}
+DEFINE_CLEANUP(struct compiler *, compiler_free)
+
+static int compiler_new(struct unwind_table *t, struct compiler **ret)
+{
+	CLEANUP(compiler_freep) struct compiler *c = malloc(sizeof(*c));
+	int r = 0;
+
+	if (!c)
+		return -ENOMEM;
+	c->t = t;
+	c->eh = c->debug = NULL;
+	if (t->eh.ix)
+		r = fde_walk_new(&t->eh.src, t->eh.ix, &c->eh);
+	if (r == 0 && t->debug.ix)
+		r = fde_walk_new(&t->debug.src, t->debug.ix, &c->debug);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+static int walk(struct compiler *c, struct fde_walk *w, uint64_t from, uint64_t to, fde_span_fn fn)
+{
+	const struct fde_range range = { from, to, &c->budget, &c->t->stats.bad_fdes };
+
+	return fde_walk_range(w, &range, fn, c);
+}
+
+static int add_span(void *arg, const struct fde_span *span)
+{
+	struct compiler *c = arg;
+
+	page_rows_add(&c->rows, span->from - c->vaddr, span->rule, &span->ext);
+	return 0;
+}
+
+/* .eh_frame first; .debug_frame for what it does not cover, as Go's code in a program with C. */
+static int add_span_or_ask_debug_frame(void *arg, const struct fde_span *span)
+{
+	struct compiler *c = arg;
+
+	if (span->covered)
+		return add_span(c, span);
+	return walk(c, c->debug, span->from, span->to, add_span);
+}
+
+/* The part of a page that one segment has. */
+static int compile_part(struct compiler *c, uint64_t from, uint64_t to)
+{
+	if (!c->eh)
+		return walk(c, c->debug, from, to, add_span);
+	return walk(c, c->eh, from, to, c->debug ? add_span_or_ask_debug_frame : add_span);
+}
+
+static bool is_uncovered(struct compiler *c, unsigned pc)
+{
+	return page_rows_at(&c->rows, pc) == UNWIND_RULE_SPECIAL(UNWIND_NONE);
+}
+
+/*
+ * Code that calls sigreturn(2) is not always described (musl), or as an ordinary function (Go,
+ * whose description is .debug_frame). What it does is beyond doubt.
+ */
+static int mark_stubs(struct compiler *c, const struct elf_span *segment, uint64_t page)
+{
+	struct sigreturn_stub stubs[SIGRETURN_STUBS_MAX];
+	size_t n;
+	int r;
+
+	r = sigreturn_stub_find(c->t->ef, c->t->arch->machine, segment, page << UNWIND_PAGE_SHIFT,
+				stubs, &n);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t there = page_rows_at(&c->rows, stubs[i].from);
+
+		if (c->debug || is_uncovered(c, stubs[i].from) ||
+		    there == UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED))
+			page_rows_overlay(&c->rows, stubs[i].from, stubs[i].to,
+					  UNWIND_RULE_SPECIAL(UNWIND_SIGNAL));
+	}
+	return 0;
+}
+
+static int compile_segment(struct compiler *c, const struct elf_span *s, uint64_t page)
+{
+	uint64_t begin = page << UNWIND_PAGE_SHIFT, end = begin + UNWIND_PAGE_SIZE;
+	uint64_t from = s->off > begin ? s->off : begin;
+	uint64_t to = s->off + s->size < end ? s->off + s->size : end;
+	int r;
+
+	if (from >= to)
+		return 0;
+	c->vaddr = s->vaddr + begin - s->off;
+	r = compile_part(c, c->vaddr + (from - begin), c->vaddr + (to - begin));
+	if (r == 0 && to < end)
+		page_rows_add(&c->rows, to - begin, UNWIND_RULE_SPECIAL(UNWIND_NONE), NULL);
+	return r;
+}
+
+static int compile_page(struct compiler *c, uint64_t page)
+{
+	const struct unwind_table *t = c->t;
+	int r = 0;
+
+	c->budget = PAGE_BUDGET;
+	page_rows_begin(&c->rows);
+	page_rows_add(&c->rows, 0, UNWIND_RULE_SPECIAL(UNWIND_NONE), NULL);
+	for (size_t i = 0; r == 0 && i < t->n_segments; i++)
+		r = compile_segment(c, &t->segments[i], page);
+	for (size_t i = 0; r == 0 && i < t->n_segments; i++)
+		r = mark_stubs(c, &t->segments[i], page);
+	return r;
+}
+
+static void count_page(struct unwind_table *t, const struct page_rows *b)
+{
+	for (unsigned i = 0; i < b->page.n_rows; i++)
+		t->stats.unsupported_rows +=
+			b->page.rule[i] == UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED);
+	t->stats.dense_pages += b->dense;
+}
+
+int unwind_table_compile(struct unwind_table *t, uint64_t first, uint64_t n, unwind_page_fn fn,
+			 void *arg)
+{
+	CLEANUP(compiler_freep) struct compiler *c = NULL;
+	int r;
+
+	r = compiler_new(t, &c);
+	for (uint64_t i = 0; r == 0 && i < n; i++) {
+		r = compile_page(c, first + i);
+		if (r < 0)
+			break;
+		count_page(t, &c->rows);
+		r = fn(arg, first + i, &c->rows.page);
+	}
+	return r;
+}
