@@ -79,6 +79,7 @@ test-bpf: $(BPF_TEST_BIN)
 # --- end to end --------------------------------------------------------------------------------
 -include tests/workloads/workloads.mk
 -include tests/sink/sink.mk
+-include tests/tools/tools.mk
 workloads sink:
 
 test-e2e: $(BUILDDIR)/spanprof workloads

@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Is a stack right? Stops a program at random moments and some single steps later, and compares
+ * what our walk makes of it, frame by frame, with libdwfl; where they differ, libunwind is asked as
+ * well. With --record, writes a stop as a test case for tests/unit/test_unwind_replay.c.
+ */
+#include <errno.h>
+#include <fnmatch.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/parse.h"
+#include "chain_diff.h"
+#include "judge_dwfl.h"
+#include "judge_libunwind.h"
+#include "live_walk.h"
+#include "snapshot_write.h"
+#include "stop.h"
+#include "tracee.h"
+
+#define FINISH_STACK (64u << 10)
+#define GOAL	     99.9 /* % */
+
+struct options {
+	uint64_t stops, seed, steps, pause_us, skip_ms, pid;
+	uint64_t min_depth, copy;
+	bool with_children, json, quiet;
+	const char *record, *title, *name;
+	const char *frames[4]; /* globs, each of which a frame must match */
+	size_t n_frames;
+	char **argv;
+};
+
+/* Disagreements of one kind at one function. */
+struct group {
+	char key[512];
+	unsigned n;
+	char example[2400];
+};
+
+struct agree {
+	struct options o;
+	struct tracee tracee;
+	struct stop stop;
+	struct judge_dwfl *dwfl;
+	struct live_walk *walk;
+	struct live_result ours, finish;
+	struct chain theirs, third;
+	VEC(struct group) groups;
+	uint64_t n_stops, n_frames, n_whole, n_unjudged, n_finish_differs;
+	uint64_t n_kind[DIFF_COUNT], n_verdict[VERDICT_COUNT], n_tableless, n_tableless_ours;
+	uint64_t pc_seen[1 << 16];
+	uint64_t n_pcs;
+};
+
+/* --- what was seen ---------------------------------------------------------------------------- */
+
+static void count_pc(struct agree *a, uint64_t pc)
+{
+	size_t slot = pc * 0x9e3779b97f4a7c15ULL >> 48;
+
+	for (size_t i = 0; i < 64; i++) {
+		uint64_t *seen = &a->pc_seen[(slot + i) & 0xffff];
+
+		if (*seen == pc)
+			return;
+		if (*seen == 0) {
+			*seen = pc;
+			a->n_pcs++;
+			return;
+		}
+	}
+}
+
+static const char *function_of(struct agree *a, const struct chain *c, uint32_t i, char *out,
+			       size_t size)
+{
+	char *plus;
+
+	if (i >= c->n)
+		return "-";
+	judge_dwfl_place(a->dwfl, c->frames[i], out, size);
+	if (*out == '?')
+		return "no file";
+	plus = strrchr(out, '+');
+	if (plus)
+		*plus = '\0';
+	return out;
+}
+
+static void print_side(struct agree *a, FILE *f, const char *who, const struct chain *c,
+		       uint32_t at)
+{
+	uint32_t first = at > 2 ? at - 2 : 0;
+	char place[200];
+
+	fprintf(f, "    %s: %u frames, ended: %s\n", who, c->n,
+		*c->why			    ? c->why
+		: c->end == CHAIN_OUTERMOST ? "outermost"
+					    : "failed");
+	for (uint32_t i = first; i < c->n && i < at + 3; i++)
+		fprintf(f, "    %c %3u %016" PRIx64 "%s%s %s\n", i == at ? '>' : ' ', i,
+			c->frames[i] & (uint64_t)FRAME_ADDR_MASK,
+			c->frames[i] & FRAME_EXACT ? " exact" : "",
+			c->frames[i] & FRAME_BY_FALLBACK ? " fallback" : "",
+			judge_dwfl_place(a->dwfl, c->frames[i], place, sizeof(place)));
+}
+
+static void describe(struct agree *a, struct diff d, char *out, size_t size)
+{
+	FILE *f = fmemopen(out, size, "w");
+
+	fprintf(f, "    pid %d tid %d, differs at %u\n", a->stop.pid, a->stop.tid, d.at);
+	print_side(a, f, "ours", &a->ours.chain, d.at);
+	print_side(a, f, "libdwfl", &a->theirs, d.at);
+	if (a->third.n)
+		print_side(a, f, "libunwind", &a->third, d.at);
+	fclose(f);
+}
+
+static void add_to_group(struct agree *a, const char *key, struct diff d)
+{
+	struct group fresh = { .n = 1 };
+
+	for (size_t i = 0; i < a->groups.n; i++)
+		if (strcmp(a->groups.data[i].key, key) == 0) {
+			a->groups.data[i].n++;
+			return;
+		}
+	snprintf(fresh.key, sizeof(fresh.key), "%s", key);
+	describe(a, d, fresh.example, sizeof(fresh.example));
+	vec_push(&a->groups, fresh);
+}
+
+/* --- one stop --------------------------------------------------------------------------------- */
+
+/* Has any of the walks gone by code without a table before they part? */
+static bool is_tableless(const struct agree *a, struct diff d)
+{
+	const struct chain *c = &a->ours.chain;
+
+	for (uint32_t i = 0; i <= d.at && i < c->n; i++)
+		if (c->frames[i] & FRAME_BY_FALLBACK)
+			return true;
+	return d.at >= c->n && a->ours.end == USER_END_NO_RULE;
+}
+
+static void disagree(struct agree *a, struct diff d)
+{
+	uint32_t before = d.at ? d.at - 1 : 0;
+	enum verdict v = VERDICT_NOBODY;
+	bool tableless = is_tableless(a, d);
+	char key[512], function[200];
+
+	a->third.n = 0;
+	if (judge_libunwind_walk(&a->stop, &a->third) == 0)
+		v = chain_judge(d, &a->ours.chain, &a->theirs, &a->third);
+	if (d.kind == DIFF_SAME_CUT) {
+		; /* as it is; only shown */
+	} else if (tableless) {
+		a->n_tableless++;
+		a->n_tableless_ours += v == VERDICT_OURS;
+	} else {
+		a->n_verdict[v]++;
+	}
+	snprintf(key, sizeof(key), "%s (%s)%s, libunwind is with %s, behind %s",
+		 diff_kind_name(d.kind), a->ours.chain.why, tableless ? ", no table" : "",
+		 verdict_name(v),
+		 function_of(a, &a->ours.chain, before, function, sizeof(function)));
+	add_to_group(a, key, d);
+}
+
+/* The walk over a copy sees less memory, and otherwise the same. */
+static void check_finish(struct agree *a)
+{
+	struct diff d;
+
+	live_walk_finish(a->walk, &a->stop, FINISH_STACK, &a->finish);
+	d = chain_diff(&a->finish.chain, &a->ours.chain);
+	if (d.kind == DIFF_SAME || d.kind == DIFF_SAME_CUT)
+		return;
+	if (d.kind == DIFF_SHORT &&
+	    (a->finish.end == USER_END_UNREADABLE || a->finish.end == USER_END_NO_RULE))
+		return;
+	a->n_finish_differs++;
+	a->third = a->theirs;
+	a->theirs = a->finish.chain;
+	add_to_group(a, "unwinder_finish() differs (shown as libdwfl)", d);
+	a->theirs = a->third;
+}
+
+static bool matches(struct agree *a, const struct chain *c, const char *glob)
+{
+	char place[200];
+
+	for (uint32_t i = 0; i < c->n; i++)
+		if (fnmatch(glob, judge_dwfl_place(a->dwfl, c->frames[i], place, sizeof(place)),
+			    0) == 0)
+			return true;
+	return false;
+}
+
+static bool is_wanted(struct agree *a, struct diff d)
+{
+	if (a->ours.chain.n < a->o.min_depth)
+		return false;
+	if (d.kind != DIFF_SAME && !(d.kind == DIFF_SHORT && a->o.copy))
+		return false;
+	for (size_t i = 0; i < a->o.n_frames; i++)
+		if (!matches(a, &a->theirs, a->o.frames[i]))
+			return false;
+	return true;
+}
+
+/* 1: written. The frames are libdwfl's, as far as ours goes; how each was found is ours. */
+static int record(struct agree *a)
+{
+	struct walk_trace trace = {
+		.readable_end = a->o.copy ? a->stop.regs.rsp + a->o.copy : 0,
+	};
+	struct snapshot s = {
+		.title = a->o.title,
+		.stop = &a->stop,
+		.process = live_walk_process(a->walk),
+		.trace = &trace,
+		.expected = &a->theirs,
+		.places = a->dwfl,
+	};
+	int r = 0;
+	struct diff d;
+
+	live_walk_run(a->walk, &a->stop, &trace, &a->ours);
+	d = chain_diff(&a->ours.chain, &a->theirs);
+	if (is_wanted(a, d)) {
+		if (d.kind == DIFF_SHORT)
+			a->theirs.n = d.at;
+		for (uint32_t i = 0; i < a->theirs.n && i < a->ours.chain.n; i++)
+			a->theirs.frames[i] |= a->ours.chain.frames[i] & FRAME_BY_FALLBACK;
+		s.end = user_end_name(a->ours.end);
+		r = snapshot_write(a->o.record, &s);
+		r = r < 0 ? r : 1;
+	}
+	walk_trace_clear(&trace);
+	return r;
+}
+
+/* Negative: nothing to compare. 1: recorded. */
+static int compare(struct agree *a, const struct tracee_thread *thread)
+{
+	struct diff d;
+	int r = stop_take(&a->stop, thread->pid, thread->tid);
+
+	if (r == 0)
+		r = live_walk_enter(a->walk, &a->stop);
+	if (r == 0)
+		r = judge_dwfl_walk(a->dwfl, &a->stop, &a->theirs);
+	if (r < 0) {
+		a->n_unjudged++;
+		a->stop.pid = 0; /* the next is looked at anew */
+		return r;
+	}
+	if (a->o.record)
+		return record(a);
+	live_walk_run(a->walk, &a->stop, NULL, &a->ours);
+	d = chain_diff(&a->ours.chain, &a->theirs);
+	a->n_stops++;
+	a->n_frames += a->ours.chain.n;
+	a->n_whole += a->ours.chain.end == CHAIN_OUTERMOST;
+	a->n_kind[d.kind]++;
+	count_pc(a, a->stop.regs.rip);
+	if (d.kind != DIFF_SAME)
+		disagree(a, d);
+	check_finish(a);
+	return 0;
+}
+
+/* --- all of them ------------------------------------------------------------------------------ */
+
+static int begin(struct agree *a)
+{
+	int r = a->o.pid ? tracee_attach(&a->tracee, a->o.pid)
+			 : tracee_spawn(&a->tracee, a->o.argv);
+
+	if (r == 0)
+		tracee_run(&a->tracee, a->o.skip_ms * 1000000);
+	return r;
+}
+
+/* A program that has ended is started again. */
+static int run(struct agree *a)
+{
+	unsigned n_empty = 0;
+	int r = begin(a);
+
+	while (r == 0 && a->n_stops < a->o.stops && n_empty < 5000) {
+		struct tracee_thread thread;
+
+		tracee_run(&a->tracee, 1000 * tracee_random(&a->tracee, 2 * a->o.pause_us + 1));
+		if (!a->tracee.threads.n) {
+			if (a->o.pid)
+				break;
+			n_empty++;
+			r = begin(a);
+			continue;
+		}
+		if (tracee_stop(&a->tracee, a->o.steps, &thread) < 0) {
+			n_empty++;
+			continue;
+		}
+		r = compare(a, &thread);
+		tracee_continue(&a->tracee, thread.tid);
+		if (r > 0)
+			return 0;
+		n_empty = r < 0 || a->o.record ? n_empty + 1 : 0;
+		r = r == -ENOMEM ? r : 0;
+	}
+	if (a->o.record)
+		return -ENOENT;
+	return r;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	unsigned x = ((const struct group *)a)->n, y = ((const struct group *)b)->n;
+
+	return x < y ? 1 : x == y ? 0 : -1;
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * part / whole : 0;
+}
+
+static uint64_t agreed(const struct agree *a)
+{
+	return a->n_kind[DIFF_SAME] + a->n_kind[DIFF_SAME_CUT] + a->n_verdict[VERDICT_OURS] +
+	       a->n_tableless_ours;
+}
+
+static void print_json(const struct agree *a)
+{
+	printf("{\"name\": \"%s\", \"stops\": %" PRIu64 ", \"frames\": %" PRIu64
+	       ", \"pcs\": %" PRIu64 ", \"whole\": %" PRIu64,
+	       a->o.name, a->n_stops, a->n_frames, a->n_pcs, a->n_whole);
+	for (int i = 0; i < DIFF_COUNT; i++)
+		printf(", \"%s\": %" PRIu64, diff_kind_name(i), a->n_kind[i]);
+	printf(", \"judged_ours\": %" PRIu64 ", \"judged_theirs\": %" PRIu64
+	       ", \"judged_nobody\": %" PRIu64 ", \"no_table\": %" PRIu64
+	       ", \"no_table_ours\": %" PRIu64 ", \"finish_differs\": %" PRIu64
+	       ", \"agreement\": %.3f}\n",
+	       a->n_verdict[VERDICT_OURS], a->n_verdict[VERDICT_THEIRS],
+	       a->n_verdict[VERDICT_NOBODY], a->n_tableless, a->n_tableless_ours,
+	       a->n_finish_differs, percent(agreed(a), a->n_stops));
+}
+
+static void print_table(struct agree *a)
+{
+	printf("%s: %" PRIu64 " stops at %" PRIu64 " places, %.1f frames each, %.2f %% whole\n",
+	       a->o.name, a->n_stops, a->n_pcs, a->n_stops ? (double)a->n_frames / a->n_stops : 0,
+	       percent(a->n_whole, a->n_stops));
+	for (int i = 0; i < DIFF_COUNT; i++)
+		if (a->n_kind[i])
+			printf("  %-10s %6" PRIu64 "  %7.3f %%\n", diff_kind_name(i), a->n_kind[i],
+			       percent(a->n_kind[i], a->n_stops));
+	printf("  agreement, two of three: %.3f %%\n", percent(agreed(a), a->n_stops));
+	if (a->groups.n)
+		qsort(a->groups.data, a->groups.n, sizeof(*a->groups.data), by_number);
+	for (size_t i = 0; i < a->groups.n && !a->o.quiet; i++)
+		printf("  %u times: %s\n%s", a->groups.data[i].n, a->groups.data[i].key,
+		       a->groups.data[i].example);
+}
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+static const char usage[] =
+	"usage: unwind_agree [OPTIONS] -p PID | -- PROGRAM ARGUMENTS...\n"
+	"  -n STOPS        stops to compare (2000)\n"
+	"  --seed N        of what is random (1)\n"
+	"  --steps N       up to so many single steps after a stop (200)\n"
+	"  --pause-us N    mean time between stops (1000)\n"
+	"  --skip-ms N     time before the first stop (0)\n"
+	"  --children      look at child processes as well\n"
+	"  --name NAME     in the table (the program's)\n"
+	"  --json          one line of JSON instead of the table\n"
+	"  --quiet         no examples\n"
+	"  --record FILE   write the first stop on which ours and libdwfl agree, and which\n"
+	"  --frame GLOB    has a frame whose \"FILE SYMBOL+0xOFFSET\" matches (up to 4 of them)\n"
+	"  --min-depth N   has so many frames\n"
+	"  --copy BYTES    with only so much of the stack readable\n"
+	"  --title TEXT    what it shows, for its first line\n";
+
+enum {
+	OPT_SEED = 256,
+	OPT_STEPS,
+	OPT_PAUSE,
+	OPT_SKIP,
+	OPT_CHILDREN,
+	OPT_NAME,
+	OPT_JSON,
+	OPT_QUIET,
+	OPT_RECORD,
+	OPT_FRAME,
+	OPT_DEPTH,
+	OPT_COPY,
+	OPT_TITLE
+};
+
+static const struct option long_options[] = {
+	{ "seed", 1, NULL, OPT_SEED },	       { "steps", 1, NULL, OPT_STEPS },
+	{ "pause-us", 1, NULL, OPT_PAUSE },    { "skip-ms", 1, NULL, OPT_SKIP },
+	{ "children", 0, NULL, OPT_CHILDREN }, { "name", 1, NULL, OPT_NAME },
+	{ "json", 0, NULL, OPT_JSON },	       { "quiet", 0, NULL, OPT_QUIET },
+	{ "record", 1, NULL, OPT_RECORD },     { "frame", 1, NULL, OPT_FRAME },
+	{ "min-depth", 1, NULL, OPT_DEPTH },   { "copy", 1, NULL, OPT_COPY },
+	{ "title", 1, NULL, OPT_TITLE },       { 0 },
+};
+
+static uint64_t *number_option(struct options *o, int c)
+{
+	switch (c) {
+	case 'n':
+		return &o->stops;
+	case 'p':
+		return &o->pid;
+	case OPT_SEED:
+		return &o->seed;
+	case OPT_STEPS:
+		return &o->steps;
+	case OPT_PAUSE:
+		return &o->pause_us;
+	case OPT_SKIP:
+		return &o->skip_ms;
+	case OPT_DEPTH:
+		return &o->min_depth;
+	case OPT_COPY:
+		return &o->copy;
+	default:
+		return NULL;
+	}
+}
+
+static int other_option(struct options *o, int c)
+{
+	switch (c) {
+	case OPT_CHILDREN:
+		o->with_children = true;
+		return 0;
+	case OPT_JSON:
+		o->json = true;
+		return 0;
+	case OPT_QUIET:
+		o->quiet = true;
+		return 0;
+	case OPT_NAME:
+		o->name = optarg;
+		return 0;
+	case OPT_RECORD:
+		o->record = optarg;
+		return 0;
+	case OPT_TITLE:
+		o->title = optarg;
+		return 0;
+	case OPT_FRAME:
+		if (o->n_frames == sizeof(o->frames) / sizeof(o->frames[0]))
+			return -EINVAL;
+		o->frames[o->n_frames++] = optarg;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int options_parse(int argc, char **argv, struct options *ret)
+{
+	struct options o = {
+		.stops = 2000, .seed = 1, .steps = 200, .pause_us = 1000, .title = ""
+	};
+	int c, r = 0;
+
+	while (r == 0 && (c = getopt_long(argc, argv, "+n:p:", long_options, NULL)) != -1) {
+		uint64_t *number = number_option(&o, c);
+
+		r = number ? parse_u64(optarg, 0, UINT32_MAX, number) : other_option(&o, c);
+	}
+	if (r < 0 || !o.pid == !argv[optind])
+		return -EINVAL;
+	o.argv = argv + optind;
+	if (!o.name)
+		o.name = o.pid ? "attached" : o.argv[0];
+	*ret = o;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct agree *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a || options_parse(argc, argv, &a->o) < 0) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	a->tracee.random = a->o.seed * 0x9e3779b97f4a7c15ULL | 1;
+	a->tracee.with_children = a->o.with_children;
+	r = judge_dwfl_new(&a->dwfl);
+	if (r == 0)
+		r = live_walk_new(&a->walk);
+	if (r == 0)
+		r = run(a);
+	tracee_end(&a->tracee);
+	if (r < 0) {
+		fprintf(stderr, "unwind_agree: %s: %s\n", a->o.name, strerror(-r));
+		return 2;
+	}
+	if (a->o.json)
+		print_json(a);
+	else if (!a->o.record)
+		print_table(a);
+	judge_dwfl_free(a->dwfl);
+	live_walk_free(a->walk);
+	stop_clear(&a->stop);
+	vec_free(&a->groups);
+	r = a->o.record || percent(agreed(a), a->n_stops) >= GOAL ? 0 : 1;
+	free(a);
+	return r;
+}
