@@ -111,11 +111,26 @@ static void print_side(struct agree *a, FILE *f, const char *who, const struct c
 			judge_dwfl_place(a->dwfl, c->frames[i], place, sizeof(place)));
 }
 
+/* For a look at it with a disassembler: where no table says what the code does, it has to tell. */
+static void print_code(struct agree *a, FILE *f, uint64_t pc)
+{
+	uint8_t code[48];
+
+	if (!stop_read(&a->stop, code, sizeof(code), pc - 32))
+		return;
+	fprintf(f, "    code from %016" PRIx64 " on, pc at +32:", pc - 32);
+	for (size_t i = 0; i < sizeof(code); i++)
+		fprintf(f, "%s%02x", i == 32 ? " | " : i % 8 ? "" : " ", code[i]);
+	fputc('\n', f);
+}
+
 static void describe(struct agree *a, struct diff d, char *out, size_t size)
 {
 	FILE *f = fmemopen(out, size, "w");
 
 	fprintf(f, "    pid %d tid %d, differs at %u\n", a->stop.pid, a->stop.tid, d.at);
+	if (d.at)
+		print_code(a, f, a->ours.chain.frames[d.at - 1] & FRAME_ADDR_MASK);
 	print_side(a, f, "ours", &a->ours.chain, d.at);
 	print_side(a, f, "libdwfl", &a->theirs, d.at);
 	if (a->third.n)
