@@ -14,6 +14,7 @@
 #include "user_stack.bpf.h"
 
 #define PF_KTHREAD 0x00200000
+#define WAKE_NS	   (5 * 1000 * 1000) /* between wake-ups for want of rows, a CPU */
 
 /* Reused memory: every field of the record is written for every sample. */
 static __always_inline void record_start(struct sample_record *rec, __u64 pid_tgid)
@@ -47,8 +48,8 @@ static __always_inline void add_kernel_stack(struct bpf_perf_event_data *ctx, st
 }
 
 static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
-					   struct task_struct *task, bool in_user,
-					   struct scratch *s)
+					   struct task_struct *task, struct mm_struct *mm,
+					   bool in_user, struct scratch *s)
 {
 	long err;
 
@@ -56,28 +57,41 @@ static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
 		s->rec.flags |= SAMPLE_KERNEL_THREAD;
 		return;
 	}
+	if (!mm)
+		return; /* on its way out: there is no user stack any more */
 	err = regs_of_user(ctx, task, in_user, &s->walk.regs);
 	if (err < 0)
 		s->rec.user_end = USER_END_NO_REGS;
 	else if (err > 0)
 		user_stack_pc_only(s, USER_END_COMPAT);
 	else
-		user_stack_walk(s, task);
+		user_stack_walk(s, mm);
+	/* Whoever made a system call was in code: the address space has been replaced since. */
+	if (s->rec.user_end == USER_END_NO_CODE && !in_user) {
+		s->rec.n_user = 0;
+		s->rec.user_end = USER_END_NONE;
+		stat_inc(STAT_USTACK_REPLACED);
+	}
 	user_stack_count(s->rec.user_end);
 }
 
-static __always_inline void emit(struct scratch *s, struct task_struct *task)
+static __always_inline void emit(struct scratch *s)
 {
 	__u32 n = s->rec.n_kernel + s->rec.n_user, len;
+	bool urgent = false;
 
 	if (n > KERNEL_FRAMES_MAX + USER_FRAMES_MAX)
 		n = KERNEL_FRAMES_MAX + USER_FRAMES_MAX; /* for the verifier */
 	len = sizeof(s->rec) + n * sizeof(__u64);
-	if (s->rec.user_end == USER_END_NOT_LOADED)
-		len += rest_add(s, task);
+	if (s->rec.user_end == USER_END_NOT_LOADED) {
+		len += rest_add(s);
+		urgent = s->rec.time_ns - s->woken_ns > WAKE_NS;
+	}
+	if (urgent)
+		s->woken_ns = s->rec.time_ns;
 	if (len > sizeof(struct scratch) - __builtin_offsetof(struct scratch, rec))
 		return; /* for the verifier */
-	if (ring_output(s->rec.cpu, &s->rec, len))
+	if (ring_output(s->rec.cpu, &s->rec, len, urgent))
 		stat_inc(STAT_SAMPLE_LOST_RING);
 }
 
@@ -87,6 +101,8 @@ int oncpu_sample(struct bpf_perf_event_data *ctx)
 	bool in_user = regs_are_user((struct arch_regs *)ctx);
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	struct task_struct *task;
+	struct mm_struct *mm;
+	struct space *space;
 	struct scratch *s;
 
 	if (!pid_tgid)
@@ -102,12 +118,16 @@ int oncpu_sample(struct bpf_perf_event_data *ctx)
 
 	stat_inc(STAT_SAMPLE_TAKEN);
 	task = (struct task_struct *)bpf_get_current_task();
+	mm = BPF_CORE_READ(task, mm);
+	space = mm ? space_of((__u64)mm) : NULL;
+	if (space)
+		space_enter(space, mm);
 	record_start(&s->rec, pid_tgid);
-	trace_ctx_add(&s->rec, task); /* before the stacks: it must survive a failed walk */
+	trace_ctx_add(&s->rec, task, space); /* before the stacks: it must survive a failed walk */
 	if (!in_user)
 		add_kernel_stack(ctx, s);
-	add_user_stack(ctx, task, in_user, s);
-	emit(s, task);
+	add_user_stack(ctx, task, mm, in_user, s);
+	emit(s);
 	return 0;
 }
 

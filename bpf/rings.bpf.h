@@ -24,8 +24,8 @@ struct {
 const volatile __u32 cfg_ring_count __weak = 1;
 const volatile __u64 cfg_ring_wakeup __weak = 65536; /* bytes waiting that are worth a wake-up */
 
-/* 0, or what the ring said when it had no room. */
-static __always_inline long ring_output(__u32 cpu, void *data, __u64 len)
+/* @urgent: user space is to be woken up. 0, or what the ring said when it had no room. */
+static __always_inline long ring_output(__u32 cpu, void *data, __u64 len, bool urgent)
 {
 	__u32 shard = cpu % cfg_ring_count;
 	void *ring = bpf_map_lookup_elem(&rings, &shard);
@@ -33,7 +33,7 @@ static __always_inline long ring_output(__u32 cpu, void *data, __u64 len)
 
 	if (!ring)
 		return -2; /* ENOENT */
-	if (bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= cfg_ring_wakeup)
+	if (urgent || bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= cfg_ring_wakeup)
 		flags = BPF_RB_FORCE_WAKEUP;
 	return bpf_ringbuf_output(ring, data, len, flags);
 }

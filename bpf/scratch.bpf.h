@@ -17,6 +17,7 @@ _Static_assert(sizeof(struct sample_rest) % 8 == 0, "what follows is aligned");
 struct scratch {
 	struct unwind_walk walk;
 	struct unwind_room room;
+	__u64 woken_ns; /* when user space was woken up for want of rows */
 	/* What goes into the ring: */
 	struct sample_record rec;
 	__u64 frames[SCRATCH_FRAMES]; /* the rest follows the last one */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Counters: one per stat_id and CPU; user space sums them. Include after vmlinux.h. */
+/* Counters: one set per CPU, side by side in plain memory; user space sums them. */
 #ifndef BPF_STATS_BPF_H
 #define BPF_STATS_BPF_H
 
@@ -7,21 +7,25 @@
 
 #include "shared/stat.h"
 
+struct cpu_stats {
+	__u64 n[STAT_KERNEL_COUNT];
+} __attribute__((aligned(64)));
+
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, STAT_KERNEL_COUNT);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* collect/ makes it as many as there are CPUs */
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct cpu_stats);
 } stats SEC(".maps") __weak;
 
 static __always_inline void stat_inc(enum stat_id id)
 {
-	__u32 key = id;
-	__u64 *n = bpf_map_lookup_elem(&stats, &key);
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct cpu_stats *s = bpf_map_lookup_elem(&stats, &cpu);
 
-	/* Not atomic: the slot is this CPU's, and a nested tick may cost one count at worst. */
-	if (n)
-		*n += 1;
+	/* Not atomic: the set is this CPU's, and a nested tick may cost one count at worst. */
+	if (s)
+		s->n[id] += 1;
 }
 
 #endif

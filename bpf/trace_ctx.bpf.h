@@ -12,6 +12,7 @@
 #include "shared/proc_info.h"
 #include "shared/record.h"
 #include "shared/thread_ctx.h"
+#include "space.bpf.h"
 #include "stats.bpf.h"
 #include "tls.bpf.h"
 
@@ -57,23 +58,30 @@ thread_ctx_read(const struct tls_var *var, struct task_struct *task, struct thre
 	return thread_ctx_stat(thread_ctx_check(ret));
 }
 
-/* Every tick ends in exactly one of the CTX counters. */
+/* Every tick ends in exactly one of the CTX counters. @space may be NULL. */
 static __always_inline enum stat_id trace_ctx_find(__u32 tgid, struct task_struct *task,
-						   struct thread_ctx *ret)
+						   struct space *space, struct thread_ctx *ret)
 {
-	struct proc_info *proc = bpf_map_lookup_elem(&procs, &tgid);
+	__u64 none = space_no_context(tgid); /* before the look: what comes after it is newer */
+	struct proc_info *proc;
 
-	if (!proc || proc->thread_ctx.model == TLS_MODEL_NONE)
+	if (!space || space->no_context == none)
 		return STAT_CTX_NO_WRITER;
+	proc = bpf_map_lookup_elem(&procs, &tgid);
+	if (!proc || proc->thread_ctx.model == TLS_MODEL_NONE) {
+		space->no_context = none;
+		return STAT_CTX_NO_WRITER;
+	}
 	if (BPF_CORE_READ(task, mm, start_stack) != proc->start_stack)
 		return STAT_CTX_STALE;
 	return thread_ctx_read(&proc->thread_ctx, task, ret);
 }
 
-static __always_inline void trace_ctx_add(struct sample_record *rec, struct task_struct *task)
+static __always_inline void trace_ctx_add(struct sample_record *rec, struct task_struct *task,
+					  struct space *space)
 {
 	struct thread_ctx tc = {};
-	enum stat_id outcome = trace_ctx_find(rec->tgid, task, &tc);
+	enum stat_id outcome = trace_ctx_find(rec->tgid, task, space, &tc);
 
 	stat_inc(outcome);
 	if (outcome != STAT_CTX_READ) {

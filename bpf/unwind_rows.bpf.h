@@ -5,8 +5,8 @@
 
 #include "shared/unwind_arena.h"
 #include "shared/unwind_walk.h"
+#include "space.bpf.h"
 #include "stats.bpf.h"
-#include "vma.bpf.h"
 
 struct arena_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -23,43 +23,6 @@ struct {
 	__uint(key_size, sizeof(__u32));
 	__array(values, struct arena_map);
 } arenas SEC(".maps") __weak;
-
-struct unwind_control unwind_control; /* of user space */
-
-/* An executable mapping, with what is known of its file. */
-struct mapped {
-	__u64 start, end;
-	__u64 to_file; /* add it to an address: offset in the file */
-	__u32 state;   /* enum unwind_file_state; FREE: user space has not heard of the file */
-	__u32 dir;
-	__u32 first_page;
-	__u32 n_pages;
-};
-
-#define SPACE_MAPPED 6 /* executable, libc, and four more libraries that a stack goes through */
-
-/* Executable mappings of an address space, kept while it does not change. */
-struct space {
-	__u64 mm;
-	__u64 id;
-	__u64 state;
-	__u32 generation; /* of unwind_control */
-	__u32 next;	  /* the entry to be replaced next */
-	struct mapped mapped[SPACE_MAPPED];
-};
-
-#define SPACES 16 /* by hash of mm */
-
-struct spaces {
-	struct space space[SPACES];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct spaces);
-} spaces SEC(".maps") __weak;
 
 /* State of a walk that is no pointer into a map: in scratch memory. */
 struct unwind_room {
@@ -137,32 +100,6 @@ static __always_inline void mapped_take(struct mapped *m, const struct unwind_fi
 }
 
 /* --- mappings ------------------------------------------------------------------------------- */
-
-static __always_inline struct space *space_of(__u64 mm)
-{
-	__u32 zero = 0;
-	struct spaces *all = bpf_map_lookup_elem(&spaces, &zero);
-
-	return all ? &all->space[(mm >> 6 ^ mm >> 12) & (SPACES - 1)] : NULL;
-}
-
-/* Takes up what was known of the address space, if it is still so. */
-static __always_inline void space_enter(struct space *space, struct mm_struct *mm)
-{
-	__u64 id = vma_space_id(mm), state = 0;
-	bool settled = vma_state(mm, &state);
-
-	if (settled && space->mm == (__u64)mm && space->id == id && space->state == state &&
-	    space->generation == unwind_control.generation)
-		return;
-	space->mm = settled ? (__u64)mm : 0;
-	space->id = id;
-	space->state = state;
-	space->generation = unwind_control.generation;
-	space->next = 0;
-	for (int i = 0; i < SPACE_MAPPED; i++)
-		space->mapped[i].end = 0;
-}
 
 static __always_inline void mapped_find_file(struct unwind_memory *mem, struct mapped *m)
 {

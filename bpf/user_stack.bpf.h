@@ -27,6 +27,9 @@ static __always_inline void user_stack_count(enum user_end end)
 	case USER_END_COMPAT:
 		stat_inc(STAT_USTACK_COMPAT);
 		break;
+	case USER_END_NO_CODE:
+		stat_inc(STAT_USTACK_NO_CODE);
+		break;
 	case USER_END_UNREADABLE:
 		stat_inc(STAT_USTACK_UNREADABLE);
 		break;
@@ -79,14 +82,9 @@ __noinline int user_stack_frame(void)
 	return s->walk.end != USER_END_NONE;
 }
 
-static __always_inline bool user_stack_begin(struct scratch *s, struct task_struct *task)
+/* Appends the stack that starts at s->walk.regs: fills frames, n_user and user_end. */
+static __always_inline void user_stack_walk(struct scratch *s, struct mm_struct *mm)
 {
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	struct space *space = space_of((__u64)mm);
-
-	if (!mm || !space)
-		return false;
-	space_enter(space, mm);
 	s->room.mm = (__u64)mm;
 	s->room.stack_start = 0;
 	s->room.stack_end = 0;
@@ -95,14 +93,6 @@ static __always_inline bool user_stack_begin(struct scratch *s, struct task_stru
 	__builtin_memset(&s->room.key, 0, sizeof(s->room.key));
 	s->walk.n = 0;
 	s->walk.end = USER_END_NONE;
-	return true;
-}
-
-/* Appends the stack that starts at s->walk.regs: fills frames, n_user and user_end. */
-static __always_inline void user_stack_walk(struct scratch *s, struct task_struct *task)
-{
-	if (!user_stack_begin(s, task))
-		return;
 	for (int i = 0; i < USER_FRAMES_MAX; i++)
 		if (user_stack_frame())
 			break;
@@ -122,13 +112,12 @@ static __always_inline void user_stack_pc_only(struct scratch *s, enum user_end 
 #define RED_ZONE 128 /* bytes below the stack pointer that x86_64 code may use */
 
 /* How much stack there is from @start on, at most REST_STACK_MAX. */
-static __always_inline __u32 rest_stack_len(struct scratch *s, struct task_struct *task,
-					    __u64 start)
+static __always_inline __u32 rest_stack_len(struct scratch *s, __u64 start)
 {
 	struct vma *vma = &s->room.vma;
 	__u64 len;
 
-	if (!vma_find(BPF_CORE_READ(task, mm), start, &s->room.node, vma))
+	if (!vma_find((struct mm_struct *)s->room.mm, start, &s->room.node, vma))
 		return 0;
 	len = vma->end - start;
 	return len < REST_STACK_MAX ? len : REST_STACK_MAX;
@@ -156,16 +145,16 @@ static __always_inline __u32 rest_copy_stack(__u8 *dst, __u64 start, __u32 len)
 }
 
 /* Bytes of it behind the frames. */
-static __noinline __u32 rest_add(struct scratch *s, struct task_struct *task)
+static __noinline __u32 rest_add(struct scratch *s)
 {
 	__u32 n = (s->rec.n_kernel + s->rec.n_user) & SCRATCH_FRAMES_MASK;
 	struct sample_rest *rest = (struct sample_rest *)&s->frames[n];
 	__u64 start = (s->walk.regs.reg[UNWIND_SP] - RED_ZONE) & ~7ULL;
 	struct unwind_file_key key = s->room.key;
-	__u32 len = rest_stack_len(s, task, start);
+	__u32 len = rest_stack_len(s, start);
 
 	if (!len) /* nothing below the stack pointer: a page of it just begins */
-		len = rest_stack_len(s, task, start += RED_ZONE);
+		len = rest_stack_len(s, start += RED_ZONE);
 	len = len ? rest_copy_stack((__u8 *)(rest + 1), start, len) : 0;
 	rest->key = key;
 	rest->stack_addr = start;

@@ -24,7 +24,7 @@ struct vm_area_struct___rb {
 	struct rb_node vm_rb;
 } __attribute__((preserve_access_index));
 
-#define VMA_RB_DEPTH 24 /* of the tree for 65,530 mappings, vm.max_map_count: 2 log2 n at most */
+#define VMA_RB_DEPTH 32 /* of the tree for 65,530 mappings, vm.max_map_count: 2 log2 n at most */
 
 /* lib/maple_tree.c, include/linux/maple_tree.h: an encoded node is an address with its type. */
 #define MAPLE_DEPTH	  8 /* 16^8 mappings */
@@ -52,13 +52,16 @@ static __always_inline __u32 maple_type(__u64 encoded)
 	return encoded >> MAPLE_TYPE_SHIFT & MAPLE_TYPE_MASK;
 }
 
-/* Index of the slot for @addr: the first whose pivot, its last address, is not below it. */
+/*
+ * Index of the slot for @addr: the first whose pivot, its last address, is not below it. Unused
+ * pivots are 0; before 6.6 (7244a21eead6) the last one in use may be left out, as the node's own.
+ */
 static __always_inline __u32 maple_slot(const struct vma_node *node, __u32 n, __u64 addr)
 {
 	__u32 i;
 
 	for (i = 0; i < MAPLE_PIVOTS; i++)
-		if (i >= n || node->pivot[i] >= addr)
+		if (i >= n || node->pivot[i] >= addr || (i > 0 && node->pivot[i] == 0))
 			break;
 	return i;
 }

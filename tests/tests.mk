@@ -91,7 +91,22 @@ test-e2e: $(BUILDDIR)/spanprof workloads
 test:
 	$(Q)$(MAKE) test-unit && $(MAKE) test-bpf && $(MAKE) test-e2e
 
-bench: $(BUILDDIR)/spanprof workloads
+# Programs of the benchmarks: tests/bench/X.c, with the skeleton of X.bpf.c.
+$(TB)/bench/%.bpf.o: tests/bench/%.bpf.c $(BPF_HDR)
+	$(call say,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) $(BPF_CPPFLAGS) -c $< -o $@
+
+$(TB)/bench/%.skel.h: $(TB)/bench/%.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
+
+$(TB)/bench/fp_floor: tests/bench/fp_floor.c $(TB)/bench/fp_floor.skel.h
+	$(call say,BENCH,$@)
+	$(Q)$(CC) -I$(TB)/bench $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(WARNINGS) $(LDFLAGS) $< -lbpf -lelf -lz -o $@
+
+bench-build: $(BUILDDIR)/spanprof workloads $(TB)/bench/fp_floor
+
+bench: bench-build
 	$(Q)set -e; for b in $(sort $(wildcard tests/bench/*.sh tests/bench/*.py)); do \
 		[ ! -x $$b ] || { echo "== $$b"; $$b; }; done
 
@@ -158,6 +173,6 @@ lint-sizes:
 	@wc -l user/*/*.[ch] bpf/*.[ch] bpf/shared/*.h | awk '$$2 != "total" && $$1 > 1000 { print; bad = 1 } \
 		END { if (bad) print "longer than 1000 lines"; exit bad }' >&2
 
-.PHONY: test test-unit test-bpf test-e2e unit-build bpf-build workloads sink bench fuzz fuzz-build \
+.PHONY: bench-build test test-unit test-bpf test-e2e unit-build bpf-build workloads sink bench fuzz fuzz-build \
         $(FUZZ_TARGETS:%=fuzz-%) format format-check lint layers lint-headers lint-clang lint-tidy \
         lint-tests lint-sizes

@@ -16,19 +16,18 @@
 
 /* How the walk over the user stack ended. Only USER_END_ENTRY and _ZERO can be a whole stack. */
 enum user_end {
-	USER_END_NONE,	  /* no user stack: kernel thread */
-	USER_END_ENTRY,	  /* the unwind table says: the outermost frame */
-	USER_END_ZERO,	  /* no table, frame pointer 0: what the psABI asks of the outermost one */
-	USER_END_NO_REGS, /* registers not readable */
-	USER_END_COMPAT,  /* 32-bit code: not walked */
-	USER_END_UNREADABLE, /* a part of the stack could not be read */
-	USER_END_NOT_RISING, /* the next frame would not lie above this one */
-	USER_END_BAD_RETURN, /* a return address leads to no code */
-	USER_END_NO_RULE, /* no table covers the code, and its frame pointer is not to be believed
-			   */
+	USER_END_NONE,	      /* no user stack: kernel thread, or in execve */
+	USER_END_ENTRY,	      /* the unwind table says: the outermost frame */
+	USER_END_ZERO,	      /* frame pointer 0: what the psABI asks of the outermost frame */
+	USER_END_NO_REGS,     /* registers not readable */
+	USER_END_COMPAT,      /* 32-bit code: not walked */
+	USER_END_NO_CODE,     /* the program counter is in no executable mapping */
+	USER_END_UNREADABLE,  /* a part of the stack could not be read */
+	USER_END_NOT_RISING,  /* the next frame would not lie above this one */
+	USER_END_BAD_RETURN,  /* a return address leads to no code */
+	USER_END_NO_RULE,     /* no table, and the frame pointer is not to be believed */
 	USER_END_UNSUPPORTED, /* the table's rule is of a kind that is not followed */
-	USER_END_NOT_LOADED,  /* the table is not loaded; what is needed to go on follows the frames
-			       */
+	USER_END_NOT_LOADED,  /* the table is not loaded; the rest follows the frames */
 	USER_END_DEPTH,	      /* USER_FRAMES_MAX reached */
 	USER_END_COUNT,
 };
@@ -37,11 +36,9 @@ enum user_end {
  * A user frame is an address with these bits above it. The first frame of a stack and one that a
  * signal interrupted are at the instruction itself, all others behind a call.
  */
-#define FRAME_EXACT (1ULL << 63)
-#define FRAME_BY_FALLBACK                                                                          \
-	(1ULL << 62) /* reached from its callee by frame pointer, not by table                     \
-		      */
-#define FRAME_ADDR_MASK ((1ULL << 57) - 1)
+#define FRAME_EXACT	  (1ULL << 63)
+#define FRAME_BY_FALLBACK (1ULL << 62) /* found by frame pointer, for want of a table */
+#define FRAME_ADDR_MASK	  ((1ULL << 57) - 1)
 
 enum sample_flag {
 	SAMPLE_HAS_CONTEXT = 1 << 0,	  /* trace_id and span_id are set */

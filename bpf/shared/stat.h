@@ -27,6 +27,9 @@ enum stat_kind {
 	  "32-bit code: only the program counter is kept")                                         \
 	X(USTACK_ENTRY, INFO, "user_stack_entry", "user stacks unwound to their entry")            \
 	X(USTACK_END_ZERO, INFO, "user_stack_end_zero", "frame pointer chain ended with 0")        \
+	X(USTACK_NO_CODE, LOSS, "user_stack_no_code", "program counter in no executable mapping")  \
+	X(USTACK_REPLACED, INFO, "user_stack_replaced",                                            \
+	  "samples in execve, when the old program's stack is gone")                               \
 	X(USTACK_UNREADABLE, LOSS, "user_stack_unreadable", "part of the stack not in memory")     \
 	X(USTACK_NOT_RISING, LOSS, "user_stack_not_rising", "next frame would not lie above")      \
 	X(USTACK_BAD_RETURN, LOSS, "user_stack_bad_return", "return address leads to no code")     \

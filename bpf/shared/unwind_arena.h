@@ -86,10 +86,10 @@ _Static_assert(sizeof(struct unwind_packed) == 40, "map value ABI");
 
 /* What BPF starts from; changed as a whole. */
 struct unwind_control {
-	__u32 file_table; /* line; 0: there is none yet */
-	__u32 file_mask;  /* number of its entries - 1 */
-	__u32 generation; /* of all that was read from a struct unwind_file */
-	__u32 reserved;
+	__u32 file_table;	/* line; 0: there is none yet */
+	__u32 file_mask;	/* number of its entries - 1 */
+	__u32 generation;	/* of all that was read from a struct unwind_file */
+	__u32 procs_generation; /* of the map `procs` */
 	struct unwind_file vdso;
 };
 

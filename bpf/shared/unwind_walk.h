@@ -184,7 +184,7 @@ static inline int unwind_frame(struct unwind_memory *mem, struct unwind_walk *w,
 	if (found == UNWIND_NOT_LOADED)
 		w->end = USER_END_NOT_LOADED;
 	else if (found == UNWIND_NOT_CODE)
-		w->end = unwind_fall_back(mem, w);
+		w->end = USER_END_NO_CODE;
 	else
 		w->end = unwind_to_caller(mem, w);
 	w->n++;

@@ -158,3 +158,11 @@ def bpf_run_time(pid, name="oncpu_sample"):
         if program["id"] in ids and program.get("name") == name:
             return program.get("run_time_ns", 0), program.get("run_cnt", 0)
     raise RuntimeError(f"process {pid} has no BPF program {name}")
+
+
+def bpf_run_time_all(pid):
+    """The same of all programs that the process has loaded, together."""
+    ids = set(program_ids(pid))
+    shown = subprocess.run([BPFTOOL, "-j", "prog", "show"], capture_output=True, check=True)
+    loaded = [p for p in json.loads(shown.stdout) if p["id"] in ids]
+    return sum(p.get("run_time_ns", 0) for p in loaded), sum(p.get("run_cnt", 0) for p in loaded)

@@ -43,6 +43,12 @@ long bpf_map_delete_elem(const void *map, const void *key)
 	return 0;
 }
 
+long bpf_probe_read_kernel(void *dst, __u32 size, const void *addr)
+{
+	memcpy(dst, addr, size);
+	return 0;
+}
+
 __u64 bpf_get_current_pid_tgid(void)
 {
 	return current;

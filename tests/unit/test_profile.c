@@ -156,7 +156,7 @@ Test(profile, stacks_are_interned)
 	cr_assert(ne(ptr, (void *)stack_of(b, 3), (void *)first));
 	for (int i = 0; i < 3; i++) {
 		key.n_kernel = i == 0;
-		key.truncated = i == 1;
+		key.end = i == 1 ? PROFILE_STACK_MAYBE_WHOLE : PROFILE_STACK_WHOLE;
 		key.kernel_cut = i == 2;
 		cr_assert(zero(int, profile_get_stack(profile, &key, &other)));
 		cr_assert(ne(ptr, (void *)other, (void *)first), "%d", i);

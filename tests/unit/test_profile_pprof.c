@@ -200,7 +200,7 @@ Test(profile_pprof, stack_that_broke_off)
 {
 	struct profile_frame frames[] = { work_frame(), entry_frame() };
 
-	assert_becomes(&(struct profile_stack_key){ frames, 2, 0, true, false },
+	assert_becomes(&(struct profile_stack_key){ frames, 2, 0, PROFILE_STACK_TRUNCATED, false },
 		       "work_of_known_name;_start;[truncated]");
 	cr_assert(eq(u64, counters[STAT_SAMPLE_TRUNCATED], 3));
 }
@@ -209,16 +209,37 @@ Test(profile_pprof, stack_that_ends_where_no_thread_begins)
 {
 	struct profile_frame frames[] = { work_frame(), work_frame() };
 
-	assert_becomes(&(struct profile_stack_key){ frames, 2, 0, false, false },
-		       "work_of_known_name;work_of_known_name;[truncated]");
+	assert_becomes(
+		&(struct profile_stack_key){ frames, 2, 0, PROFILE_STACK_MAYBE_WHOLE, false },
+		"work_of_known_name;work_of_known_name;[truncated]");
 	cr_assert(eq(u64, counters[STAT_SAMPLE_TRUNCATED], 3));
+}
+
+/* An unwind table says where a stack ends, whatever the place is called. */
+Test(profile_pprof, stack_that_is_known_to_be_whole)
+{
+	struct profile_frame frames[] = { work_frame(), work_frame() };
+
+	assert_becomes(&(struct profile_stack_key){ frames, 2, 0, PROFILE_STACK_WHOLE, false },
+		       "work_of_known_name;work_of_known_name");
+	cr_assert(zero(u64, counters[STAT_SAMPLE_TRUNCATED]));
+}
+
+Test(profile_pprof, stack_that_ends_where_a_program_begins)
+{
+	struct profile_frame frames[] = { work_frame(), entry_frame() };
+
+	assert_becomes(
+		&(struct profile_stack_key){ frames, 2, 0, PROFILE_STACK_MAYBE_WHOLE, false },
+		"work_of_known_name;_start");
+	cr_assert(zero(u64, counters[STAT_SAMPLE_TRUNCATED]));
 }
 
 Test(profile_pprof, kernel_stack_that_was_cut)
 {
 	struct profile_frame frames[] = { { table.dsos.dsos[DSO_ID_KERNEL], 16 }, entry_frame() };
 
-	assert_becomes(&(struct profile_stack_key){ frames, 2, 1, false, true },
+	assert_becomes(&(struct profile_stack_key){ frames, 2, 1, PROFILE_STACK_MAYBE_WHOLE, true },
 		       "[kernel.kallsyms+0x10];[truncated];_start");
 }
 
@@ -226,7 +247,7 @@ Test(profile_pprof, kernel_thread_is_whole)
 {
 	struct profile_frame frames[] = { { table.dsos.dsos[DSO_ID_KERNEL], 16 } };
 
-	assert_becomes(&(struct profile_stack_key){ frames, 1, 1, false, false },
+	assert_becomes(&(struct profile_stack_key){ frames, 1, 1, PROFILE_STACK_WHOLE, false },
 		       "[kernel.kallsyms+0x10]");
 	cr_assert(zero(u64, counters[STAT_SAMPLE_TRUNCATED]));
 	cr_assert(eq(u64, counters[STAT_FRAME_NO_SYMBOL], 1));
@@ -254,8 +275,9 @@ Test(profile_pprof, file_that_is_another_by_now)
 	struct profile_frame frames[] = { { dso_of("/lib/replaced"), 0x99 }, entry_frame() };
 
 	((struct dso *)frames[0].dso)->error = -ESTALE;
-	assert_becomes(&(struct profile_stack_key){ frames, 2, 0, false, false },
-		       "[replaced+0x99];_start");
+	assert_becomes(
+		&(struct profile_stack_key){ frames, 2, 0, PROFILE_STACK_MAYBE_WHOLE, false },
+		"[replaced+0x99];_start");
 	cr_assert(eq(u64, counters[STAT_FILE_REPLACED], 1));
 	cr_assert(zero(u64, counters[STAT_FILE_UNREADABLE]));
 }

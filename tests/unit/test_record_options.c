@@ -45,6 +45,7 @@ Test(record_options, defaults)
 	cr_assert(zero(ptr, opt.command));
 	cr_assert(zero(u64, opt.duration_ns));
 	cr_assert(eq(uint, opt.frequency, 99));
+	cr_assert(eq(sz, opt.unwind_budget, 32u << 20));
 	cr_assert(eq(int, opt.event, COLLECTOR_EVENT_AUTO));
 	cr_assert(eq(str, (char *)opt.output, "spanprof.pb.gz"));
 	cr_assert(eq(int, opt.format, OUTPUT_PPROF_GZ));
@@ -70,9 +71,11 @@ Test(record_options, each_option_long)
 {
 	cr_assert(zero(int, PARSE("--all-cpus", "--duration=2m", "--freq", "1", "--event=cpu-clock",
 				  "--output=-", "--format=folded", "--push", "http://h", "--stats",
-				  "s.json", "--dump-samples", "d", "--quiet", "--verbose")));
+				  "s.json", "--dump-samples", "d", "--unwind-memory=128", "--quiet",
+				  "--verbose")));
 	cr_assert(eq(u64, opt.duration_ns, 120000000000));
 	cr_assert(eq(uint, opt.frequency, 1));
+	cr_assert(eq(sz, opt.unwind_budget, 128u << 20));
 	cr_assert(eq(int, opt.event, COLLECTOR_EVENT_CPU_CLOCK));
 	cr_assert(eq(str, (char *)opt.output, "-"));
 	cr_assert(eq(int, opt.format, OUTPUT_FOLDED));
@@ -117,12 +120,12 @@ Test(record_options, help_needs_nothing_else_to_be_right)
 
 Test(record_options, help_names_every_option)
 {
-	static const char *const names[] = { "-a",	  "--all-cpus", "-p",	      "--pid",
-					     "--cgroup",  "-d",		"--duration", "-F",
-					     "--freq",	  "-e",		"--event",    "-o",
-					     "--output",  "-f",		"--format",   "--push",
-					     "--stats",	  "-q",		"--quiet",    "-v",
-					     "--verbose", "-h",		"--help" };
+	static const char *const names[] = {
+		"-a",	      "--all-cpus", "-p",	 "--pid",  "--cgroup", "-d",
+		"--duration", "-F",	    "--freq",	 "-e",	   "--event",  "-o",
+		"--output",   "-f",	    "--format",	 "--push", "--stats",  "-q",
+		"--quiet",    "-v",	    "--verbose", "-h",	   "--help",   "--unwind-memory"
+	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		cr_assert(ne(ptr, strstr(record_help, names[i]), NULL), "%s", names[i]);
@@ -186,6 +189,13 @@ REFUSED(freq_zero, "-F '0': not a frequency from 1 to 20000 Hz", "-F", "0")
 REFUSED(freq_above, "-F '20001': not a frequency from 1 to 20000 Hz", "-F", "20001")
 REFUSED(freq_word, "-F 'fast': not a frequency from 1 to 20000 Hz", "-F", "fast")
 REFUSED(freq_fraction, "-F '99.5': not a frequency from 1 to 20000 Hz", "-F", "99.5")
+
+REFUSED(unwind_memory_zero, "--unwind-memory '0': not a size from 1 to 128 MiB", "--unwind-memory",
+	"0")
+REFUSED(unwind_memory_above, "--unwind-memory '129': not a size from 1 to 128 MiB",
+	"--unwind-memory", "129")
+REFUSED(unwind_memory_with_unit, "--unwind-memory '32M': not a size from 1 to 128 MiB",
+	"--unwind-memory", "32M")
 
 REFUSED(time_zero, "-d '0': not a time; seconds, or with a unit: 500ms, 10s, 2m, 1h", "-d", "0")
 REFUSED(time_word, "-d 'long': not a time; seconds, or with a unit: 500ms, 10s, 2m, 1h", "-d",

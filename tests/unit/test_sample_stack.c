@@ -38,12 +38,12 @@ static void tear_down(void)
 
 TestSuite(sample_stack, .init = set_up, .fini = tear_down);
 
-static void resolve(enum user_end end, int n_kernel, int n_user, const uint64_t *ips)
+static void resolve(enum user_end end, int n_kernel, int n_user, const uint64_t *frames)
 {
 	struct sample_record rec = { .n_kernel = n_kernel, .n_user = n_user, .user_end = end };
 
 	memset(&stack, 0xa5, sizeof(stack));
-	sample_stack_resolve(&table.dsos, process, &rec, ips, &stack);
+	sample_stack_resolve(&table.dsos, process, &rec, frames, &stack);
 }
 
 static void assert_frame(size_t i, const char *path, uint64_t offset)
@@ -53,12 +53,13 @@ static void assert_frame(size_t i, const char *path, uint64_t offset)
 	cr_assert(eq(u64, stack.frames[i].offset, offset));
 }
 
-/* Only the first address of each part is that of an instruction; the others follow a call. */
+/* The first address of a kernel stack is that of an instruction, and user frames that say so; the
+ * others follow a call. */
 Test(sample_stack, callers_are_places_before_the_return_address)
 {
 	resolve(USER_END_ZERO, 2, 3,
-		(uint64_t[]){ 0xffffffff81000010, 0xffffffff81000020, 0x400010, 0x400020,
-			      0x500000 });
+		(uint64_t[]){ 0xffffffff81000010, 0xffffffff81000020, 0x400010 | FRAME_EXACT,
+			      0x400020 | FRAME_BY_FALLBACK, 0x500000 });
 	cr_assert(eq(u32, stack.n, 5));
 	assert_frame(0, "[kernel.kallsyms]", 0xffffffff81000010);
 	assert_frame(1, "[kernel.kallsyms]", 0xffffffff8100001f);
@@ -66,13 +67,13 @@ Test(sample_stack, callers_are_places_before_the_return_address)
 	assert_frame(3, "/bin/x", 0x101f);
 	/* A call as the last instruction of the mapping returns behind it. */
 	assert_frame(4, "/bin/x", 0x100fff);
-	cr_assert(not(stack.truncated));
+	cr_assert(eq(int, stack.end, PROFILE_STACK_MAYBE_WHOLE));
 	cr_assert(zero(u64, stack.n_unknown));
 }
 
 Test(sample_stack, offsets_are_as_the_kind_of_file_says)
 {
-	resolve(USER_END_ZERO, 0, 2, (uint64_t[]){ 0x700010, 0x800021 });
+	resolve(USER_END_ZERO, 0, 2, (uint64_t[]){ 0x700010 | FRAME_EXACT, 0x800021 });
 	assert_frame(0, "[vdso]", 0x10);
 	assert_frame(1, "//anon", 0x800020);
 }
@@ -81,25 +82,41 @@ Test(sample_stack, a_return_address_that_leads_nowhere_ends_the_stack)
 {
 	resolve(USER_END_ZERO, 0, 4, (uint64_t[]){ 0x400010, 0x400020, 0x123456, 0x400030 });
 	cr_assert(eq(u32, stack.n, 2));
-	cr_assert(stack.truncated);
+	cr_assert(eq(int, stack.end, PROFILE_STACK_TRUNCATED));
 	cr_assert(eq(u64, stack.n_unknown, 1));
 }
 
 Test(sample_stack, a_program_counter_in_no_mapping_is_kept)
 {
-	resolve(USER_END_ZERO, 0, 2, (uint64_t[]){ 0x123456, 0x400020 });
+	resolve(USER_END_ZERO, 0, 2, (uint64_t[]){ 0x123456 | FRAME_EXACT, 0x400020 });
 	assert_frame(0, "[unknown]", 0x123456);
 	assert_frame(1, "/bin/x", 0x101f);
 	cr_assert(eq(u64, stack.n_unknown, 1));
 }
 
+/* A handler's caller, the kernel, put the interrupted instruction's own address there. */
+Test(sample_stack, the_frame_that_a_signal_interrupted_is_exact)
+{
+	resolve(USER_END_ENTRY, 0, 3,
+		(uint64_t[]){ 0x400010 | FRAME_EXACT, 0x400020, 0x400000 | FRAME_EXACT });
+	cr_assert(eq(u32, stack.n, 3));
+	assert_frame(1, "/bin/x", 0x101f);
+	assert_frame(2, "/bin/x", 0x1000);
+	cr_assert(eq(int, stack.end, PROFILE_STACK_WHOLE));
+}
+
 Test(sample_stack, only_an_orderly_end_is_no_truncation)
 {
-	static const uint64_t ip = 0x400010;
+	static const uint64_t frame = 0x400010 | FRAME_EXACT;
 
 	for (int end = USER_END_NONE; end < USER_END_COUNT; end++) {
-		resolve(end, 0, 1, &ip);
-		cr_assert(eq(int, stack.truncated, end != USER_END_NONE && end != USER_END_ZERO),
-			  "end %d", end);
+		enum profile_stack_end want = PROFILE_STACK_TRUNCATED;
+
+		if (end == USER_END_NONE || end == USER_END_ENTRY)
+			want = PROFILE_STACK_WHOLE;
+		if (end == USER_END_ZERO)
+			want = PROFILE_STACK_MAYBE_WHOLE;
+		resolve(end, 0, 1, &frame);
+		cr_assert(eq(int, stack.end, want), "end %d", end);
 	}
 }

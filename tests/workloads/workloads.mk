@@ -24,7 +24,7 @@ WL_EXPORT := -Wl,--export-dynamic-symbol=otel_thread_ctx_v1
 
 WL_PROGRAMS := $(addprefix $(WL)/,shop split-le split-static split-so-ie split-so-desc \
                split-preload hostile hostile-dl procs ie/libotelctx.so desc/libotelctx.so \
-               libplug_alpha.so libplug_beta.so)
+               libplug_alpha.so libplug_beta.so depth depth-fp)
 
 workloads: $(WL_PROGRAMS)
 
@@ -32,6 +32,13 @@ $(WL)/shop: $(WL_DIR)/shop.c $(WL_CORE) $(WL_CTX) $(WL_HDR)
 	$(call say,WORK,$@)
 	@mkdir -p $(@D)
 	$(call WL_LINK,-fPIE -pie $(WL_EXPORT))
+
+# The same stack without and with frame pointers.
+$(WL)/depth $(WL)/depth-fp: $(WL_DIR)/depth.c $(WL_DIR)/workloads.mk
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(WL_CC) -std=gnu11 -O2 -g $(if $(findstring -fp,$@),-fno-omit-frame-pointer,-fomit-frame-pointer) \
+		$(WARNINGS) $< -o $@
 
 # Local-exec in a position-independent executable, and in a static one with nothing but .symtab.
 $(WL)/split-le: $(WL_DIR)/split.c $(WL_CORE) $(WL_CTX) $(WL_HDR)

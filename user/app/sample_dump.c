@@ -34,6 +34,7 @@ static const char *end_name(enum user_end end)
 		[USER_END_ZERO] = "zero",
 		[USER_END_NO_REGS] = "no_registers",
 		[USER_END_COMPAT] = "32bit",
+		[USER_END_NO_CODE] = "no_code",
 		[USER_END_UNREADABLE] = "unreadable",
 		[USER_END_NOT_RISING] = "not_rising",
 		[USER_END_BAD_RETURN] = "bad_return",

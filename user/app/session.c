@@ -131,6 +131,14 @@ static int load_targets(struct session *s)
 	return 0;
 }
 
+static bool is_target(const struct session *s, pid_t pid)
+{
+	for (size_t i = 0; i < s->targets.n; i++)
+		if (s->targets.data[i] == pid)
+			return true;
+	return false;
+}
+
 static void drop_target(struct session *s, pid_t pid)
 {
 	for (size_t i = 0; i < s->targets.n; i++)
@@ -161,12 +169,7 @@ static void forget_process(void *ctx, pid_t pid)
 /* Will there be no sample of it? With a command, only the kernel side knows its children. */
 static bool is_filtered(const struct session *s, pid_t pid)
 {
-	if (!s->opt.collector.filter_pids || s->opt.collector.follow)
-		return false;
-	for (size_t i = 0; i < s->targets.n; i++)
-		if (s->targets.data[i] == pid)
-			return false;
-	return true;
+	return s->opt.collector.filter_pids && !s->opt.collector.follow && !is_target(s, pid);
 }
 
 /* The process may publish a trace context soon. */
@@ -211,7 +214,7 @@ static int apply_event(struct session *s, const struct proc_event *ev)
 		return on_mmap(s, ev);
 	case PROC_EVENT_EXIT:
 		process_on_exit(&s->procs, ev->pid, ev->time_ns);
-		if (process_is_over(ev->pid))
+		if (is_target(s, ev->pid) && process_is_over(ev->pid))
 			drop_target(s, ev->pid);
 		return 0;
 	case PROC_EVENT_LOST:

@@ -339,6 +339,7 @@ static int load_bpf(struct collector *c, const struct collector_options *opt)
 	c->bpf->rodata->cfg_ring_wakeup = ring_size / 4;
 	if (!opt->filter_pids)
 		bpf_map__set_max_entries(c->bpf->maps.targets, 1); /* its memory is allocated now */
+	bpf_map__set_max_entries(c->bpf->maps.stats, c->n_cpus);
 	bpf_map__set_max_entries(c->bpf->maps.scratches, c->n_cpus);
 	bpf_map__set_max_entries(c->bpf->maps.arenas, opt->unwind_budget / UNWIND_ARENA_SIZE + 1);
 	bpf_program__set_autoload(c->bpf->progs.follow_fork, opt->follow);
@@ -531,8 +532,11 @@ void collector_drop_target(struct collector *c, pid_t pid)
 int collector_set_proc(struct collector *c, pid_t pid, const struct proc_info *info)
 {
 	__u32 key = pid;
+	int r = bpf_map_update_elem(bpf_map__fd(c->bpf->maps.procs), &key, info, BPF_ANY);
 
-	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.procs), &key, info, BPF_ANY);
+	/* What the kernel side remembers of processes without a context is void. */
+	__atomic_fetch_add(&c->bpf->bss->unwind_control.procs_generation, 1, __ATOMIC_RELEASE);
+	return r;
 }
 
 void collector_forget_proc(struct collector *c, pid_t pid)
@@ -593,22 +597,18 @@ struct row_store_backing collector_unwind_backing(struct collector *c)
 
 int collector_read_stats(const struct collector *c, uint64_t *counters)
 {
-	int n_possible = libbpf_num_possible_cpus();
-	CLEANUP(freep) __u64 *values = NULL;
+	struct bpf_map *map = c->bpf->maps.stats;
+	CLEANUP(freep) __u64 *values = malloc(bpf_map__value_size(map));
 
-	if (n_possible < 0)
-		return n_possible;
-	values = calloc(n_possible, sizeof(*values));
 	if (!values)
 		return -ENOMEM;
-
-	for (__u32 id = 0; id < STAT_KERNEL_COUNT; id++) {
-		int r = bpf_map_lookup_elem(bpf_map__fd(c->bpf->maps.stats), &id, values);
+	for (__u32 cpu = 0; cpu < (__u32)c->n_cpus; cpu++) {
+		int r = bpf_map_lookup_elem(bpf_map__fd(map), &cpu, values);
 
 		if (r < 0)
 			return r;
-		for (int cpu = 0; cpu < n_possible; cpu++)
-			counters[id] += values[cpu];
+		for (int id = 0; id < STAT_KERNEL_COUNT; id++)
+			counters[id] += values[id];
 	}
 	for (int id = STAT_KERNEL_COUNT; id < STAT_COUNT; id++)
 		counters[id] += c->counters[id];

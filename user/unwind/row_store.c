@@ -266,6 +266,12 @@ static void describe(struct unwind_file *to, const struct row_file *file)
 	publish(&to->state, file ? UNWIND_FILE_ROWS : UNWIND_FILE_NO_ROWS);
 }
 
+static bool is_described(const struct unwind_file *f, const struct row_file *file)
+{
+	return f->state == (file ? UNWIND_FILE_ROWS : UNWIND_FILE_NO_ROWS) &&
+	       (!file || f->dir == file->dir);
+}
+
 /* Whatever the kernel side has copied from the table is void. */
 static void forget_copies(struct row_store *s)
 {
@@ -293,8 +299,10 @@ int row_store_set_key(struct row_store *s, const struct unwind_file_key *key, st
 		describe(slot, file);
 		return 0;
 	}
+	if (is_described(slot, file))
+		return 0;
 	/* In use: no reader may see half of the old and half of the new one. */
-	publish(&slot->state, UNWIND_FILE_NO_ROWS);
+	publish(&slot->state, UNWIND_FILE_FREE);
 	forget_copies(s);
 	r = s->backing.wait_readers(s->backing.ctx);
 	if (r == 0)
