@@ -167,15 +167,17 @@ const char *judge_dwfl_place(struct judge_dwfl *j, uint64_t frame, char *out, si
 	Dwfl_Module *mod = j->dwfl ? dwfl_addrmodule(j->dwfl, at) : NULL;
 	const char *file, *symbol = NULL;
 	GElf_Off off = 0;
-	Dwarf_Addr start, end;
+	const struct region *region;
+	Dwarf_Addr start;
 	GElf_Sym sym;
 
-	file = mod ? dwfl_module_info(mod, NULL, &start, &end, NULL, NULL, NULL, NULL) : NULL;
-	/* What follows a module is taken for it. */
-	if (!file || at >= end) {
+	region = j->stop ? stop_region(j->stop, at) : NULL;
+	/* Anonymous memory behind a module is taken for it. */
+	if (!mod || !region || !region->has_file) {
 		snprintf(out, size, "? 0x%lx", (unsigned long)pc);
 		return out;
 	}
+	file = dwfl_module_info(mod, NULL, &start, NULL, NULL, NULL, NULL, NULL);
 	file = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
 	symbol = dwfl_module_addrinfo(mod, at, &off, &sym, NULL, NULL, NULL);
 	if (symbol)

@@ -83,6 +83,8 @@ static int find(struct unwind_memory *mem, __u64 addr, struct unwind_found_rule 
 	ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
 	if (!m)
 		return UNWIND_NOT_CODE;
+	if (m->dso->kind == DSO_ANON)
+		ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NO_FILE);
 	src = source_of(mem, m);
 	off = addr - m->start + (m->dso->kind == DSO_VDSO ? 0 : m->offset);
 	if (src && unwind_source_find(src, mem->l->store, off, monotonic_ns(), ret) < 0)
@@ -253,6 +255,7 @@ const char *user_end_name(enum user_end end)
 		[USER_END_ZERO] = "zero",
 		[USER_END_NO_REGS] = "no_regs",
 		[USER_END_COMPAT] = "compat",
+		[USER_END_NO_CODE] = "no_code",
 		[USER_END_UNREADABLE] = "unreadable",
 		[USER_END_NOT_RISING] = "not_rising",
 		[USER_END_BAD_RETURN] = "bad_return",

@@ -22,7 +22,10 @@ static int load_regions(struct stop *s)
 	s->regions.n = 0;
 	s->code_hash = 0;
 	for (size_t at = 0; r == 0 && maps_next(&c, &e); at = c.pos) {
-		r = vec_push(&s->regions, (struct region){ e.start, e.end, e.offset, e.exec });
+		bool vdso = e.path_len == 6 && memcmp(e.path, "[vdso]", 6) == 0;
+
+		r = vec_push(&s->regions,
+			     (struct region){ e.start, e.end, e.offset, e.exec, e.ino || vdso });
 		if (e.exec)
 			s->code_hash = hash_bytes(s->code_hash, s->maps + at, c.pos - at);
 	}

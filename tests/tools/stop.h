@@ -20,6 +20,7 @@
 struct region {
 	uint64_t start, end, offset;
 	bool exec;
+	bool has_file; /* or is the vDSO */
 };
 
 struct stop {

@@ -315,6 +315,15 @@ static int step(struct tracee *t, pid_t tid, int *sig)
 	return 0;
 }
 
+int tracee_step(struct tracee *t, pid_t tid)
+{
+	int sig = 0, r = step(t, tid, &sig);
+
+	if (r == 0 && sig) /* into its handler, and on */
+		r = step(t, tid, &sig);
+	return r;
+}
+
 int tracee_stop(struct tracee *t, unsigned max_steps, struct tracee_thread *ret)
 {
 	unsigned n = max_steps ? tracee_random(t, max_steps + 1) : 0;

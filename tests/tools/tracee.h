@@ -40,6 +40,8 @@ void tracee_run(struct tracee *t, uint64_t ns);
  * -EAGAIN: none could be stopped this time; -ESRCH: there is none any more.
  */
 int tracee_stop(struct tracee *t, unsigned max_steps, struct tracee_thread *ret);
+/* One instruction further. Negative: the thread is not at hand any more. */
+int tracee_step(struct tracee *t, pid_t tid);
 int tracee_regs(pid_t tid, struct user_regs_struct *ret);
 void tracee_continue(struct tracee *t, pid_t tid);
 

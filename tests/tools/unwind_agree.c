@@ -25,6 +25,7 @@
 
 #define FINISH_STACK (64u << 10)
 #define GOAL	     99.9 /* % */
+#define ORACLE_STEPS 20000
 
 struct options {
 	uint64_t stops, seed, steps, pause_us, skip_ms, pid;
@@ -165,8 +166,31 @@ static bool is_tableless(const struct agree *a, struct diff d)
 	return d.at >= c->n && a->ours.end == USER_END_NO_RULE;
 }
 
+/*
+ * The last word on the caller of the innermost frame has the processor: single steps, until it has
+ * returned to what one of the two said. The stop is over then.
+ */
+static enum verdict ask_processor(struct agree *a)
+{
+	const struct chain *ours = &a->ours.chain, *theirs = &a->theirs;
+	struct user_regs_struct regs;
+
+	for (int i = 0; i < ORACLE_STEPS; i++) {
+		if (tracee_step(&a->tracee, a->stop.tid) < 0 || tracee_regs(a->stop.tid, &regs) < 0)
+			return VERDICT_NOBODY;
+		if (regs.rsp <= a->stop.regs.rsp)
+			continue;
+		if (ours->n > 1 && regs.rip == (ours->frames[1] & FRAME_ADDR_MASK))
+			return VERDICT_OURS;
+		if (theirs->n > 1 && regs.rip == (theirs->frames[1] & FRAME_ADDR_MASK))
+			return VERDICT_THEIRS;
+	}
+	return VERDICT_NOBODY;
+}
+
 static void disagree(struct agree *a, struct diff d)
 {
+	const char *judge = "libunwind";
 	uint32_t before = d.at ? d.at - 1 : 0;
 	enum verdict v = VERDICT_NOBODY;
 	bool tableless = is_tableless(a, d);
@@ -175,6 +199,10 @@ static void disagree(struct agree *a, struct diff d)
 	a->third.n = 0;
 	if (judge_libunwind_walk(&a->stop, &a->third) == 0)
 		v = chain_judge(d, &a->ours.chain, &a->theirs, &a->third);
+	if (d.at == 1 && d.kind != DIFF_SAME_CUT && d.kind != DIFF_END) {
+		judge = "processor";
+		v = ask_processor(a);
+	}
 	if (d.kind == DIFF_SAME_CUT) {
 		; /* as it is; only shown */
 	} else if (tableless) {
@@ -183,9 +211,8 @@ static void disagree(struct agree *a, struct diff d)
 	} else {
 		a->n_verdict[v]++;
 	}
-	snprintf(key, sizeof(key), "%s (%s)%s, libunwind is with %s, behind %s",
-		 diff_kind_name(d.kind), a->ours.chain.why, tableless ? ", no table" : "",
-		 verdict_name(v),
+	snprintf(key, sizeof(key), "%s (%s)%s, %s is with %s, behind %s", diff_kind_name(d.kind),
+		 a->ours.chain.why, tableless ? ", no table" : "", judge, verdict_name(v),
 		 function_of(a, &a->ours.chain, before, function, sizeof(function)));
 	add_to_group(a, key, d);
 }
@@ -198,6 +225,9 @@ static void check_finish(struct agree *a)
 	live_walk_finish(a->walk, &a->stop, FINISH_STACK, &a->finish);
 	d = chain_diff(&a->finish.chain, &a->ours.chain);
 	if (d.kind == DIFF_SAME || d.kind == DIFF_SAME_CUT)
+		return;
+	/* The copy has no code: calls that it leads behind cannot be seen. */
+	if (d.at < a->ours.chain.n && a->ours.chain.frames[d.at] & FRAME_BY_FALLBACK)
 		return;
 	if (d.kind == DIFF_SHORT &&
 	    (a->finish.end == USER_END_UNREADABLE || a->finish.end == USER_END_NO_RULE))
@@ -288,9 +318,9 @@ static int compare(struct agree *a, const struct tracee_thread *thread)
 	a->n_whole += a->ours.chain.end == CHAIN_OUTERMOST;
 	a->n_kind[d.kind]++;
 	count_pc(a, a->stop.regs.rip);
+	check_finish(a);
 	if (d.kind != DIFF_SAME)
 		disagree(a, d);
-	check_finish(a);
 	return 0;
 }
 
