@@ -106,7 +106,7 @@ static __always_inline void mapped_find_file(struct unwind_memory *mem, struct m
 	struct unwind_room *room = mem->room;
 	const struct unwind_file *f;
 
-	m->state = UNWIND_FILE_NO_ROWS;
+	m->state = UNWIND_FILE_ANON;
 	if (!room->vma.file) {
 		if (room->vma.start == vma_vdso((struct mm_struct *)mem->room->mm))
 			mapped_take(m, &unwind_control.vdso);
@@ -225,14 +225,15 @@ static __noinline int unwind_find(struct unwind_memory *mem, __u64 addr,
 
 	if (!m)
 		return UNWIND_NOT_CODE;
-	ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
+	ret->rule =
+		UNWIND_RULE_SPECIAL(m->state == UNWIND_FILE_ANON ? UNWIND_NO_FILE : UNWIND_NONE);
 	if (m->state == UNWIND_FILE_FREE) {
 		m->end = 0; /* it may be known the next time */
 		return UNWIND_NOT_LOADED;
 	}
 	off = addr + m->to_file;
 	page = (off >> UNWIND_PAGE_SHIFT) - m->first_page;
-	if (m->state == UNWIND_FILE_NO_ROWS || page >= m->n_pages)
+	if (m->state != UNWIND_FILE_ROWS || page >= m->n_pages)
 		return UNWIND_FOUND;
 	line = packed_line(m, page);
 	arena = line ? (void *)arena_of(line) : NULL;

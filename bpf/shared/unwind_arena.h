@@ -42,6 +42,7 @@ enum unwind_file_state {
 	UNWIND_FILE_FREE,    /* nothing known under this key */
 	UNWIND_FILE_ROWS,    /* has rows: what the directory does not hold can be loaded */
 	UNWIND_FILE_NO_ROWS, /* has none, or cannot be read */
+	UNWIND_FILE_ANON,    /* there is no file: the code was made at run time */
 };
 
 /*

@@ -299,6 +299,7 @@ static inline enum unwind_step unwind_special(struct unwind_memory *mem, struct 
 {
 	switch (what) {
 	case UNWIND_NONE:
+	case UNWIND_NO_FILE:
 		return UNWIND_STEP_NO_RULE;
 	case UNWIND_END:
 		return UNWIND_STEP_END;

@@ -102,11 +102,14 @@ static inline int unwind_leaf(struct unwind_memory *mem, struct unwind_regs *r,
 	return 1;
 }
 
-/* A frame pointer chain, guarded: it rises, stays in this stack, and leads behind a call. */
+/*
+ * A frame pointer chain, guarded: it rises and stays in this stack. That it leads behind a call is
+ * seen when the caller is looked up.
+ */
 static inline enum unwind_step unwind_by_fp(struct unwind_memory *mem, struct unwind_regs *r,
 					    struct unwind_scratch *s)
 {
-	__u64 fp = r->reg[UNWIND_FP], sp = r->reg[UNWIND_SP], ra, target;
+	__u64 fp = r->reg[UNWIND_FP], sp = r->reg[UNWIND_SP], ra;
 
 	if (!unwind_knows(r, UNWIND_FP))
 		return UNWIND_STEP_NO_RULE;
@@ -115,7 +118,7 @@ static inline enum unwind_step unwind_by_fp(struct unwind_memory *mem, struct un
 	if (unwind_read(mem, s->word, 16, fp))
 		return UNWIND_STEP_UNREADABLE;
 	ra = unwind_strip(s->word[1]);
-	if (!fp_is_user_addr(ra) || !unwind_is_call(mem, ra, &target))
+	if (!fp_is_user_addr(ra))
 		return UNWIND_STEP_NO_RULE;
 	r->reg[UNWIND_FP] = s->word[0];
 	r->known = 1u << UNWIND_FP | 1u << UNWIND_SP;
@@ -141,6 +144,18 @@ static inline enum user_end unwind_fall_back(struct unwind_memory *mem, struct u
 static inline __u64 unwind_frame_value(const struct unwind_regs *r)
 {
 	return r->pc | (r->is_exact ? FRAME_EXACT : 0) | (r->by_fallback ? FRAME_BY_FALLBACK : 0);
+}
+
+/*
+ * A frame that was found without a rule: does it follow a call? Code made at run time need not, as
+ * interpreters return to where they want to go on (HotSpot's "return entries").
+ */
+static inline int unwind_is_believed(struct unwind_memory *mem, const struct unwind_walk *w)
+{
+	__u64 target;
+
+	return !w->regs.by_fallback || w->found.rule == UNWIND_RULE_SPECIAL(UNWIND_NO_FILE) ||
+	       unwind_is_call(mem, w->regs.pc, &target);
 }
 
 /* From the frame in w->regs, whose rule is w->found, to its caller's. */
@@ -179,6 +194,10 @@ static inline int unwind_frame(struct unwind_memory *mem, struct unwind_walk *w,
 	*ret_frame = unwind_frame_value(&w->regs);
 	if (found == UNWIND_NOT_CODE && w->n > 0) {
 		w->end = USER_END_BAD_RETURN;
+		return 0;
+	}
+	if (found == UNWIND_FOUND && !unwind_is_believed(mem, w)) {
+		w->end = USER_END_NO_RULE;
 		return 0;
 	}
 	if (found == UNWIND_NOT_LOADED)

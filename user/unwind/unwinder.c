@@ -95,6 +95,8 @@ static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_foun
 	ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
 	if (!m)
 		return UNWIND_NOT_CODE;
+	if (m->dso->kind == DSO_ANON)
+		ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NO_FILE);
 	src = source_of(mem, m);
 	if (!src)
 		return UNWIND_FOUND;
