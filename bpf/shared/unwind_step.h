@@ -243,13 +243,25 @@ static inline enum unwind_step unwind_place_read(struct unwind_memory *mem,
 	return UNWIND_STEP_OK;
 }
 
+/*
+ * Hand-written code keeps its CFA in a register that callees may change when it knows that its own
+ * do not: OpenSSL's AES-GCM has it in rax. Believed if it leads up in this stack.
+ */
+static inline int unwind_may_be_cfa(struct unwind_memory *mem, const struct unwind_regs *r,
+				    __u64 value)
+{
+	__u64 sp = r->reg[UNWIND_SP];
+
+	return value > sp && value % 8 == 0 && unwind_is_stack(mem, sp, value);
+}
+
 static inline enum unwind_step unwind_ext_find_cfa(struct unwind_memory *mem,
 						   const struct unwind_regs *r,
 						   const struct unwind_ext *ext, __u64 *ret)
 {
 	__u64 value = unwind_reg(r, ext->cfa_reg) + ext->cfa_off;
 
-	if (!unwind_knows(r, ext->cfa_reg))
+	if (!unwind_knows(r, ext->cfa_reg) && !unwind_may_be_cfa(mem, r, value))
 		return UNWIND_STEP_UNSUPPORTED;
 	if (ext->cfa == UNWIND_CFA_DEREF) {
 		if (unwind_read(mem, &value, 8, value))
@@ -265,6 +277,7 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 					  struct unwind_scratch *s, const struct unwind_ext *ext)
 {
 	__u32 known = r->known & UNWIND_EXT_KEPT;
+	int guessed = !unwind_knows(r, ext->cfa_reg);
 	enum unwind_step step;
 	__u64 cfa, ra;
 
@@ -291,7 +304,9 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 	for (int i = 0; i < UNWIND_EXT_SAVED; i++)
 		r->reg[unwind_ext_reg(i) & (UNWIND_REGS - 1)] = s->word[i];
 	r->known = known;
-	return unwind_return(r, cfa, unwind_strip(ra));
+	step = unwind_return(r, cfa, unwind_strip(ra));
+	r->by_fallback = guessed; /* has to follow a call */
+	return step;
 }
 
 static inline enum unwind_step unwind_special(struct unwind_memory *mem, struct unwind_regs *r,
