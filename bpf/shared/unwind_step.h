@@ -284,6 +284,8 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 	step = unwind_ext_find_cfa(mem, r, ext, &cfa);
 	if (step != UNWIND_STEP_OK)
 		return step;
+	if (cfa < r->reg[UNWIND_SP])
+		return UNWIND_STEP_NOT_RISING;
 	if (ext->ra.where == UNWIND_AS_IS || ext->ra.where == UNWIND_UNKNOWN)
 		return UNWIND_STEP_UNSUPPORTED;
 	step = unwind_place_read(mem, r, &ext->ra, cfa, &ra);
