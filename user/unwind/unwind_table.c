@@ -257,9 +257,10 @@ static int mark_stubs(struct compiler *c, const struct elf_span *segment, uint64
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < n; i++) {
-		uint32_t there = page_rows_at(&c->rows, stubs[i].from);
+		unsigned last = stubs[i].to - 1;
+		uint32_t there = page_rows_at(&c->rows, last);
 
-		if (c->debug || is_uncovered(c, stubs[i].from) ||
+		if (c->debug || is_uncovered(c, last) ||
 		    there == UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED))
 			page_rows_overlay(&c->rows, stubs[i].from, stubs[i].to,
 					  UNWIND_RULE_SPECIAL(UNWIND_SIGNAL));
