@@ -18,7 +18,7 @@
 enum user_end {
 	USER_END_NONE,	      /* no user stack: kernel thread, or in execve */
 	USER_END_ENTRY,	      /* the unwind table says: the outermost frame */
-	USER_END_ZERO,	      /* frame pointer 0: what the psABI asks of the outermost frame */
+	USER_END_ZERO,	      /* return address, or without a table frame pointer, 0: outermost */
 	USER_END_NO_REGS,     /* registers not readable */
 	USER_END_COMPAT,      /* 32-bit code: not walked */
 	USER_END_NO_CODE,     /* the program counter is in no executable mapping */

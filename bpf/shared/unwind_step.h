@@ -14,6 +14,7 @@
 enum unwind_step {
 	UNWIND_STEP_OK,
 	UNWIND_STEP_END,	 /* this frame is the outermost */
+	UNWIND_STEP_ZERO,	 /* so says its return address, which is 0 */
 	UNWIND_STEP_NO_RULE,	 /* the rule is UNWIND_NONE */
 	UNWIND_STEP_UNREADABLE,	 /* the stack cannot be read */
 	UNWIND_STEP_NOT_RISING,	 /* the caller's frame would not lie above this one */
@@ -47,13 +48,18 @@ static inline __u64 unwind_rule_cfa_off(__u32 rule)
 	return (__u64)(rule >> UNWIND_CFA_SHIFT & ((1 << UNWIND_CFA_BITS) - 1)) * 8;
 }
 
-/* The frame is its caller's from here on. */
+/*
+ * The frame is its caller's from here on. A return address of 0 is the end where tables do not tell
+ * (Go's goroutines, coroutines); libgcc's unwinder takes it for that, too.
+ */
 static inline enum unwind_step unwind_return(struct unwind_regs *r, __u64 cfa, __u64 ra)
 {
 	r->reg[UNWIND_SP] = cfa;
 	r->pc = ra;
 	r->is_exact = 0;
 	r->by_fallback = 0;
+	if (ra == 0)
+		return UNWIND_STEP_ZERO;
 	return fp_is_user_addr(ra) ? UNWIND_STEP_OK : UNWIND_STEP_BAD_RETURN;
 }
 

@@ -27,6 +27,8 @@ static inline enum user_end unwind_end_of(enum unwind_step step)
 		return USER_END_NONE;
 	case UNWIND_STEP_END:
 		return USER_END_ENTRY;
+	case UNWIND_STEP_ZERO:
+		return USER_END_ZERO;
 	case UNWIND_STEP_NO_RULE:
 		return USER_END_NO_RULE;
 	case UNWIND_STEP_UNREADABLE:
