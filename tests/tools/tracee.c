@@ -65,10 +65,34 @@ static pid_t process_of(pid_t tid)
 	return pid;
 }
 
+static bool is_wanted(const struct tracee *t, pid_t pid)
+{
+	char path[64], exe[4096], *name, *mark;
+	ssize_t n;
+
+	if (!t->n_programs)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	n = readlink(path, exe, sizeof(exe) - 1);
+	exe[n < 0 ? 0 : n] = '\0';
+	mark = strstr(exe, " (deleted)");
+	if (mark)
+		*mark = '\0';
+	name = strrchr(exe, '/');
+	for (size_t i = 0; name && i < t->n_programs; i++)
+		if (strcmp(name + 1, t->programs[i]) == 0)
+			return true;
+	return false;
+}
+
 static void add_thread(struct tracee *t, pid_t tid)
 {
-	if (thread_index(t, tid) == t->threads.n)
-		vec_push(&t->threads, (struct tracee_thread){ tid, process_of(tid) });
+	pid_t pid;
+
+	if (thread_index(t, tid) < t->threads.n)
+		return;
+	pid = process_of(tid);
+	vec_push(&t->threads, (struct tracee_thread){ tid, pid, is_wanted(t, pid) });
 }
 
 static void remove_thread(struct tracee *t, pid_t tid)
@@ -103,6 +127,8 @@ static void took_exec(struct tracee *t, pid_t pid)
 	for (size_t i = t->threads.n; i-- > 0;)
 		if (t->threads.data[i].pid == pid && t->threads.data[i].tid != pid)
 			remove_thread(t, t->threads.data[i].tid);
+	if (thread_index(t, pid) < t->threads.n)
+		t->threads.data[thread_index(t, pid)].is_wanted = is_wanted(t, pid);
 	t->is_ready = true;
 }
 
@@ -273,20 +299,23 @@ int tracee_regs(pid_t tid, struct user_regs_struct *ret)
 	return ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &iov) < 0 ? -errno : 0;
 }
 
-/* Most stops go to threads that run; those that wait all look the same. */
-static struct tracee_thread choose(struct tracee *t)
+/* Most stops go to threads that run; those that wait all look the same. NULL: there is none. */
+static const struct tracee_thread *choose(struct tracee *t)
 {
+	bool any = tracee_random(t, 16) == 0;
+	const struct tracee_thread *waits = NULL;
 	size_t at = tracee_random(t, t->threads.n);
 
-	if (tracee_random(t, 16) == 0)
-		return t->threads.data[at];
 	for (size_t i = 0; i < t->threads.n; i++) {
 		const struct tracee_thread *thread = &t->threads.data[(at + i) % t->threads.n];
 
-		if (state_of(thread) == 'R')
-			return *thread;
+		if (!thread->is_wanted)
+			continue;
+		if (any || state_of(thread) == 'R')
+			return thread;
+		waits = thread;
 	}
-	return t->threads.data[at];
+	return waits;
 }
 
 /*
@@ -327,12 +356,16 @@ int tracee_step(struct tracee *t, pid_t tid)
 int tracee_stop(struct tracee *t, unsigned max_steps, struct tracee_thread *ret)
 {
 	unsigned n = max_steps ? tracee_random(t, max_steps + 1) : 0;
+	const struct tracee_thread *chosen;
 	struct tracee_thread thread;
 	int status, sig, r = 0;
 
 	if (!t->threads.n)
 		return -ESRCH;
-	thread = choose(t);
+	chosen = choose(t);
+	if (!chosen)
+		return -EAGAIN;
+	thread = *chosen;
 	if (ptrace(PTRACE_INTERRUPT, thread.tid, 0, 0) < 0 ||
 	    !wait_for(thread.tid, STOP_TIMEOUT_NS, &status))
 		return -EAGAIN;

@@ -17,20 +17,25 @@
 struct tracee_thread {
 	pid_t tid;
 	pid_t pid;
+	bool is_wanted; /* to be stopped: runs one of the programs */
 };
+
+#define TRACEE_PROGRAMS 4
 
 /* A zeroed struct traces nothing. */
 struct tracee {
 	VEC(struct tracee_thread) threads;
-	bool with_children; /* child processes as well */
-	bool owns;	    /* what it traces is killed in the end */
-	bool is_ready;	    /* has executed the program */
-	uint64_t random;    /* state of xorshift; not 0 */
+	bool with_children;		       /* child processes as well */
+	const char *programs[TRACEE_PROGRAMS]; /* base names of those that are to be stopped */
+	size_t n_programs;		       /* 0: all */
+	bool owns;			       /* what it traces is killed in the end */
+	bool is_ready;			       /* has executed the program */
+	uint64_t random;		       /* state of xorshift; not 0 */
 };
 
 /* Starts a program. Negative errno. */
 int tracee_spawn(struct tracee *t, char **argv);
-int tracee_attach(struct tracee *t, pid_t pid);
+int tracee_attach(struct tracee *t, pid_t pid); /* also to several */
 
 /* Lets it run for @ns and takes care of what happens meanwhile. */
 void tracee_run(struct tracee *t, uint64_t ns);

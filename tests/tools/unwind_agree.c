@@ -28,7 +28,11 @@
 #define ORACLE_STEPS 20000
 
 struct options {
-	uint64_t stops, seed, steps, pause_us, skip_ms, pid;
+	uint64_t stops, seed, steps, pause_us, skip_ms;
+	pid_t pids[64];
+	size_t n_pids;
+	const char *programs[TRACEE_PROGRAMS];
+	size_t n_programs;
 	uint64_t min_depth, copy;
 	bool with_children, json, quiet;
 	const char *record, *title, *name;
@@ -188,6 +192,17 @@ static enum verdict ask_processor(struct agree *a)
 	return VERDICT_NOBODY;
 }
 
+/* The other goes on to where no code is. */
+static bool is_absurd(const struct agree *a, struct diff d)
+{
+	const struct region *region;
+
+	if (d.at >= a->theirs.n || (d.at < a->ours.chain.n && d.kind != DIFF_PC))
+		return false;
+	region = stop_region(&a->stop, (a->theirs.frames[d.at] & FRAME_ADDR_MASK) - 1);
+	return !region || !region->exec;
+}
+
 static void disagree(struct agree *a, struct diff d)
 {
 	const char *judge = "libunwind";
@@ -202,6 +217,10 @@ static void disagree(struct agree *a, struct diff d)
 	if (d.at == 1 && d.kind != DIFF_SAME_CUT && d.kind != DIFF_END) {
 		judge = "processor";
 		v = ask_processor(a);
+	}
+	if (is_absurd(a, d)) {
+		judge = "memory";
+		v = VERDICT_OURS;
 	}
 	if (d.kind == DIFF_SAME_CUT) {
 		; /* as it is; only shown */
@@ -328,9 +347,10 @@ static int compare(struct agree *a, const struct tracee_thread *thread)
 
 static int begin(struct agree *a)
 {
-	int r = a->o.pid ? tracee_attach(&a->tracee, a->o.pid)
-			 : tracee_spawn(&a->tracee, a->o.argv);
+	int r = a->o.n_pids ? 0 : tracee_spawn(&a->tracee, a->o.argv);
 
+	for (size_t i = 0; r == 0 && i < a->o.n_pids; i++)
+		r = tracee_attach(&a->tracee, a->o.pids[i]);
 	if (r == 0)
 		tracee_run(&a->tracee, a->o.skip_ms * 1000000);
 	return r;
@@ -347,7 +367,7 @@ static int run(struct agree *a)
 
 		tracee_run(&a->tracee, 1000 * tracee_random(&a->tracee, 2 * a->o.pause_us + 1));
 		if (!a->tracee.threads.n) {
-			if (a->o.pid)
+			if (a->o.n_pids)
 				break;
 			n_empty++;
 			r = begin(a);
@@ -423,15 +443,16 @@ static void print_table(struct agree *a)
 /* --- options ---------------------------------------------------------------------------------- */
 
 static const char usage[] =
-	"usage: unwind_agree [OPTIONS] -p PID | -- PROGRAM ARGUMENTS...\n"
+	"usage: unwind_agree [OPTIONS] -p PID... | -- PROGRAM ARGUMENTS...\n"
 	"  -n STOPS        stops to compare (2000)\n"
 	"  --seed N        of what is random (1)\n"
 	"  --steps N       up to so many single steps after a stop (200)\n"
 	"  --pause-us N    mean time between stops (1000)\n"
 	"  --skip-ms N     time before the first stop (0)\n"
 	"  --children      look at child processes as well\n"
+	"  --program NAME  stop only processes that run it (up to 4 names)\n"
 	"  --name NAME     in the table (the program's)\n"
-	"  --json          one line of JSON instead of the table\n"
+	"  --json          a last line of JSON\n"
 	"  --quiet         no examples\n"
 	"  --record FILE   write the first stop on which ours and libdwfl agree, and which\n"
 	"  --frame GLOB    has a frame whose \"FILE SYMBOL+0xOFFSET\" matches (up to 4 of them)\n"
@@ -452,17 +473,26 @@ enum {
 	OPT_FRAME,
 	OPT_DEPTH,
 	OPT_COPY,
-	OPT_TITLE
+	OPT_TITLE,
+	OPT_PROGRAM,
 };
 
 static const struct option long_options[] = {
-	{ "seed", 1, NULL, OPT_SEED },	       { "steps", 1, NULL, OPT_STEPS },
-	{ "pause-us", 1, NULL, OPT_PAUSE },    { "skip-ms", 1, NULL, OPT_SKIP },
-	{ "children", 0, NULL, OPT_CHILDREN }, { "name", 1, NULL, OPT_NAME },
-	{ "json", 0, NULL, OPT_JSON },	       { "quiet", 0, NULL, OPT_QUIET },
-	{ "record", 1, NULL, OPT_RECORD },     { "frame", 1, NULL, OPT_FRAME },
-	{ "min-depth", 1, NULL, OPT_DEPTH },   { "copy", 1, NULL, OPT_COPY },
-	{ "title", 1, NULL, OPT_TITLE },       { 0 },
+	{ "seed", 1, NULL, OPT_SEED },
+	{ "steps", 1, NULL, OPT_STEPS },
+	{ "pause-us", 1, NULL, OPT_PAUSE },
+	{ "skip-ms", 1, NULL, OPT_SKIP },
+	{ "children", 0, NULL, OPT_CHILDREN },
+	{ "name", 1, NULL, OPT_NAME },
+	{ "json", 0, NULL, OPT_JSON },
+	{ "quiet", 0, NULL, OPT_QUIET },
+	{ "record", 1, NULL, OPT_RECORD },
+	{ "frame", 1, NULL, OPT_FRAME },
+	{ "min-depth", 1, NULL, OPT_DEPTH },
+	{ "copy", 1, NULL, OPT_COPY },
+	{ "title", 1, NULL, OPT_TITLE },
+	{ "program", 1, NULL, OPT_PROGRAM },
+	{ 0 },
 };
 
 static uint64_t *number_option(struct options *o, int c)
@@ -470,8 +500,6 @@ static uint64_t *number_option(struct options *o, int c)
 	switch (c) {
 	case 'n':
 		return &o->stops;
-	case 'p':
-		return &o->pid;
 	case OPT_SEED:
 		return &o->seed;
 	case OPT_STEPS:
@@ -510,6 +538,16 @@ static int other_option(struct options *o, int c)
 	case OPT_TITLE:
 		o->title = optarg;
 		return 0;
+	case 'p':
+		if (o->n_pids == sizeof(o->pids) / sizeof(o->pids[0]))
+			return -EINVAL;
+		o->pids[o->n_pids++] = atoi(optarg);
+		return 0;
+	case OPT_PROGRAM:
+		if (o->n_programs == TRACEE_PROGRAMS)
+			return -EINVAL;
+		o->programs[o->n_programs++] = optarg;
+		return 0;
 	case OPT_FRAME:
 		if (o->n_frames == sizeof(o->frames) / sizeof(o->frames[0]))
 			return -EINVAL;
@@ -532,11 +570,11 @@ static int options_parse(int argc, char **argv, struct options *ret)
 
 		r = number ? parse_u64(optarg, 0, UINT32_MAX, number) : other_option(&o, c);
 	}
-	if (r < 0 || !o.pid == !argv[optind])
+	if (r < 0 || !o.n_pids == !argv[optind])
 		return -EINVAL;
 	o.argv = argv + optind;
 	if (!o.name)
-		o.name = o.pid ? "attached" : o.argv[0];
+		o.name = o.n_pids ? "attached" : o.argv[0];
 	*ret = o;
 	return 0;
 }
@@ -552,6 +590,8 @@ int main(int argc, char **argv)
 	}
 	a->tracee.random = a->o.seed * 0x9e3779b97f4a7c15ULL | 1;
 	a->tracee.with_children = a->o.with_children;
+	memcpy(a->tracee.programs, a->o.programs, sizeof(a->o.programs));
+	a->tracee.n_programs = a->o.n_programs;
 	r = judge_dwfl_new(&a->dwfl);
 	if (r == 0)
 		r = live_walk_new(&a->walk);
@@ -562,10 +602,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "unwind_agree: %s: %s\n", a->o.name, strerror(-r));
 		return 2;
 	}
+	if (!a->o.record)
+		print_table(a);
 	if (a->o.json)
 		print_json(a);
-	else if (!a->o.record)
-		print_table(a);
 	judge_dwfl_free(a->dwfl);
 	live_walk_free(a->walk);
 	stop_clear(&a->stop);
