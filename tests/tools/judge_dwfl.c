@@ -11,6 +11,7 @@ struct judge_dwfl {
 	Dwfl *dwfl;
 	pid_t pid;
 	const struct stop *stop;
+	struct unwind_regs regs; /* that a walk begins with */
 };
 
 /* --- what libdwfl asks for -------------------------------------------------------------------- */
@@ -61,13 +62,11 @@ static bool read_word(Dwfl *dwfl, Dwarf_Addr addr, Dwarf_Word *ret, void *arg)
 static bool set_registers(Dwfl_Thread *thread, void *arg)
 {
 	const struct judge_dwfl *j = arg;
-	struct unwind_regs regs;
 	Dwarf_Word words[17];
 
-	stop_unwind_regs(j->stop, &regs);
 	for (int i = 0; i < 16; i++)
-		words[i] = regs.reg[i];
-	words[16] = regs.pc;
+		words[i] = j->regs.reg[i];
+	words[16] = j->regs.pc;
 	return dwfl_thread_state_registers(thread, 0, 17, words);
 }
 
@@ -117,15 +116,45 @@ static int report(struct judge_dwfl *j)
 	return 0;
 }
 
+struct walking {
+	struct judge_dwfl *j;
+	struct chain *chain;
+	uint32_t leg_start; /* first frame of this leg */
+	bool was_trampoline;
+	bool is_bare; /* ended at a sigreturn stub without CFI, with … */
+	Dwarf_Word sp;
+};
+
+static bool has_cfi(Dwfl_Module *mod, Dwarf_Addr pc)
+{
+	Dwarf_Addr bias;
+	Dwarf_Frame *frame;
+	Dwarf_CFI *cfi = mod ? dwfl_module_eh_cfi(mod, &bias) : NULL;
+
+	if (!cfi || dwarf_cfi_addrframe(cfi, pc - bias, &frame) != 0)
+		cfi = mod ? dwfl_module_dwarf_cfi(mod, &bias) : NULL;
+	else
+		free(frame);
+	if (!cfi || dwarf_cfi_addrframe(cfi, pc - bias, &frame) != 0)
+		return false;
+	free(frame);
+	return true;
+}
+
+/* Does a signal handler return to here, and no CFI says what then? (Go, musl) */
+static bool is_bare_trampoline(struct judge_dwfl *j, Dwarf_Addr pc)
+{
+	static const uint8_t stub[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
+	uint8_t code[sizeof(stub)];
+
+	return stop_read(j->stop, code, sizeof(code), pc) && !memcmp(code, stub, sizeof(stub)) &&
+	       !has_cfi(dwfl_addrmodule(j->dwfl, pc - 1), pc - 1);
+}
+
 /*
  * libdwfl calls both the signal trampoline and the interrupted frame below it an activation, though
  * it looks the former up as what it is, a return address.
  */
-struct walking {
-	struct chain *chain;
-	bool was_trampoline;
-};
-
 static int take_frame(Dwfl_Frame *frame, void *arg)
 {
 	struct walking *w = arg;
@@ -135,25 +164,49 @@ static int take_frame(Dwfl_Frame *frame, void *arg)
 
 	if (!dwfl_frame_pc(frame, &pc, &activation))
 		return DWARF_CB_ABORT;
-	trampoline = c->n > 0 && activation && !w->was_trampoline;
+	trampoline = c->n > w->leg_start && activation && !w->was_trampoline;
 	c->frames[c->n++] = pc | (activation && !trampoline ? FRAME_EXACT : 0);
 	w->was_trampoline = trampoline;
-	return c->n == CHAIN_MAX ? DWARF_CB_ABORT : DWARF_CB_OK;
+	if (c->n == CHAIN_MAX)
+		return DWARF_CB_ABORT;
+	w->is_bare = c->n > w->leg_start + 1 && is_bare_trampoline(w->j, pc) &&
+		     dwfl_frame_reg(frame, UNWIND_X86_RSP, &w->sp) == 0;
+	return w->is_bare ? DWARF_CB_ABORT : DWARF_CB_OK;
 }
 
+/* What the kernel will restore: sigcontext of the frame at @sp (uapi/asm/sigcontext.h). */
+static bool read_sigcontext(struct judge_dwfl *j, uint64_t sp)
+{
+	static const uint8_t dwarf[] = { 8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7 };
+	uint64_t words[17];
+
+	if (!stop_read(j->stop, words, sizeof(words), sp + 40))
+		return false;
+	for (int i = 0; i < 16; i++)
+		j->regs.reg[dwarf[i]] = words[i];
+	j->regs.pc = words[16];
+	return true;
+}
+
+/* From the stop's registers, and anew from those of each signal frame that libdwfl cannot pass. */
 int judge_dwfl_walk(struct judge_dwfl *j, const struct stop *s, struct chain *ret)
 {
-	struct walking w = { .chain = ret };
+	struct walking w = { .j = j, .chain = ret };
 	int r = 0;
 
 	j->stop = s;
 	ret->n = 0;
 	ret->why[0] = '\0';
+	stop_unwind_regs(s, &j->regs);
 	if (s->code_changed || j->pid != s->pid)
 		r = report(j);
 	if (r < 0)
 		return r;
-	r = dwfl_getthread_frames(j->dwfl, s->tid, take_frame, &w);
+	do {
+		w.leg_start = ret->n;
+		w.was_trampoline = w.is_bare = false;
+		r = dwfl_getthread_frames(j->dwfl, s->tid, take_frame, &w);
+	} while (w.is_bare && read_sigcontext(j, w.sp));
 	ret->end = ret->n == CHAIN_MAX ? CHAIN_FULL : r == 0 ? CHAIN_OUTERMOST : CHAIN_FAILED;
 	if (r != 0 && ret->n < CHAIN_MAX)
 		snprintf(ret->why, sizeof(ret->why), "%s", dwfl_errmsg(-1));
