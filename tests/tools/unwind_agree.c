@@ -19,6 +19,7 @@
 #include "judge_dwfl.h"
 #include "judge_libunwind.h"
 #include "live_walk.h"
+#include "rule_text.h"
 #include "snapshot_write.h"
 #include "stop.h"
 #include "tracee.h"
@@ -38,6 +39,7 @@ struct options {
 	const char *record, *title, *name;
 	const char *frames[4]; /* globs, each of which a frame must match */
 	size_t n_frames;
+	const char *rule; /* text that one of the rules must have */
 	char **argv;
 };
 
@@ -269,16 +271,45 @@ static bool matches(struct agree *a, const struct chain *c, const char *glob)
 	return false;
 }
 
-static bool is_wanted(struct agree *a, struct diff d)
+static bool has_rule(const struct walk_trace *t, const char *wanted)
+{
+	for (size_t i = 0; i < t->rules.n; i++) {
+		char text[200] = "";
+		FILE *f = fmemopen(text, sizeof(text), "w");
+
+		rule_text_write(f, t->rules.data[i].rule.rule, &t->rules.data[i].rule.ext);
+		fclose(f);
+		if (strstr(text, wanted))
+			return true;
+	}
+	return false;
+}
+
+static bool is_wanted(struct agree *a, const struct walk_trace *trace)
 {
 	if (a->ours.chain.n < a->o.min_depth)
 		return false;
-	if (d.kind != DIFF_SAME && !(d.kind == DIFF_SHORT && a->o.copy))
+	if (a->o.rule && !has_rule(trace, a->o.rule))
 		return false;
 	for (size_t i = 0; i < a->o.n_frames; i++)
 		if (!matches(a, &a->theirs, a->o.frames[i]))
 			return false;
 	return true;
+}
+
+/* Is it known to be right? What is to be expected is in a->theirs then. */
+static bool is_right(struct agree *a, struct diff d)
+{
+	if (d.kind == DIFF_SHORT && a->o.copy) {
+		a->theirs.n = d.at;
+		return true;
+	}
+	if (d.kind == DIFF_PC && d.at == 1 && is_tableless(a, d) &&
+	    ask_processor(a) == VERDICT_OURS) {
+		a->theirs = a->ours.chain;
+		return true;
+	}
+	return d.kind == DIFF_SAME;
 }
 
 /* 1: written. The frames are libdwfl's, as far as ours goes; how each was found is ours. */
@@ -300,9 +331,7 @@ static int record(struct agree *a)
 
 	live_walk_run(a->walk, &a->stop, &trace, &a->ours);
 	d = chain_diff(&a->ours.chain, &a->theirs);
-	if (is_wanted(a, d)) {
-		if (d.kind == DIFF_SHORT)
-			a->theirs.n = d.at;
+	if (is_wanted(a, &trace) && is_right(a, d)) {
 		for (uint32_t i = 0; i < a->theirs.n && i < a->ours.chain.n; i++)
 			a->theirs.frames[i] |= a->ours.chain.frames[i] & FRAME_BY_FALLBACK;
 		s.end = user_end_name(a->ours.end);
@@ -458,6 +487,7 @@ static const char usage[] =
 	"  --frame GLOB    has a frame whose \"FILE SYMBOL+0xOFFSET\" matches (up to 4 of them)\n"
 	"  --min-depth N   has so many frames\n"
 	"  --copy BYTES    with only so much of the stack readable\n"
+	"  --rule TEXT     goes by a rule in whose text this is\n"
 	"  --title TEXT    what it shows, for its first line\n";
 
 enum {
@@ -475,24 +505,18 @@ enum {
 	OPT_COPY,
 	OPT_TITLE,
 	OPT_PROGRAM,
+	OPT_RULE,
 };
 
 static const struct option long_options[] = {
-	{ "seed", 1, NULL, OPT_SEED },
-	{ "steps", 1, NULL, OPT_STEPS },
-	{ "pause-us", 1, NULL, OPT_PAUSE },
-	{ "skip-ms", 1, NULL, OPT_SKIP },
-	{ "children", 0, NULL, OPT_CHILDREN },
-	{ "name", 1, NULL, OPT_NAME },
-	{ "json", 0, NULL, OPT_JSON },
-	{ "quiet", 0, NULL, OPT_QUIET },
-	{ "record", 1, NULL, OPT_RECORD },
-	{ "frame", 1, NULL, OPT_FRAME },
-	{ "min-depth", 1, NULL, OPT_DEPTH },
-	{ "copy", 1, NULL, OPT_COPY },
-	{ "title", 1, NULL, OPT_TITLE },
-	{ "program", 1, NULL, OPT_PROGRAM },
-	{ 0 },
+	{ "seed", 1, NULL, OPT_SEED },	       { "steps", 1, NULL, OPT_STEPS },
+	{ "pause-us", 1, NULL, OPT_PAUSE },    { "skip-ms", 1, NULL, OPT_SKIP },
+	{ "children", 0, NULL, OPT_CHILDREN }, { "name", 1, NULL, OPT_NAME },
+	{ "json", 0, NULL, OPT_JSON },	       { "quiet", 0, NULL, OPT_QUIET },
+	{ "record", 1, NULL, OPT_RECORD },     { "frame", 1, NULL, OPT_FRAME },
+	{ "min-depth", 1, NULL, OPT_DEPTH },   { "copy", 1, NULL, OPT_COPY },
+	{ "rule", 1, NULL, OPT_RULE },	       { "title", 1, NULL, OPT_TITLE },
+	{ "program", 1, NULL, OPT_PROGRAM },   { 0 },
 };
 
 static uint64_t *number_option(struct options *o, int c)
@@ -537,6 +561,9 @@ static int other_option(struct options *o, int c)
 		return 0;
 	case OPT_TITLE:
 		o->title = optarg;
+		return 0;
+	case OPT_RULE:
+		o->rule = optarg;
 		return 0;
 	case 'p':
 		if (o->n_pids == sizeof(o->pids) / sizeof(o->pids[0]))
