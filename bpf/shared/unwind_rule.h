@@ -101,7 +101,7 @@ struct unwind_place {
 
 enum unwind_ext_cfa {
 	UNWIND_CFA_REG,	  /* CFA = reg + off */
-	UNWIND_CFA_DEREF, /* CFA = *(reg + off) + add */
+	UNWIND_CFA_DEREF, /* CFA = *(reg + off + 8 * index) + add */
 };
 
 /* Callee-saved registers of an extended rule, in this order. */
@@ -115,7 +115,8 @@ enum unwind_ext_cfa {
 struct unwind_ext {
 	__u8 cfa; /* enum unwind_ext_cfa */
 	__u8 cfa_reg;
-	__u16 reserved;
+	__u8 cfa_index; /* register + 1; 0: none */
+	__u8 reserved;
 	__s32 cfa_off;
 	__s32 cfa_add;
 	struct unwind_place ra; /* UNWIND_UNKNOWN: as UNWIND_UNSUPPORTED */

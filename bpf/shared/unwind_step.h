@@ -269,6 +269,11 @@ static inline enum unwind_step unwind_ext_find_cfa(struct unwind_memory *mem,
 
 	if (!unwind_knows(r, ext->cfa_reg) && !unwind_may_be_cfa(mem, r, value))
 		return UNWIND_STEP_UNSUPPORTED;
+	if (ext->cfa_index) {
+		if (!unwind_knows(r, ext->cfa_index - 1))
+			return UNWIND_STEP_UNSUPPORTED;
+		value += unwind_reg(r, ext->cfa_index - 1) * 8;
+	}
 	if (ext->cfa == UNWIND_CFA_DEREF) {
 		if (unwind_read(mem, &value, 8, value))
 			return UNWIND_STEP_UNREADABLE;

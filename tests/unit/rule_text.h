@@ -7,7 +7,8 @@
  *   sp+32 pair@-32                     aarch64: pair, lr or fp
  *   ext rbp-8[]+0 ra=cfa[-8] rbx=r10+8 rbp=cfa+0 r12=rbp[-24] r13=?
  *
- * A register as it is goes unsaid. [off] is memory there, +off a value.
+ * A register as it is goes unsaid. [off] is memory there, +off a value; rsp+8[r9]+8 as the CFA is
+ * *(rsp + 8 + 8 * r9) + 8.
  */
 #ifndef RULE_TEXT_H
 #define RULE_TEXT_H
@@ -110,7 +111,10 @@ static inline void rule_text_write_ext(FILE *f, const struct unwind_ext *ext)
 {
 	fprintf(f, "ext %s%+d", rule_text_regs[ext->cfa_reg & (UNWIND_REGS - 1)], ext->cfa_off);
 	if (ext->cfa == UNWIND_CFA_DEREF)
-		fprintf(f, "[]%+d", ext->cfa_add);
+		fprintf(f, "[%s]%+d",
+			ext->cfa_index ? rule_text_regs[(ext->cfa_index - 1) & (UNWIND_REGS - 1)]
+				       : "",
+			ext->cfa_add);
 	rule_text_write_place(f, "ra", &ext->ra);
 	for (int i = 0; i < UNWIND_EXT_SAVED; i++)
 		rule_text_write_place(f, rule_text_regs[rule_text_saved[i]], &ext->saved[i]);
@@ -208,8 +212,14 @@ static inline bool rule_text_read_ext_cfa(const char *word, struct unwind_ext *e
 		return false;
 	ext->cfa_reg = reg;
 	ext->cfa_off = strtol(rest, &end, 10);
-	ext->cfa = strncmp(end, "[]", 2) == 0 ? UNWIND_CFA_DEREF : UNWIND_CFA_REG;
-	ext->cfa_add = ext->cfa == UNWIND_CFA_DEREF ? strtol(end + 2, NULL, 10) : 0;
+	if (*end != '[')
+		return *end == '\0';
+	ext->cfa = UNWIND_CFA_DEREF;
+	reg = rule_text_reg(end + 1, &rest);
+	ext->cfa_index = reg < 0 ? 0 : reg + 1;
+	if (*rest != ']')
+		return false;
+	ext->cfa_add = strtol(rest + 1, NULL, 10);
 	return true;
 }
 

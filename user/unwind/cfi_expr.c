@@ -31,13 +31,23 @@ static int64_t sum(int64_t a, int64_t b)
 
 static int add_number(struct stack *s, int64_t n)
 {
-	if (s->n == 0)
+	if (s->n == 0 || s->values[s->n - 1].kind == CFI_VALUE_SCALED)
 		return -EOPNOTSUPP;
 	s->values[s->n - 1].add = sum(s->values[s->n - 1].add, n);
 	return 0;
 }
 
-/* One of the two must be a number; of a difference the second. */
+/* reg + reg * 8: how OpenSSL finds a stack pointer that it saved behind a vector. */
+static bool add_scaled(const struct cfi_value *a, const struct cfi_value *b, struct cfi_value *ret)
+{
+	if (a->kind != CFI_VALUE_REG || a->index || b->kind != CFI_VALUE_SCALED)
+		return false;
+	*ret = *a;
+	ret->index = b->reg + 1;
+	return true;
+}
+
+/* One of the two must be a number, of a difference the second; or scaled. */
 static int add_or_subtract(struct stack *s, bool subtract)
 {
 	struct cfi_value a, b;
@@ -46,12 +56,30 @@ static int add_or_subtract(struct stack *s, bool subtract)
 		return -EOPNOTSUPP;
 	b = s->values[--s->n];
 	a = s->values[s->n - 1];
+	if (!subtract &&
+	    (add_scaled(&a, &b, &s->values[s->n - 1]) || add_scaled(&b, &a, &s->values[s->n - 1])))
+		return 0;
 	if (b.kind == CFI_VALUE_NUMBER)
 		return add_number(s, subtract ? sum(~b.add, 1) : b.add);
 	if (a.kind != CFI_VALUE_NUMBER || subtract)
 		return -EOPNOTSUPP;
 	s->values[s->n - 1] = b;
 	return add_number(s, a.add);
+}
+
+static int multiply(struct stack *s)
+{
+	struct cfi_value *a, *b;
+
+	if (s->n < 2)
+		return -EOPNOTSUPP;
+	a = &s->values[s->n - 2];
+	b = &s->values[--s->n];
+	if (a->kind != CFI_VALUE_REG || a->add || a->index || b->kind != CFI_VALUE_NUMBER ||
+	    b->add != 8)
+		return -EOPNOTSUPP;
+	a->kind = CFI_VALUE_SCALED;
+	return 0;
 }
 
 static int deref(struct stack *s)
@@ -133,6 +161,8 @@ static int evaluate(struct stack *s, struct dw_cursor *c)
 		return add_number(s, dw_uleb(c));
 	case DW_OP_plus:
 		return add_or_subtract(s, false);
+	case DW_OP_mul:
+		return multiply(s);
 	case DW_OP_minus:
 		return add_or_subtract(s, true);
 	case DW_OP_nop:

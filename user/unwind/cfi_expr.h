@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * DWARF expressions of call frame information, as far as they have one of the forms that occur:
- * a register, the CFA, or what is in memory there, plus a number. Pure.
+ * a register, the CFA, or what is in memory there, plus a number; an array element. Pure.
  */
 #ifndef UNWIND_CFI_EXPR_H
 #define UNWIND_CFI_EXPR_H
@@ -16,11 +16,14 @@ enum cfi_value_kind {
 	CFI_VALUE_CFA,	      /* CFA + add */
 	CFI_VALUE_MEM_OF_REG, /* *(reg + off) + add */
 	CFI_VALUE_MEM_OF_CFA, /* *(CFA + off) + add */
+	CFI_VALUE_SCALED,     /* reg * 8 */
 };
 
 struct cfi_value {
 	uint8_t kind; /* enum cfi_value_kind */
 	uint8_t reg;
+	uint8_t index; /* register + 1 whose value * 8 is added to REG and within MEM_OF_REG; 0:
+			  none */
 	int64_t off;
 	int64_t add;
 };

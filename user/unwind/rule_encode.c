@@ -29,7 +29,7 @@ static struct unwind_place place_by_expr(const struct cfi_arch *arch, const stru
 {
 	struct cfi_value v;
 
-	if (cfi_expr_value(p->expr, p->len, true, &v) < 0 || v.reg >= arch->n_regs)
+	if (cfi_expr_value(p->expr, p->len, true, &v) < 0 || v.reg >= arch->n_regs || v.index)
 		return unknown;
 	switch (v.kind) {
 	case CFI_VALUE_REG:
@@ -104,7 +104,8 @@ static bool is_sigframe(const struct cfi_arch *arch, const struct cfi_state *st)
 		struct cfi_value v;
 
 		if (p->how != CFI_EXPR || cfi_expr_value(p->expr, p->len, true, &v) < 0 ||
-		    v.kind != CFI_VALUE_REG || v.reg != arch->sp || v.add != x86_sigframe[i].off)
+		    v.kind != CFI_VALUE_REG || v.index || v.reg != arch->sp ||
+		    v.add != x86_sigframe[i].off)
 			return false;
 	}
 	return true;
@@ -147,17 +148,19 @@ static bool encode_cfa(const struct cfi_arch *arch, const struct cfi_place *cfa,
 	} else if (cfa->how != CFI_OFFSET) {
 		return false;
 	}
-	if (v.reg >= arch->n_regs || v.add != (int32_t)v.add || v.off != (int32_t)v.off)
+	if (v.reg >= arch->n_regs || v.index > arch->n_regs || v.add != (int32_t)v.add ||
+	    v.off != (int32_t)v.off)
 		return false;
 
 	ext->cfa_reg = v.reg;
-	if (v.kind == CFI_VALUE_REG) {
+	if (v.kind == CFI_VALUE_REG && !v.index) {
 		ext->cfa = UNWIND_CFA_REG;
 		ext->cfa_off = v.add;
 	} else if (v.kind == CFI_VALUE_MEM_OF_REG) {
 		ext->cfa = UNWIND_CFA_DEREF;
 		ext->cfa_off = v.off;
 		ext->cfa_add = v.add;
+		ext->cfa_index = v.index;
 	} else {
 		return false;
 	}

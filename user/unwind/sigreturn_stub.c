@@ -53,7 +53,8 @@ int sigreturn_stub_find(struct elf_file *ef, uint16_t machine, const struct elf_
 		int64_t from = (int64_t)(bytes.off - page_off) + (at - buf);
 		int64_t to = from + (int64_t)code->len;
 
-		/* A handler returns to the first byte, and a return address is looked up one before. */
+		/* A handler returns to the first byte, and a return address is looked up one
+		 * before. */
 		from--;
 		at += code->len;
 		if (to <= 0 || from >= UNWIND_PAGE_SIZE)

@@ -8,7 +8,8 @@
 #define SIGRETURN_STUBS_MAX 16 /* in one page; a C library has one */
 
 struct sigreturn_stub {
-	uint16_t from, to; /* bytes from the page's start; from is one before the first instruction */
+	uint16_t from,
+		to; /* bytes from the page's start; from is one before the first instruction */
 };
 
 /*
