@@ -58,8 +58,11 @@ static inline int unwind_is_call(struct unwind_memory *mem, __u64 ra, __u64 *ret
 #if defined(UNWIND_ARCH_AARCH64)
 	__u32 insn = code.word >> 32;
 
-	return (insn & 0xfc000000) == 0x94000000 || /* bl */
-	       (insn & 0xfefff000) == 0xd63f0000;   /* blr, blraa… */
+	if ((insn & 0xfc000000) == 0x94000000) { /* bl */
+		*ret_target = ra - 4 + ((__s64)(__s32)(insn << 6) >> 4);
+		return 1;
+	}
+	return (insn & 0xfefff000) == 0xd63f0000; /* blr, blraa… */
 #else
 	if (code.byte[3] == 0xe8) { /* call rel32 */
 		*ret_target = ra + (__s64)(__s32)(code.word >> 32);
@@ -195,7 +198,7 @@ static inline int unwind_frame(struct unwind_memory *mem, struct unwind_walk *w,
 
 	*ret_frame = unwind_frame_value(&w->regs);
 	if (found == UNWIND_NOT_CODE && w->n > 0) {
-		w->end = USER_END_BAD_RETURN;
+		w->end = w->regs.by_fallback ? USER_END_NO_RULE : USER_END_BAD_RETURN;
 		return 0;
 	}
 	if (found == UNWIND_FOUND && !unwind_is_believed(mem, w)) {
