@@ -132,12 +132,18 @@ static void took_exec(struct tracee *t, pid_t pid)
 	t->is_ready = true;
 }
 
-/* The signal that the stop was for; 0: none. */
-static int signal_of(int status)
+/* The signal that the stop was for; 0: none. A trap may be the program's own. */
+static int signal_of(pid_t tid, int status)
 {
 	int sig = WSTOPSIG(status);
+	siginfo_t info;
 
-	return status >> 16 || sig == SIGTRAP ? 0 : sig;
+	if (status >> 16)
+		return 0;
+	if (sig == SIGTRAP &&
+	    (ptrace(PTRACE_GETSIGINFO, tid, 0, &info) < 0 || info.si_code != SI_KERNEL /* int3 */))
+		return 0;
+	return sig;
 }
 
 /* Brings one stop, or an end, to its conclusion: the thread runs on. */
@@ -155,33 +161,40 @@ static void handle(struct tracee *t, pid_t tid, int status)
 	if (event == PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP)
 		ptrace(PTRACE_LISTEN, tid, 0, 0); /* all of the process is stopped */
 	else
-		ptrace(PTRACE_CONT, tid, 0, signal_of(status));
+		ptrace(PTRACE_CONT, tid, 0, signal_of(tid, status));
+}
+
+/* Until a tracee or a child may have something to tell, or @end. */
+static void wait_for_event(uint64_t now, uint64_t end)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigtimedwait(&set, NULL, &(struct timespec){ 0, (end - now) % 1000000000 });
 }
 
 /* Of @tid alone, within @timeout_ns; false: it did not stop. */
 static bool wait_for(pid_t tid, uint64_t timeout_ns, int *ret_status)
 {
-	uint64_t end = monotonic_ns() + timeout_ns;
+	uint64_t end = monotonic_ns() + timeout_ns, now;
 
-	for (unsigned i = 0;; i++) {
+	for (;;) {
 		pid_t got = waitpid(tid, ret_status, __WALL | WNOHANG);
 
 		if (got == tid)
 			return true;
-		if (got < 0 || monotonic_ns() > end)
+		now = monotonic_ns();
+		if (got < 0 || now >= end)
 			return false;
-		if (i > 20)
-			usleep(50);
+		wait_for_event(now, end);
 	}
 }
 
 void tracee_run(struct tracee *t, uint64_t ns)
 {
 	uint64_t end = monotonic_ns() + ns;
-	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
 	for (;;) {
 		uint64_t now;
 		int status;
@@ -192,7 +205,7 @@ void tracee_run(struct tracee *t, uint64_t ns)
 		now = monotonic_ns();
 		if (tid < 0 || now >= end)
 			break;
-		sigtimedwait(&set, NULL, &(struct timespec){ 0, (end - now) % 1000000000 });
+		wait_for_event(now, end);
 	}
 }
 
@@ -274,7 +287,7 @@ static void detach(pid_t tid)
 
 	ptrace(PTRACE_INTERRUPT, tid, 0, 0);
 	if (wait_for(tid, STOP_TIMEOUT_NS, &status) && WIFSTOPPED(status))
-		ptrace(PTRACE_DETACH, tid, 0, signal_of(status));
+		ptrace(PTRACE_DETACH, tid, 0, signal_of(tid, status));
 }
 
 void tracee_end(struct tracee *t)
@@ -340,7 +353,7 @@ static int step(struct tracee *t, pid_t tid, int *sig)
 	}
 	if (status >> 16 == PTRACE_EVENT_EXEC)
 		took_exec(t, tid);
-	*sig = signal_of(status);
+	*sig = signal_of(tid, status);
 	return 0;
 }
 
@@ -374,7 +387,7 @@ int tracee_stop(struct tracee *t, unsigned max_steps, struct tracee_thread *ret)
 		handle(t, thread.tid, status);
 		return -EAGAIN;
 	}
-	sig = signal_of(status);
+	sig = signal_of(thread.tid, status);
 	for (unsigned i = 0; i < n && r == 0; i++)
 		r = step(t, thread.tid, &sig);
 	/* What is about to be delivered is, before it is looked at. */

@@ -35,7 +35,7 @@ struct options {
 	const char *programs[TRACEE_PROGRAMS];
 	size_t n_programs;
 	uint64_t min_depth, copy;
-	bool with_children, json, quiet;
+	bool with_children, json, quiet, cut, disputed;
 	const char *record, *title, *name;
 	const char *frames[4]; /* globs, each of which a frame must match */
 	size_t n_frames;
@@ -309,7 +309,9 @@ static bool is_right(struct agree *a, struct diff d)
 		a->theirs = a->ours.chain;
 		return true;
 	}
-	return d.kind == DIFF_SAME;
+	if (a->o.disputed)
+		return false;
+	return d.kind == DIFF_SAME || (d.kind == DIFF_SAME_CUT && a->o.cut);
 }
 
 /* 1: written. The frames are libdwfl's, as far as ours goes; how each was found is ours. */
@@ -488,6 +490,8 @@ static const char usage[] =
 	"  --min-depth N   has so many frames\n"
 	"  --copy BYTES    with only so much of the stack readable\n"
 	"  --rule TEXT     goes by a rule in whose text this is\n"
+	"  --cut           one at which both break off is good as well\n"
+	"  --disputed      on which libdwfl is wrong, by the processor's own word\n"
 	"  --title TEXT    what it shows, for its first line\n";
 
 enum {
@@ -506,6 +510,8 @@ enum {
 	OPT_TITLE,
 	OPT_PROGRAM,
 	OPT_RULE,
+	OPT_CUT,
+	OPT_DISPUTED,
 };
 
 static const struct option long_options[] = {
@@ -515,7 +521,8 @@ static const struct option long_options[] = {
 	{ "json", 0, NULL, OPT_JSON },	       { "quiet", 0, NULL, OPT_QUIET },
 	{ "record", 1, NULL, OPT_RECORD },     { "frame", 1, NULL, OPT_FRAME },
 	{ "min-depth", 1, NULL, OPT_DEPTH },   { "copy", 1, NULL, OPT_COPY },
-	{ "rule", 1, NULL, OPT_RULE },	       { "title", 1, NULL, OPT_TITLE },
+	{ "rule", 1, NULL, OPT_RULE },	       { "cut", 0, NULL, OPT_CUT },
+	{ "disputed", 0, NULL, OPT_DISPUTED }, { "title", 1, NULL, OPT_TITLE },
 	{ "program", 1, NULL, OPT_PROGRAM },   { 0 },
 };
 
@@ -549,6 +556,12 @@ static int other_option(struct options *o, int c)
 		return 0;
 	case OPT_JSON:
 		o->json = true;
+		return 0;
+	case OPT_CUT:
+		o->cut = true;
+		return 0;
+	case OPT_DISPUTED:
+		o->disputed = true;
 		return 0;
 	case OPT_QUIET:
 		o->quiet = true;
