@@ -32,7 +32,8 @@ struct unwind_room {
 	__u32 now;		      /* in the units of struct unwind_packed */
 	struct vma vma;
 	struct vma_node node;
-	struct unwind_file_key key; /* of the last file that user space has not heard of */
+	struct unwind_file_key key; /* of the file that user space has not heard of */
+	struct unwind_backing backing;
 };
 
 /* What unwind_memory.h asks of: the current process. */
@@ -101,23 +102,48 @@ static __always_inline void mapped_take(struct mapped *m, const struct unwind_fi
 
 /* --- mappings ------------------------------------------------------------------------------- */
 
+/*
+ * Code of the executable that was copied to anonymous memory, as programs do that want it on huge
+ * pages: it lies where the file's code was.
+ */
+static __always_inline bool is_moved_code(struct mm_struct *mm, __u64 start)
+{
+	return start >= (BPF_CORE_READ(mm, start_code) & ~(__u64)(UNWIND_PAGE_SIZE - 1)) &&
+	       start < BPF_CORE_READ(mm, end_code);
+}
+
 static __always_inline void mapped_find_file(struct unwind_memory *mem, struct mapped *m)
 {
 	struct unwind_room *room = mem->room;
+	struct mm_struct *mm = (struct mm_struct *)room->mm;
+	struct file *file = room->vma.file;
 	const struct unwind_file *f;
 
-	m->state = UNWIND_FILE_ANON;
-	if (!room->vma.file) {
-		if (room->vma.start == vma_vdso((struct mm_struct *)mem->room->mm))
+	m->state = UNWIND_FILE_NO_ROWS;
+	m->to_file = room->vma.offset - room->vma.start;
+	if (!file) {
+		m->to_file = -room->vma.start;
+		if (room->vma.start == vma_vdso(mm)) {
 			mapped_take(m, &unwind_control.vdso);
+			return;
+		}
+		if (!is_moved_code(mm, room->vma.start)) {
+			m->state = UNWIND_FILE_JIT;
+			return;
+		}
+		file = BPF_CORE_READ(mm, exe_file);
+		file_key(file, &room->vma.key);
+	}
+	f = file_find(&room->vma.key);
+	if (!f) {
+		room->key = room->vma.key;
+		file_backing(file, &room->backing);
+		m->state = UNWIND_FILE_FREE;
 		return;
 	}
-	file_key(room->vma.file, &room->key);
-	f = file_find(&room->key);
-	if (f)
-		mapped_take(m, f);
-	else
-		m->state = UNWIND_FILE_FREE;
+	mapped_take(m, f);
+	if (!room->vma.file)
+		m->to_file = f->code_off - BPF_CORE_READ(mm, start_code);
 }
 
 /* The executable mapping of @addr, from the kernel's tree; kept for the next time. */
@@ -138,8 +164,6 @@ static __noinline int space_add(struct unwind_memory *mem, __u64 addr)
 	m = &space->mapped[i];
 	m->start = room->vma.start;
 	m->end = room->vma.end;
-	/* Without a file, pgoff is no place in an image. */
-	m->to_file = (room->vma.file ? room->vma.offset : 0) - room->vma.start;
 	mapped_find_file(mem, m);
 	mem->room->at = i;
 	return 1;
@@ -225,8 +249,7 @@ static __noinline int unwind_find(struct unwind_memory *mem, __u64 addr,
 
 	if (!m)
 		return UNWIND_NOT_CODE;
-	ret->rule =
-		UNWIND_RULE_SPECIAL(m->state == UNWIND_FILE_ANON ? UNWIND_NO_FILE : UNWIND_NONE);
+	ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
 	if (m->state == UNWIND_FILE_FREE) {
 		m->end = 0; /* it may be known the next time */
 		return UNWIND_NOT_LOADED;
@@ -241,6 +264,13 @@ static __noinline int unwind_find(struct unwind_memory *mem, __u64 addr,
 		return UNWIND_NOT_LOADED;
 	read_rule(mem, arena, unwind_line_at(line), off & (UNWIND_PAGE_SIZE - 1), ret);
 	return UNWIND_FOUND;
+}
+
+static __always_inline int unwind_is_jit(struct unwind_memory *mem, __u64 addr)
+{
+	const struct mapped *m = mapped_find(mem, addr);
+
+	return m && m->state == UNWIND_FILE_JIT;
 }
 
 static __always_inline int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)

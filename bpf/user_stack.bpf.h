@@ -91,6 +91,7 @@ static __always_inline void user_stack_walk(struct scratch *s, struct mm_struct 
 	s->room.at = 0;
 	s->room.now = s->rec.time_ns >> 30;
 	__builtin_memset(&s->room.key, 0, sizeof(s->room.key));
+	__builtin_memset(&s->room.backing, 0, sizeof(s->room.backing));
 	s->walk.n = 0;
 	s->walk.end = USER_END_NONE;
 	for (int i = 0; i < USER_FRAMES_MAX; i++)
@@ -157,6 +158,7 @@ static __noinline __u32 rest_add(struct scratch *s)
 		len = rest_stack_len(s, start += RED_ZONE);
 	len = len ? rest_copy_stack((__u8 *)(rest + 1), start, len) : 0;
 	rest->key = key;
+	rest->backing = s->room.backing;
 	rest->stack_addr = start;
 	rest->stack_len = len;
 	rest->reserved = 0;

@@ -44,7 +44,8 @@ struct vma {
 	__u64 start, end;
 	__u64 offset; /* of start in the file, bytes */
 	__u64 flags;
-	struct file *file; /* kernel address, or NULL */
+	struct file *file;	    /* kernel address, or NULL; it may be gone by now */
+	struct unwind_file_key key; /* of that file */
 };
 
 static __always_inline __u32 maple_type(__u64 encoded)
@@ -117,34 +118,15 @@ static __always_inline struct vm_area_struct *rb_find(struct mm_struct *mm, __u6
 	return NULL;
 }
 
-static __always_inline bool vma_find(struct mm_struct *mm, __u64 addr, struct vma_node *node,
-				     struct vma *ret)
-{
-	struct vm_area_struct *vma;
-
-	if (bpf_core_field_exists(struct mm_struct___rb, mm_rb))
-		vma = rb_find(mm, addr);
-	else
-		vma = maple_find(mm, addr, node);
-	if (!vma)
-		return false;
-
-	ret->start = BPF_CORE_READ(vma, vm_start);
-	ret->end = BPF_CORE_READ(vma, vm_end);
-	if (addr < ret->start || addr >= ret->end || BPF_CORE_READ(vma, vm_mm) != mm)
-		return false;
-	ret->flags = BPF_CORE_READ(vma, vm_flags);
-	ret->offset = BPF_CORE_READ(vma, vm_pgoff) << UNWIND_PAGE_SHIFT;
-	ret->file = BPF_CORE_READ(vma, vm_file);
-	return true;
-}
-
 /* --- which file ----------------------------------------------------------------------------- */
 
 /* i_ctime became a private field in 6.6 (13bc24457850), two numbers in 6.11 (3aa63a569c64). */
 struct inode___6_6 {
 	struct timespec64 __i_ctime;
 } __attribute__((preserve_access_index));
+
+/* Since 6.13 (4e40eff0b573) in i_ctime_nsec: somebody has asked for it, as stat(2) does. */
+#define CTIME_QUERIED (1u << 31)
 
 struct inode___6_11 {
 	__s64 i_ctime_sec;
@@ -157,7 +139,7 @@ static __always_inline void inode_ctime(struct inode *inode, struct unwind_file_
 		struct inode___6_11 *new = (void *)inode;
 
 		ret->ctime_sec = BPF_CORE_READ(new, i_ctime_sec);
-		ret->ctime_nsec = BPF_CORE_READ(new, i_ctime_nsec);
+		ret->ctime_nsec = BPF_CORE_READ(new, i_ctime_nsec) & ~CTIME_QUERIED;
 	} else if (bpf_core_field_exists(struct inode___6_6, __i_ctime)) {
 		struct inode___6_6 *new = (void *)inode;
 
@@ -169,16 +151,51 @@ static __always_inline void inode_ctime(struct inode *inode, struct unwind_file_
 	}
 }
 
+/* On overlayfs a mapping's file is that of a layer; it knows the one that was opened since 6.7. */
+#define FMODE_BACKING	  (1 << 24)
+#define FMODE_BACKING_OLD (1 << 25) /* before 6.10 (210a03c9d51a), which also brought fop_flags */
+
+struct file_operations___6_10 {
+	__u32 fop_flags;
+} __attribute__((preserve_access_index));
+
+struct backing_file___6_7 {
+	struct path user_path;
+} __attribute__((preserve_access_index));
+
+/* The inode that was opened: what /proc/PID/maps shows since 6.8. */
+static __always_inline struct inode *user_inode(struct file *file)
+{
+	struct backing_file___6_7 *backing = (void *)file;
+	__u32 bit = bpf_core_field_exists(struct file_operations___6_10, fop_flags)
+			    ? FMODE_BACKING
+			    : FMODE_BACKING_OLD;
+
+	if (bpf_core_field_exists(struct backing_file___6_7, user_path) &&
+	    BPF_CORE_READ(file, f_mode) & bit)
+		return BPF_CORE_READ(backing, user_path.dentry, d_inode);
+	return BPF_CORE_READ(file, f_inode);
+}
+
 static __always_inline void file_key(struct file *file, struct unwind_file_key *ret)
 {
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct inode *inode = user_inode(file);
 
 	ret->ino = BPF_CORE_READ(inode, i_ino);
 	ret->dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	inode_ctime(inode, ret);
 }
 
-/* --- which address space, in which state ---------------------------------------------------- */
+/* What perf's events show. */
+static __always_inline void file_backing(struct file *file, struct unwind_backing *ret)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+	ret->ino = BPF_CORE_READ(inode, i_ino);
+	ret->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+}
+
+/* --- in which state ------------------------------------------------------------------------- */
 
 /* Grows with each change of the mappings: since 6.4 (5e31275cc997), of another type since 6.13. */
 struct mm_struct___6_4 {
@@ -220,6 +237,75 @@ static __always_inline bool vma_state(struct mm_struct *mm, __u64 *ret)
 	}
 	return false;
 }
+
+/* --- which mapping --------------------------------------------------------------------------- */
+
+/* Before the mapping is changed it becomes what mm_lock_seq is then: since 6.4 (5e31275cc997). */
+struct vm_area_struct___6_4 {
+	int vm_lock_seq;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u32 vma_seq(struct vm_area_struct *vma)
+{
+	struct vm_area_struct___6_4 *new = (void *)vma;
+
+	if (!bpf_core_field_exists(struct vm_area_struct___6_4, vm_lock_seq))
+		return 0;
+	return BPF_CORE_READ(new, vm_lock_seq);
+}
+
+/* Is the mapping, whose number is @seq, being changed right now? */
+static __always_inline bool vma_is_changing(struct mm_struct *mm, __u32 seq)
+{
+	__u64 state = 0;
+
+	if (!bpf_core_field_exists(struct vm_area_struct___6_4, vm_lock_seq))
+		return false;
+	vma_state(mm, &state);
+	return seq == (__u32)state;
+}
+
+/*
+ * Nothing of what was read since @vma's number was @seq is new while the rest is old. Where there
+ * are no numbers, only a writer that was interrupted between two stores goes unseen.
+ */
+static __always_inline bool vma_is_whole(struct mm_struct *mm, struct vm_area_struct *vma,
+					 __u32 seq, const struct vma *read)
+{
+	return BPF_CORE_READ(vma, vm_mm) == mm && BPF_CORE_READ(vma, vm_start) == read->start &&
+	       BPF_CORE_READ(vma, vm_pgoff) << UNWIND_PAGE_SHIFT == read->offset &&
+	       BPF_CORE_READ(vma, vm_file) == read->file && vma_seq(vma) == seq;
+}
+
+static __always_inline bool vma_find(struct mm_struct *mm, __u64 addr, struct vma_node *node,
+				     struct vma *ret)
+{
+	struct vm_area_struct *vma;
+	__u32 seq;
+
+	if (bpf_core_field_exists(struct mm_struct___rb, mm_rb))
+		vma = rb_find(mm, addr);
+	else
+		vma = maple_find(mm, addr, node);
+	if (!vma)
+		return false;
+
+	seq = vma_seq(vma);
+	if (vma_is_changing(mm, seq))
+		return false;
+	ret->start = BPF_CORE_READ(vma, vm_start);
+	ret->end = BPF_CORE_READ(vma, vm_end);
+	if (addr < ret->start || addr >= ret->end)
+		return false;
+	ret->flags = BPF_CORE_READ(vma, vm_flags);
+	ret->offset = BPF_CORE_READ(vma, vm_pgoff) << UNWIND_PAGE_SHIFT;
+	ret->file = BPF_CORE_READ(vma, vm_file);
+	if (ret->file)
+		file_key(ret->file, &ret->key);
+	return vma_is_whole(mm, vma, seq, ret);
+}
+
+/* --- which address space --------------------------------------------------------------------- */
 
 /* Never used again for another address space. */
 static __always_inline __u64 vma_space_id(struct mm_struct *mm)

@@ -6,6 +6,7 @@
 #: test-unit     tests/unit under ASAN and UBSAN (TEST_FILTER=suite/test, a glob)
 #: test-bpf      tests/bpf, in the running kernel; needs root
 #: test-e2e      tests/e2e: the program on tests/workloads; needs root
+#: cfi-diff      unwind tables against libdw, all ELF files in CFI_DIFF_PATHS (/usr, $HOME)
 #: bench         tests/bench, one after the other
 #: fuzz          every tests/fuzz/fuzz_*.c for FUZZ_SECONDS (3600)
 #: format        clang-format all C; format-check only says what it would change
@@ -86,6 +87,21 @@ test-e2e: $(BUILDDIR)/spanprof workloads
 	@mkdir -p $(RESULTS)
 	$(Q)SPANPROF_BUILD=$(abspath $(BUILDDIR)) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider \
 		--junitxml=$(RESULTS)/e2e.xml $(PYTEST_ARGS) tests/e2e
+
+# --- against libdw -----------------------------------------------------------------------------
+# Not under ASAN: it goes through a hundred million rows.
+CFI_DIFF       := $(TB)/cfi_diff
+CFI_DIFF_SRC   := $(wildcard tests/diff/*.c)
+CFI_DIFF_PATHS ?= /usr $(HOME) $(wildcard $(BUILD)/sysroot-*)
+
+$(CFI_DIFF): $(CFI_DIFF_SRC) $(wildcard tests/diff/*.h) $(BUILDDIR)/libspanprof.a
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -Itests/diff $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(TEST_WARN) $(CFI_DIFF_SRC) \
+		$(BUILDDIR)/libspanprof.a $(ALL_LDFLAGS) $(LIBS) -o $@
+
+cfi-diff: $(CFI_DIFF)
+	$(Q)$(CFI_DIFF) $(CFI_DIFF_ARGS) $(CFI_DIFF_PATHS)
 
 # One after the other also under -j: the last two measure.
 test:
@@ -173,6 +189,7 @@ lint-sizes:
 	@wc -l user/*/*.[ch] bpf/*.[ch] bpf/shared/*.h | awk '$$2 != "total" && $$1 > 1000 { print; bad = 1 } \
 		END { if (bad) print "longer than 1000 lines"; exit bad }' >&2
 
-.PHONY: bench-build test test-unit test-bpf test-e2e unit-build bpf-build workloads sink bench fuzz fuzz-build \
+.PHONY: test test-unit test-bpf test-e2e unit-build bpf-build workloads sink cfi-diff bench bench-build fuzz \
+        fuzz-build \
         $(FUZZ_TARGETS:%=fuzz-%) format format-check lint layers lint-headers lint-clang lint-tidy \
         lint-tests lint-sizes

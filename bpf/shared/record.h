@@ -18,7 +18,7 @@
 enum user_end {
 	USER_END_NONE,	      /* no user stack: kernel thread, or in execve */
 	USER_END_ENTRY,	      /* the unwind table says: the outermost frame */
-	USER_END_ZERO,	      /* return address, or without a table frame pointer, 0: outermost */
+	USER_END_ZERO,	      /* frame pointer 0: what the psABI asks of the outermost frame */
 	USER_END_NO_REGS,     /* registers not readable */
 	USER_END_COMPAT,      /* 32-bit code: not walked */
 	USER_END_NO_CODE,     /* the program counter is in no executable mapping */
@@ -75,8 +75,9 @@ _Static_assert(KERNEL_FRAMES_MAX + USER_FRAMES_MAX < 2048, "frames are indexed w
 /* What is needed to go on with a walk: registers of its last frame, and the stack above it. */
 struct sample_rest {
 	struct unwind_file_key key; /* file of the missing table; zero: the vDSO, or no file */
-	__u64 stack_addr;	    /* of the first byte */
-	__u32 stack_len;	    /* bytes of stack behind this struct, a multiple of 8 */
+	struct unwind_backing backing;
+	__u64 stack_addr; /* of the first byte */
+	__u32 stack_len;  /* bytes of stack behind this struct, a multiple of 8 */
 	__u32 reserved;
 	struct unwind_regs regs;
 };

@@ -60,8 +60,12 @@ enum stat_kind {
 	  "stacks that user space finished unwinding from their copy")                             \
 	X(UNWIND_CUT, LOSS, "user_stack_copies_cut",                                               \
 	  "of these, truncated: the stack is longer than its copy, or broken")                     \
+	X(UNWIND_MISMATCH, LOSS, "unwind_mapping_mismatches",                                      \
+	  "of these, cut: the mappings known of the process were not up to date")                  \
 	X(UNWIND_FAILED, LOSS, "unwind_rows_not_loadable",                                         \
 	  "times that rows could not be read, or had no room")                                     \
+	X(UNWIND_ROWS, INFO, "unwind_rows_loaded", "rows of unwind tables loaded at the end")      \
+	X(UNWIND_BYTES, INFO, "unwind_memory_bytes", "kernel memory of unwind tables at the end")  \
 	X(UNWIND_EVICTED, INFO, "unwind_pages_evicted",                                            \
 	  "pages of rows unloaded to stay within the budget")                                      \
 	X(UNWIND_BAD_FDES, LOSS, "unwind_fdes_malformed",                                          \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Unwind tables as both sides see them. They lie in arenas: blocks of 128 KiB that user space maps
+ * Unwind tables as both sides see them. They lie in arenas: blocks of 64 KiB that user space maps
  * and fills, and BPF reads. An arena is cut into lines of 64 bytes, numbered through all arenas;
  * line 0 is never used. Everything is found by a short way that touches few cache lines:
  *
@@ -20,10 +20,10 @@
 
 #define UNWIND_LINE_SHIFT  6
 #define UNWIND_LINE_SIZE   (1u << UNWIND_LINE_SHIFT)
-#define UNWIND_ARENA_SHIFT 17
+#define UNWIND_ARENA_SHIFT 16
 #define UNWIND_ARENA_SIZE  (1u << UNWIND_ARENA_SHIFT)
 #define UNWIND_ARENA_LINES (UNWIND_ARENA_SIZE / UNWIND_LINE_SIZE)
-#define UNWIND_ARENAS_MAX  1024
+#define UNWIND_ARENAS_MAX  2048
 
 #define UNWIND_PAGE_SHIFT    12
 #define UNWIND_PAGE_SIZE     (1u << UNWIND_PAGE_SHIFT)
@@ -38,11 +38,18 @@ struct unwind_file_key {
 	__u32 dev; /* as the kernel has it: major << 20 | minor */
 };
 
+/* The file of a layer behind it, on overlayfs; elsewhere the same. */
+struct unwind_backing {
+	__u64 ino;
+	__u32 dev;
+	__u32 reserved;
+};
+
 enum unwind_file_state {
 	UNWIND_FILE_FREE,    /* nothing known under this key */
 	UNWIND_FILE_ROWS,    /* has rows: what the directory does not hold can be loaded */
 	UNWIND_FILE_NO_ROWS, /* has none, or cannot be read */
-	UNWIND_FILE_ANON,    /* there is no file: the code was made at run time */
+	UNWIND_FILE_JIT,     /* of a mapping: there is no file */
 };
 
 /*
@@ -56,7 +63,8 @@ struct unwind_file {
 	__u32 dir;
 	__u32 first_page;
 	__u32 n_pages;
-	__u32 reserved[6];
+	__u64 code_off; /* of the first byte of the first executable segment */
+	__u32 reserved[4];
 };
 
 #define UNWIND_DIR_SHIFT      10

@@ -17,6 +17,9 @@ static long unwind_read(struct unwind_memory *mem, void *dst, __u32 len, __u64 a
  */
 static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_found_rule *ret);
 
+/* Is @addr in executable memory that no file is mapped to: made by a just-in-time compiler? */
+static int unwind_is_jit(struct unwind_memory *mem, __u64 addr);
+
 /* Do [@sp, @end) lie in one mapping? */
 static int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end);
 

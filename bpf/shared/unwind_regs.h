@@ -23,8 +23,11 @@ struct unwind_regs {
 	__u32 known;		/* bit n: reg[n] is what it was in this frame */
 	__u8 is_exact;		/* pc is the next instruction itself, not a return address */
 	__u8 by_fallback;	/* this frame was found without a rule */
-	__u16 reserved;
+	__u8 falls;		/* steps so far whose caller's frame does not lie above */
+	__u8 reserved;
 };
+
+#define UNWIND_FALLS_MAX 8
 
 #define UNWIND_KNOWN_ALL ((__u32)((1ULL << UNWIND_REGS) - 1))
 

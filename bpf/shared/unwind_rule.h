@@ -37,7 +37,6 @@ enum unwind_special {
 	UNWIND_PLT, /* x86_64 linkers' .plt: CFA = sp + 8, and 8 more from byte 11 of an entry on */
 	UNWIND_PLT_SEC,	    /* the same from byte 10 on (.plt with endbr64 or bnd) */
 	UNWIND_UNSUPPORTED, /* a table covers it, with a rule that none of these can express */
-	UNWIND_NO_FILE,	    /* the code is of no file: made at run time */
 };
 
 #define UNWIND_RULE_SPECIAL(what) ((__u32)(what) << 2 | UNWIND_BASE_SPECIAL)

@@ -14,7 +14,7 @@
 enum unwind_step {
 	UNWIND_STEP_OK,
 	UNWIND_STEP_END,	 /* this frame is the outermost */
-	UNWIND_STEP_ZERO,	 /* so says its return address, which is 0 */
+	UNWIND_STEP_ZERO,	 /* the return address is 0: likewise, by convention */
 	UNWIND_STEP_NO_RULE,	 /* the rule is UNWIND_NONE */
 	UNWIND_STEP_UNREADABLE,	 /* the stack cannot be read */
 	UNWIND_STEP_NOT_RISING,	 /* the caller's frame would not lie above this one */
@@ -48,10 +48,7 @@ static inline __u64 unwind_rule_cfa_off(__u32 rule)
 	return (__u64)(rule >> UNWIND_CFA_SHIFT & ((1 << UNWIND_CFA_BITS) - 1)) * 8;
 }
 
-/*
- * The frame is its caller's from here on. A return address of 0 is the end where tables do not tell
- * (Go's goroutines, coroutines); libgcc's unwinder takes it for that, too.
- */
+/* The frame is its caller's from here on. */
 static inline enum unwind_step unwind_return(struct unwind_regs *r, __u64 cfa, __u64 ra)
 {
 	r->reg[UNWIND_SP] = cfa;
@@ -61,6 +58,50 @@ static inline enum unwind_step unwind_return(struct unwind_regs *r, __u64 cfa, _
 	if (ra == 0)
 		return UNWIND_STEP_ZERO;
 	return fp_is_user_addr(ra) ? UNWIND_STEP_OK : UNWIND_STEP_BAD_RETURN;
+}
+
+/*
+ * Stacks grow down, so a caller's frame lies above. Where the CFA comes from a frame pointer that
+ * need not be so: the function may have gone to another stack. Not for ever, though.
+ */
+static inline int unwind_rises(struct unwind_regs *r, __u64 cfa, int by_fp)
+{
+	if (cfa > r->reg[UNWIND_SP])
+		return 1;
+	return by_fp && r->falls++ < UNWIND_FALLS_MAX;
+}
+
+/* Does a call end at @ra, as far as that can be read? To where, if it says so itself. */
+static inline int unwind_is_call(struct unwind_memory *mem, __u64 ra, __u64 *ret_target)
+{
+	union {
+		__u64 word;
+		__u8 byte[8];
+	} code;
+
+	*ret_target = 0;
+	if (unwind_read(mem, &code.word, 8, ra - 8))
+		return 1;
+#if defined(UNWIND_ARCH_AARCH64)
+	__u32 insn = code.word >> 32;
+
+	if ((insn & 0xfc000000) == 0x94000000) { /* bl: by 26 bits, signed, of 4 bytes each */
+		*ret_target = ra - 4 + ((__s64)(__s32)(insn << 6) >> 4);
+		return 1;
+	}
+	return (insn & 0xfefff000) == 0xd63f0000; /* blr, blraa… */
+#else
+	if (code.byte[3] == 0xe8) { /* call rel32 */
+		*ret_target = ra + (__s64)(__s32)(code.word >> 32);
+		return 1;
+	}
+	/* call r/m64 (ff /2) of each length: register, disp8, disp32 or rip-relative, with SIB. */
+	return (code.byte[6] == 0xff && (code.byte[7] & 0x38) == 0x10) ||
+	       (code.byte[5] == 0xff && (code.byte[6] & 0x38) == 0x10) ||
+	       (code.byte[4] == 0xff && (code.byte[5] & 0x38) == 0x10) ||
+	       (code.byte[2] == 0xff && (code.byte[3] & 0x38) == 0x10) ||
+	       (code.byte[1] == 0xff && (code.byte[2] & 0x38) == 0x10);
+#endif
 }
 
 #if defined(UNWIND_ARCH_AARCH64)
@@ -108,7 +149,7 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 	if ((saved == UNWIND_A64_NONE || saved == UNWIND_A64_FP) &&
 	    !unwind_knows(r, UNWIND_A64_LR_REG))
 		return UNWIND_STEP_UNSUPPORTED;
-	if (cfa < r->reg[UNWIND_SP])
+	if (cfa != r->reg[UNWIND_SP] && !unwind_rises(r, cfa, base == UNWIND_FP))
 		return UNWIND_STEP_NOT_RISING;
 	if (saved != UNWIND_A64_NONE &&
 	    unwind_read(mem, s->word, saved == UNWIND_A64_PAIR ? 16 : 8, cfa - at))
@@ -190,8 +231,6 @@ static inline enum unwind_step unwind_pop(struct unwind_memory *mem, struct unwi
 	for (int i = 0; i < UNWIND_X86_SLOTS; i++)
 		if (unwind_x86_slot(slots, i) > deepest)
 			deepest = unwind_x86_slot(slots, i);
-	if (cfa <= r->reg[UNWIND_SP])
-		return UNWIND_STEP_NOT_RISING;
 	if (unwind_read(mem, s->word, 8 * (deepest + 1), cfa - 8 * (deepest + 1)))
 		return UNWIND_STEP_UNREADABLE;
 	for (int i = 0; i < UNWIND_X86_SLOTS; i++) {
@@ -213,6 +252,8 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 
 	if (!unwind_knows(r, base))
 		return UNWIND_STEP_UNSUPPORTED;
+	if (!unwind_rises(r, cfa, base == UNWIND_FP))
+		return UNWIND_STEP_NOT_RISING;
 	return unwind_pop(mem, r, s, cfa, rule >> UNWIND_X86_SLOT_SHIFT);
 }
 
@@ -251,7 +292,8 @@ static inline enum unwind_step unwind_place_read(struct unwind_memory *mem,
 
 /*
  * Hand-written code keeps its CFA in a register that callees may change when it knows that its own
- * do not: OpenSSL's AES-GCM has it in rax. Believed if it leads up in this stack.
+ * do not: OpenSSL's AES-GCM has it in rax. Believed if it leads up in this stack, to where a call
+ * came from.
  */
 static inline int unwind_may_be_cfa(struct unwind_memory *mem, const struct unwind_regs *r,
 				    __u64 value)
@@ -290,18 +332,20 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 	__u32 known = r->known & UNWIND_EXT_KEPT;
 	int guessed = !unwind_knows(r, ext->cfa_reg);
 	enum unwind_step step;
-	__u64 cfa, ra;
+	__u64 cfa, ra, target;
 
 	step = unwind_ext_find_cfa(mem, r, ext, &cfa);
 	if (step != UNWIND_STEP_OK)
 		return step;
-	if (cfa < r->reg[UNWIND_SP])
+	if (cfa != r->reg[UNWIND_SP] && !unwind_rises(r, cfa, 1))
 		return UNWIND_STEP_NOT_RISING;
 	if (ext->ra.where == UNWIND_AS_IS || ext->ra.where == UNWIND_UNKNOWN)
 		return UNWIND_STEP_UNSUPPORTED;
 	step = unwind_place_read(mem, r, &ext->ra, cfa, &ra);
 	if (step != UNWIND_STEP_OK)
 		return step;
+	if (guessed && !unwind_is_call(mem, unwind_strip(ra), &target))
+		return UNWIND_STEP_UNSUPPORTED;
 	for (int i = 0; i < UNWIND_EXT_SAVED; i++) {
 		const struct unwind_place *p = &ext->saved[i];
 
@@ -318,7 +362,7 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 		r->reg[unwind_ext_reg(i) & (UNWIND_REGS - 1)] = s->word[i];
 	r->known = known;
 	step = unwind_return(r, cfa, unwind_strip(ra));
-	r->by_fallback = guessed; /* has to follow a call */
+	r->by_fallback = guessed;
 	return step;
 }
 
@@ -327,7 +371,6 @@ static inline enum unwind_step unwind_special(struct unwind_memory *mem, struct 
 {
 	switch (what) {
 	case UNWIND_NONE:
-	case UNWIND_NO_FILE:
 		return UNWIND_STEP_NO_RULE;
 	case UNWIND_END:
 		return UNWIND_STEP_END;

@@ -44,39 +44,6 @@ static inline enum user_end unwind_end_of(enum unwind_step step)
 
 /* --- without a rule ------------------------------------------------------------------------- */
 
-/* Does a call end at @ra, as far as that can be read? To where, if it says so itself. */
-static inline int unwind_is_call(struct unwind_memory *mem, __u64 ra, __u64 *ret_target)
-{
-	union {
-		__u64 word;
-		__u8 byte[8];
-	} code;
-
-	*ret_target = 0;
-	if (unwind_read(mem, &code.word, 8, ra - 8))
-		return 1;
-#if defined(UNWIND_ARCH_AARCH64)
-	__u32 insn = code.word >> 32;
-
-	if ((insn & 0xfc000000) == 0x94000000) { /* bl */
-		*ret_target = ra - 4 + ((__s64)(__s32)(insn << 6) >> 4);
-		return 1;
-	}
-	return (insn & 0xfefff000) == 0xd63f0000; /* blr, blraa… */
-#else
-	if (code.byte[3] == 0xe8) { /* call rel32 */
-		*ret_target = ra + (__s64)(__s32)(code.word >> 32);
-		return 1;
-	}
-	/* call r/m64 (ff /2) of each length: register, disp8, disp32 or rip-relative, with SIB. */
-	return (code.byte[6] == 0xff && (code.byte[7] & 0x38) == 0x10) ||
-	       (code.byte[5] == 0xff && (code.byte[6] & 0x38) == 0x10) ||
-	       (code.byte[4] == 0xff && (code.byte[5] & 0x38) == 0x10) ||
-	       (code.byte[2] == 0xff && (code.byte[3] & 0x38) == 0x10) ||
-	       (code.byte[1] == 0xff && (code.byte[2] & 0x38) == 0x10);
-#endif
-}
-
 /* What was called directly is not far before the place where it is interrupted. */
 #define UNWIND_LEAF_MAX 4096
 
@@ -108,13 +75,13 @@ static inline int unwind_leaf(struct unwind_memory *mem, struct unwind_regs *r,
 }
 
 /*
- * A frame pointer chain, guarded: it rises and stays in this stack. That it leads behind a call is
- * seen when the caller is looked up.
+ * A frame pointer chain, guarded: it rises, stays in this stack, and leads behind a call. Only
+ * interpreters made by a just-in-time compiler enter functions by pushing an address and jumping.
  */
 static inline enum unwind_step unwind_by_fp(struct unwind_memory *mem, struct unwind_regs *r,
 					    struct unwind_scratch *s)
 {
-	__u64 fp = r->reg[UNWIND_FP], sp = r->reg[UNWIND_SP], ra;
+	__u64 fp = r->reg[UNWIND_FP], sp = r->reg[UNWIND_SP], ra, target;
 
 	if (!unwind_knows(r, UNWIND_FP))
 		return UNWIND_STEP_NO_RULE;
@@ -124,6 +91,8 @@ static inline enum unwind_step unwind_by_fp(struct unwind_memory *mem, struct un
 		return UNWIND_STEP_UNREADABLE;
 	ra = unwind_strip(s->word[1]);
 	if (!fp_is_user_addr(ra))
+		return UNWIND_STEP_NO_RULE;
+	if (!unwind_is_call(mem, ra, &target) && !unwind_is_jit(mem, ra))
 		return UNWIND_STEP_NO_RULE;
 	r->reg[UNWIND_FP] = s->word[0];
 	r->known = 1u << UNWIND_FP | 1u << UNWIND_SP;
@@ -151,18 +120,6 @@ static inline __u64 unwind_frame_value(const struct unwind_regs *r)
 	return r->pc | (r->is_exact ? FRAME_EXACT : 0) | (r->by_fallback ? FRAME_BY_FALLBACK : 0);
 }
 
-/*
- * A frame that was found without a rule: does it follow a call? Code made at run time need not, as
- * interpreters return to where they want to go on (HotSpot's "return entries").
- */
-static inline int unwind_is_believed(struct unwind_memory *mem, const struct unwind_walk *w)
-{
-	__u64 target;
-
-	return !w->regs.by_fallback || w->found.rule == UNWIND_RULE_SPECIAL(UNWIND_NO_FILE) ||
-	       unwind_is_call(mem, w->regs.pc, &target);
-}
-
 /* From the frame in w->regs, whose rule is w->found, to its caller's. */
 static inline enum user_end unwind_to_caller(struct unwind_memory *mem, struct unwind_walk *w)
 {
@@ -187,22 +144,39 @@ static inline enum user_end unwind_to_caller(struct unwind_memory *mem, struct u
 }
 
 /*
+ * The rule for the frame in w->regs. A call may be the last instruction of its function, so a
+ * return address belongs to the byte before it. Where no table covers that one, but one begins
+ * right at the address, nothing was called: somebody has put the address there for a function to
+ * return to, the kernel that of a signal's trampoline, or makecontext(3) that of the outermost
+ * frame.
+ */
+static inline int unwind_find_rule(struct unwind_memory *mem, struct unwind_walk *w)
+{
+	const __u32 none = UNWIND_RULE_SPECIAL(UNWIND_NONE);
+	const struct unwind_regs *r = &w->regs;
+	int found = unwind_find(mem, r->is_exact ? r->pc : r->pc - 1, &w->found);
+
+	if (r->is_exact || found != UNWIND_FOUND || w->found.rule != none)
+		return found;
+	found = unwind_find(mem, r->pc, &w->found);
+	if (found != UNWIND_FOUND)
+		w->found.rule = none; /* the byte before is code, at least */
+	else if (w->found.rule != none && w->found.rule != UNWIND_RULE_SPECIAL(UNWIND_SIGNAL))
+		w->found.rule = UNWIND_RULE_SPECIAL(UNWIND_END);
+	return found == UNWIND_NOT_LOADED ? found : UNWIND_FOUND;
+}
+
+/*
  * Takes in the frame in w->regs, and goes to its caller's. Returns 1 if there is a frame to append,
  * which is *ret_frame. Sets w->end when it is the last, or there is none.
  */
 static inline int unwind_frame(struct unwind_memory *mem, struct unwind_walk *w, __u64 *ret_frame)
 {
-	/* A call may be the last instruction of its function. */
-	__u64 addr = w->regs.is_exact ? w->regs.pc : w->regs.pc - 1;
-	int found = unwind_find(mem, addr, &w->found);
+	int found = unwind_find_rule(mem, w);
 
 	*ret_frame = unwind_frame_value(&w->regs);
 	if (found == UNWIND_NOT_CODE && w->n > 0) {
 		w->end = w->regs.by_fallback ? USER_END_NO_RULE : USER_END_BAD_RETURN;
-		return 0;
-	}
-	if (found == UNWIND_FOUND && !unwind_is_believed(mem, w)) {
-		w->end = USER_END_NO_RULE;
 		return 0;
 	}
 	if (found == UNWIND_NOT_LOADED)

@@ -6,9 +6,12 @@
 
 #include "shared/fp_frame.h"
 #include "shared/thread_ctx.h"
+#include "shared/unwind_arena.h"
 
 struct thread_ctx record;
 __u64 fp, below;
+__u8 arena[UNWIND_ARENA_SIZE];
+__u32 page_at, page_off, rule, n_rows;
 
 SEC("syscall")
 int check_thread_ctx(void *ctx)
@@ -20,6 +23,16 @@ SEC("syscall")
 int check_fp(void *ctx)
 {
 	return fp_may_be_frame(fp, below) | fp_is_user_addr(fp) << 1;
+}
+
+SEC("syscall")
+int find_row(void *ctx)
+{
+	__u32 n = 0;
+
+	rule = unwind_packed_find(arena, page_at, page_off, &n);
+	n_rows = n;
+	return 0;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

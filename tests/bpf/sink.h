@@ -23,7 +23,8 @@
 
 struct seen {
 	struct sample_record rec;
-	uint64_t user_ip; /* 0: none */
+	uint64_t user_ip;	    /* 0: none */
+	struct unwind_file_key key; /* of the rest, if there is one */
 };
 
 struct seen_event {
@@ -46,12 +47,34 @@ static inline void note_time(struct sink *s, uint64_t time_ns)
 	s->last_ns = time_ns;
 }
 
-static inline void on_sample(void *ctx, const struct sample_record *rec, const uint64_t *ips)
+/* The walk's last frame and the registers that go with it are of one piece, and so is the copy. */
+static inline void check_rest(const struct sample_record *rec, const uint64_t *frames,
+			      const struct sample_rest *rest)
+{
+	cr_assert(eq(int, rest != NULL, rec->user_end == USER_END_NOT_LOADED));
+	if (!rest)
+		return;
+	cr_assert(gt(uint, rec->n_user, 0));
+	cr_assert(
+		eq(u64, rest->regs.pc, frames[rec->n_kernel + rec->n_user - 1] & FRAME_ADDR_MASK));
+	cr_assert(le(u32, rest->stack_len, REST_STACK_MAX));
+	cr_assert(zero(u32, rest->stack_len % 8));
+}
+
+static inline void on_sample(void *ctx, const struct sample_record *rec, const uint64_t *frames,
+			     const struct sample_rest *rest)
 {
 	struct sink *s = ctx;
-	struct seen seen = { *rec, rec->n_user ? ips[rec->n_kernel] : 0 };
+	struct seen seen = { *rec, 0, { 0 } };
 
 	note_time(s, rec->time_ns);
+	check_rest(rec, frames, rest);
+	if (rec->n_user) {
+		cr_assert(ne(u64, frames[rec->n_kernel] & FRAME_EXACT, 0));
+		seen.user_ip = frames[rec->n_kernel] & FRAME_ADDR_MASK;
+	}
+	if (rest)
+		seen.key = rest->key;
 	cr_assert(zero(int, vec_push(&s->samples, seen)));
 }
 
@@ -70,6 +93,7 @@ static inline struct collector_options whole_system(void)
 		.frequency = HZ,
 		.event = COLLECTOR_EVENT_CPU_CLOCK,
 		.cgroup_fd = -1,
+		.unwind_budget = 1 << 20,
 	};
 }
 
@@ -88,6 +112,34 @@ static inline void sink_clear(struct sink *s)
 	vec_free(&s->events);
 }
 
+/* How each walk ended is counted, also of samples that are lost. */
+static inline void assert_ends(const struct sink *s)
+{
+	static const enum stat_id counters[USER_END_COUNT] = {
+		[USER_END_ENTRY] = STAT_USTACK_ENTRY,
+		[USER_END_ZERO] = STAT_USTACK_END_ZERO,
+		[USER_END_NO_REGS] = STAT_USTACK_NO_REGS,
+		[USER_END_COMPAT] = STAT_USTACK_COMPAT,
+		[USER_END_UNREADABLE] = STAT_USTACK_UNREADABLE,
+		[USER_END_NOT_RISING] = STAT_USTACK_NOT_RISING,
+		[USER_END_BAD_RETURN] = STAT_USTACK_BAD_RETURN,
+		[USER_END_NO_RULE] = STAT_USTACK_NO_RULE,
+		[USER_END_UNSUPPORTED] = STAT_USTACK_UNSUPPORTED,
+		[USER_END_NOT_LOADED] = STAT_USTACK_NOT_LOADED,
+		[USER_END_DEPTH] = STAT_USTACK_DEPTH,
+	};
+	uint64_t seen[USER_END_COUNT] = { 0 };
+
+	for (size_t i = 0; i < s->samples.n; i++)
+		seen[s->samples.data[i].rec.user_end]++;
+	for (int end = USER_END_NONE + 1; end < USER_END_COUNT; end++) {
+		uint64_t n = s->counters[counters[end]];
+
+		cr_assert(n >= seen[end] && n <= seen[end] + s->counters[STAT_SAMPLE_LOST_RING],
+			  "end %d: %zu counted, %zu seen", end, (size_t)n, (size_t)seen[end]);
+	}
+}
+
 /* What must hold of every recording. */
 static inline void assert_identities(const struct sink *s)
 {
@@ -100,6 +152,7 @@ static inline void assert_identities(const struct sink *s)
 			     n[STAT_CTX_ABSENT] + n[STAT_CTX_READ] + n[STAT_CTX_TORN] +
 			     n[STAT_CTX_INVALID] + n[STAT_CTX_UNREADABLE]));
 	cr_assert(zero(u64, n[STAT_SAMPLE_MALFORMED] + n[STAT_EVENT_MALFORMED]));
+	assert_ends(s);
 	cr_assert(zero(u64, n[STAT_EVENT_LATE]));
 }
 

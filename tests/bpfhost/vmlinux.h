@@ -133,6 +133,7 @@ struct vm_area_struct {
 	unsigned long vm_pgoff;
 	struct file *vm_file;
 	struct rb_node rb;
+	int seq_6_4;
 };
 
 /* --- tasks ------------------------------------------------------------------------------------ */

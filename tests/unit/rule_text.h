@@ -2,7 +2,7 @@
 /*
  * Rules as words that a person can read, and back:
  *
- *   none, end, signal, plt, plt_sec, unsupported, no_file
+ *   none, end, signal, plt, plt_sec, unsupported
  *   sp+48 rbx@-24 rbp@-16              x86_64: the CFA, what was saved and where below it
  *   sp+32 pair@-32                     aarch64: pair, lr or fp
  *   ext rbp-8[]+0 ra=cfa[-8] rbx=r10+8 rbp=cfa+0 r12=rbp[-24] r13=?
@@ -22,13 +22,9 @@
 #include "shared/unwind_rule.h"
 
 static const char *const rule_text_specials[] = {
-	[UNWIND_NONE] = "none",
-	[UNWIND_END] = "end",
-	[UNWIND_SIGNAL] = "signal",
-	[UNWIND_NO_FILE] = "no_file",
-	[UNWIND_PLT] = "plt",
-	[UNWIND_PLT_SEC] = "plt_sec",
-	[UNWIND_UNSUPPORTED] = "unsupported",
+	[UNWIND_NONE] = "none", [UNWIND_END] = "end",	      [UNWIND_SIGNAL] = "signal",
+
+	[UNWIND_PLT] = "plt",	[UNWIND_PLT_SEC] = "plt_sec", [UNWIND_UNSUPPORTED] = "unsupported",
 };
 #define RULE_TEXT_SPECIALS (sizeof(rule_text_specials) / sizeof(rule_text_specials[0]))
 

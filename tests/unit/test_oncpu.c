@@ -10,19 +10,30 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "kernel_fields.h"
 #include "leak_check.h"
+#include "unwind/row_store.h"
 
 #define PID	    4711
 #define TID	    4712
 #define USER_CS	    0x33
 #define KERNEL_CS   0x10
 #define STACK_BASE  0x7ffc00000000ULL
-#define STACK_WORDS 4096
+#define STACK_WORDS 8192 /* in memory; the mapping is larger */
+#define STACK_END   (STACK_BASE + 2 * sizeof(__u64) * STACK_WORDS)
 #define CODE	    0x401000ULL
 #define TP	    0x7f5500001000ULL
 #define TP_OFF	    (-64)
 #define RECORD	    0x7f5500002000ULL
 #define START_STACK 0x7ffc00001230ULL
+#define TIME_NS	    (77ULL << 30 | 12345)
+#define LIB_A	    0x7f0000000000ULL
+#define LIB_B	    0x7f0000100000ULL
+#define LIB_SIZE    0x10000ULL
+#define ARENAS	    8
+#define VMAS_MAX    16
+#define LEAF_VMAS   5
+#define LEAVES	    4
 
 /* What the program sees, and what it did. */
 static struct {
@@ -30,6 +41,12 @@ static struct {
 	struct arch_regs *entry; /* of the system call below */
 	struct task_struct task;
 	struct mm_struct mm;
+	struct super_block sb;
+	struct inode inode[VMAS_MAX];
+	struct file file[VMAS_MAX];
+	struct vm_area_struct vma[VMAS_MAX];
+	int n_vmas;
+	struct maple_range_64 node[LEAVES + 1] __attribute__((aligned(256)));
 	__u64 pid_tgid;
 	int comm_fails, target, under_cgroup, ring_full;
 	long n_kernel; /* or negative: bpf_get_stack fails */
@@ -43,6 +60,10 @@ static struct {
 } k;
 
 static struct scratch scratch;
+static struct spaces all_spaces;
+static __u8 arena_memory[ARENAS][UNWIND_ARENA_SIZE] __attribute__((aligned(8)));
+static __u32 n_arenas;
+static struct row_store *rows;
 static __u64 counts[STAT_KERNEL_COUNT];
 static __u8 sent[sizeof(struct scratch)];
 static __u64 sent_len, sent_flags;
@@ -59,6 +80,12 @@ void *bpf_map_lookup_elem(const void *map, const void *key)
 		return k32 < STAT_KERNEL_COUNT ? &counts[k32] : NULL;
 	if (map == &scratches)
 		return &scratch;
+	if (map == &spaces)
+		return &all_spaces;
+	if (map == &arenas)
+		return k32 < n_arenas ? arena_memory[k32] : NULL;
+	if ((__u64)map - (__u64)arena_memory < sizeof(arena_memory))
+		return (void *)map; /* the only element of an arena */
 	if (map == &procs)
 		return k.has_proc && k32 == PID ? &k.proc : NULL;
 	if (map == &targets)
@@ -102,7 +129,7 @@ long bpf_probe_read_user(void *dst, __u32 size, const void *addr)
 long bpf_probe_read_kernel(void *dst, __u32 size, const void *addr)
 {
 	memset(dst, 0, size);
-	if (!addr)
+	if ((__u64)addr < 4096)
 		return -14;
 	memcpy(dst, addr, size);
 	return 0;
@@ -110,7 +137,7 @@ long bpf_probe_read_kernel(void *dst, __u32 size, const void *addr)
 
 __u64 bpf_ktime_get_ns(void)
 {
-	return 123456789;
+	return TIME_NS;
 }
 
 __u64 bpf_get_current_pid_tgid(void)
@@ -242,9 +269,50 @@ static void set_frame(int word, __u64 next_fp, __u64 ra)
 	k.stack[word + 1] = ra;
 }
 
+/* The tree of all mappings, which are in the order of their addresses. */
+static void plant_tree(void)
+{
+	struct maple_range_64 *leaf = NULL, *root = &k.node[LEAVES];
+	int n = 0, leaves = 0;
+
+	memset(k.node, 0, sizeof(k.node));
+	for (int i = 0; i < k.n_vmas; i++) {
+		if (i % LEAF_VMAS == 0) {
+			leaf = &k.node[leaves];
+			root->slot[leaves] = (void *)((__u64)leaf | maple_leaf_64 << 3 | 4);
+			root->pivot[leaves++] = UINT64_MAX;
+			n = 0;
+		}
+		leaf->pivot[n++] = k.vma[i].vm_start - 1;
+		leaf->slot[n] = &k.vma[i];
+		leaf->pivot[n++] = k.vma[i].vm_end - 1;
+		leaf->pivot[n] = UINT64_MAX;
+		root->pivot[leaves - 1] = i + 1 < k.n_vmas ? k.vma[i].vm_end - 1 : UINT64_MAX;
+	}
+	k.mm.mm_mt.ma_root = (void *)((__u64)root | maple_range_64 << 3 | 4 | 2);
+}
+
+static struct vm_area_struct *add_vma(__u64 start, __u64 end, unsigned long flags,
+				      struct file *file)
+{
+	int i = k.n_vmas++;
+
+	for (; i > 0 && k.vma[i - 1].vm_start > start; i--)
+		k.vma[i] = k.vma[i - 1];
+	k.vma[i] = (struct vm_area_struct){
+		.vm_start = start, .vm_end = end, .vm_mm = &k.mm, .vm_flags = flags, .vm_file = file
+	};
+	plant_tree();
+	return &k.vma[i];
+}
+
 static void set_up(void)
 {
+	static const char *const v6_13[] = { "struct mm_struct___6_13.mm_lock_seq", NULL };
+
 	memset(&k, 0, sizeof(k));
+	memset(&all_spaces, 0, sizeof(all_spaces));
+	kernel_fields = v6_13;
 	memset(counts, 0, sizeof(counts));
 	memset(&scratch, 0xa5, sizeof(scratch));
 	n_sent = 0;
@@ -255,9 +323,18 @@ static void set_up(void)
 	k.mm.start_stack = START_STACK;
 	k.record_at = RECORD;
 	set_user_regs(&k.regs, CODE, at(0), 0);
+	add_vma(0x400000, 0x500000, VM_EXEC, NULL); /* code that a JIT compiler wrote */
+	add_vma(STACK_BASE, STACK_END, 0, NULL);
 }
 
-TestSuite(oncpu, .init = set_up, .fini = leak_check);
+static void tear_down(void)
+{
+	row_store_free(rows);
+	rows = NULL;
+	leak_check();
+}
+
+TestSuite(oncpu, .init = set_up, .fini = tear_down);
 
 static const struct sample_record *fire(void)
 {
@@ -267,11 +344,16 @@ static const struct sample_record *fire(void)
 	return (const struct sample_record *)sent;
 }
 
-static const __u64 *ips_of(const struct sample_record *rec)
+static const __u64 *frames_of(const struct sample_record *rec)
 {
+	cr_assert(ne(uint, rec->user_end, USER_END_NOT_LOADED));
 	cr_assert(eq(u64, sent_len, sizeof(*rec) + 8 * (rec->n_kernel + rec->n_user)));
 	return (const __u64 *)(rec + 1);
 }
+
+/* Of the chains below: the program counter, and what frame pointers lead to. */
+static const __u64 walk[] = { CODE | FRAME_EXACT, (CODE + 1) | FRAME_BY_FALLBACK,
+			      (CODE + 2) | FRAME_BY_FALLBACK };
 
 /* --- record ----------------------------------------------------------------------------------- */
 
@@ -279,7 +361,7 @@ Test(oncpu, who_when_where)
 {
 	const struct sample_record *rec = fire();
 
-	cr_assert(eq(u64, rec->time_ns, 123456789));
+	cr_assert(eq(u64, rec->time_ns, TIME_NS));
 	cr_assert(eq(uint, rec->tgid, PID));
 	cr_assert(eq(uint, rec->tid, TID));
 	cr_assert(eq(uint, rec->cpu, 5));
@@ -396,16 +478,16 @@ Test(oncpu, reader_is_woken_only_when_it_is_worth_it)
 Test(oncpu, kernel_stack_then_user_stack)
 {
 	const struct sample_record *rec;
-	const __u64 *ips;
+	const __u64 *frames;
 
 	make_full_sample();
 	rec = fire();
-	ips = ips_of(rec);
+	frames = frames_of(rec);
 	cr_assert(eq(uint, rec->n_kernel, 3));
 	cr_assert(eq(uint, rec->n_user, 3));
 	for (int i = 0; i < 3; i++) {
-		cr_assert(eq(u64, ips[i], KERNEL_IP(i)));
-		cr_assert(eq(u64, ips[3 + i], CODE + i));
+		cr_assert(eq(u64, frames[i], KERNEL_IP(i)));
+		cr_assert(eq(u64, frames[3 + i], walk[i]));
 	}
 	cr_assert(eq(uint, rec->user_end, USER_END_ZERO));
 }
@@ -423,7 +505,7 @@ Test(oncpu, user_registers_on_an_older_kernel)
 	bpfhost_enum_value_exists = 0;
 	rec = fire();
 	cr_assert(eq(uint, rec->n_user, 3));
-	cr_assert(eq(u64, ips_of(rec)[3], CODE));
+	cr_assert(eq(u64, frames_of(rec)[3], walk[0]));
 }
 
 Test(oncpu, failed_kernel_stack_is_counted_and_sample_still_sent)
@@ -435,7 +517,7 @@ Test(oncpu, failed_kernel_stack_is_counted_and_sample_still_sent)
 	rec = fire();
 	cr_assert(zero(uint, rec->n_kernel));
 	cr_assert(eq(uint, rec->n_user, 3));
-	cr_assert(eq(u64, ips_of(rec)[0], CODE));
+	cr_assert(eq(u64, frames_of(rec)[0], walk[0]));
 	cr_assert(eq(u64, counts[STAT_KSTACK_FAILED], 1));
 }
 
@@ -451,7 +533,7 @@ Test(oncpu, deep_kernel_stack_is_marked)
 	rec = fire();
 	cr_assert(eq(uint, rec->n_kernel, KERNEL_FRAMES_MAX));
 	cr_assert(eq(uint, rec->flags, SAMPLE_KERNEL_TRUNCATED));
-	cr_assert(eq(u64, ips_of(rec)[KERNEL_FRAMES_MAX], CODE));
+	cr_assert(eq(u64, frames_of(rec)[KERNEL_FRAMES_MAX], walk[0]));
 	cr_assert(eq(u64, counts[STAT_KSTACK_TRUNCATED], 1));
 }
 
@@ -474,16 +556,14 @@ Test(oncpu, kernel_thread_has_no_user_stack)
 static void assert_walk(const __u64 *want, int n, enum user_end end, enum stat_id counter)
 {
 	const struct sample_record *rec = fire();
-	const __u64 *ips = ips_of(rec);
+	const __u64 *frames = frames_of(rec);
 
 	cr_assert(eq(uint, rec->n_user, n));
 	cr_assert(eq(uint, rec->user_end, end));
 	cr_assert(eq(u64, counts[counter], 1));
 	for (int i = 0; i < n; i++)
-		cr_assert(eq(u64, ips[rec->n_kernel + i], want[i]), "frame %d", i);
+		cr_assert(eq(u64, frames[rec->n_kernel + i], want[i]), "frame %d", i);
 }
-
-static const __u64 walk[] = { CODE, CODE + 1, CODE + 2 };
 
 static void set_chain(__u64 end_fp)
 {
@@ -496,6 +576,7 @@ Test(oncpu, chain_that_ends_with_zero)
 {
 	set_chain(0);
 	assert_walk(walk, 3, USER_END_ZERO, STAT_USTACK_END_ZERO);
+	cr_assert(eq(u64, counts[STAT_FRAME_BY_FALLBACK], 2));
 }
 
 Test(oncpu, frame_right_at_the_stack_pointer)
@@ -517,7 +598,7 @@ Test(oncpu, loops_and_steps_back)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		set_up();
 		set_chain(bad[i]);
-		assert_walk(walk, 3, USER_END_NOT_RISING, STAT_USTACK_NOT_RISING);
+		assert_walk(walk, 3, USER_END_NO_RULE, STAT_USTACK_NO_RULE);
 	}
 }
 
@@ -535,19 +616,37 @@ Test(oncpu, frame_pointer_that_is_none)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		set_up();
 		set_user_regs(&k.regs, CODE, at(0), bad[i]);
-		assert_walk(walk, 1, USER_END_NOT_RISING, STAT_USTACK_NOT_RISING);
+		assert_walk(walk, 1, USER_END_NO_RULE, STAT_USTACK_NO_RULE);
+	}
+}
+
+Test(oncpu, chain_that_leads_out_of_the_stack)
+{
+	const __u64 bad[] = { STACK_END, STACK_END - 8, (1ULL << 56) - 16 };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		set_up();
+		set_chain(bad[i]);
+		assert_walk(walk, 3, USER_END_NO_RULE, STAT_USTACK_NO_RULE);
 	}
 }
 
 Test(oncpu, chain_that_leads_out_of_memory)
 {
-	const __u64 bad[] = { at(STACK_WORDS), at(STACK_WORDS - 1), (1ULL << 56) - 16 };
+	const __u64 bad[] = { at(STACK_WORDS), at(STACK_WORDS - 1), STACK_END - 16 };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		set_up();
 		set_chain(bad[i]);
 		assert_walk(walk, 3, USER_END_UNREADABLE, STAT_USTACK_UNREADABLE);
 	}
+}
+
+Test(oncpu, stack_pointer_in_no_mapping)
+{
+	set_user_regs(&k.regs, CODE, STACK_BASE - 64, at(4));
+	set_frame(4, 0, CODE + 1);
+	assert_walk(walk, 1, USER_END_NO_RULE, STAT_USTACK_NO_RULE);
 }
 
 Test(oncpu, return_address_that_is_none)
@@ -558,20 +657,56 @@ Test(oncpu, return_address_that_is_none)
 		set_up();
 		set_chain(at(10));
 		set_frame(10, 0, bad[i]);
+		assert_walk(walk, 3, USER_END_NO_RULE, STAT_USTACK_NO_RULE);
+	}
+}
+
+/* Where no code is, and just behind it: an address is looked up by the call that is before it. */
+Test(oncpu, return_address_that_leads_to_no_code)
+{
+	const __u64 bad[] = { 0x300000, 0x400000, 0x500001, 0x7e0000001000ULL };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		set_up();
+		set_chain(at(10));
+		set_frame(10, 0, bad[i]);
 		assert_walk(walk, 3, USER_END_BAD_RETURN, STAT_USTACK_BAD_RETURN);
 	}
 }
 
+Test(oncpu, call_at_the_end_of_its_mapping)
+{
+	const __u64 want[] = { walk[0], walk[1], walk[2], 0x500000 | FRAME_BY_FALLBACK };
+
+	set_chain(at(10));
+	set_frame(10, 0, 0x500000);
+	assert_walk(want, 4, USER_END_ZERO, STAT_USTACK_END_ZERO);
+}
+
+/* A jump to nowhere: who was it? */
+Test(oncpu, program_counter_that_is_no_code)
+{
+	const __u64 want[] = { 0x10 | FRAME_EXACT, walk[1], walk[2] };
+
+	set_chain(0);
+	set_user_regs(&k.regs, 0x10, at(0), at(4));
+	assert_walk(want, 3, USER_END_ZERO, STAT_USTACK_END_ZERO);
+}
+
+static void make_deep_chain(int word)
+{
+	for (int i = 0; i < USER_FRAMES_MAX + 10; i++)
+		set_frame(word + 2 * i, at(word + 2 * i + 2), CODE + i + 1);
+}
+
 Test(oncpu, stack_that_is_deeper_than_the_limit)
 {
-	__u64 want[USER_FRAMES_MAX] = { CODE };
+	__u64 want[USER_FRAMES_MAX] = { walk[0] };
 
 	set_user_regs(&k.regs, CODE, at(0), at(0));
-	for (int i = 0; i < 1000; i++) {
-		set_frame(4 * i, at(4 * i + 4), CODE + i + 1);
-		if (i + 1 < USER_FRAMES_MAX)
-			want[i + 1] = CODE + i + 1;
-	}
+	make_deep_chain(0);
+	for (int i = 1; i < USER_FRAMES_MAX; i++)
+		want[i] = (CODE + i) | FRAME_BY_FALLBACK;
 	assert_walk(want, USER_FRAMES_MAX, USER_END_DEPTH, STAT_USTACK_DEPTH);
 }
 
@@ -581,12 +716,11 @@ Test(oncpu, deepest_kernel_and_user_stack_fit)
 
 	make_full_sample();
 	k.n_kernel = 1000;
-	for (int i = 0; i < 1000; i++)
-		set_frame(10 + 4 * i, at(10 + 4 * i + 4), CODE + i + 1);
+	make_deep_chain(10);
 	rec = fire();
 	cr_assert(eq(uint, rec->n_kernel + rec->n_user, KERNEL_FRAMES_MAX + USER_FRAMES_MAX));
-	cr_assert(eq(u64, ips_of(rec)[KERNEL_FRAMES_MAX + USER_FRAMES_MAX - 1],
-		     CODE + USER_FRAMES_MAX - 1));
+	cr_assert(eq(u64, frames_of(rec)[KERNEL_FRAMES_MAX + USER_FRAMES_MAX - 1],
+		     (CODE + USER_FRAMES_MAX - 1) | FRAME_BY_FALLBACK));
 }
 
 Test(oncpu, code_of_32_bits_keeps_its_program_counter)
@@ -617,6 +751,514 @@ Test(oncpu, registers_that_cannot_be_read)
 	cr_assert(zero(uint, rec->n_user));
 	cr_assert(eq(uint, rec->user_end, USER_END_NO_REGS));
 	cr_assert(eq(u64, counts[STAT_USTACK_NO_REGS], 2));
+}
+
+/* --- user stack by rows ----------------------------------------------------------------------- */
+
+static int add_arena(void *ctx, uint32_t index, void **ret)
+{
+	cr_assert(eq(u32, index, n_arenas));
+	memset(arena_memory[index], 0, UNWIND_ARENA_SIZE);
+	*ret = arena_memory[n_arenas++];
+	return 0;
+}
+
+static int wait_readers(void *ctx)
+{
+	return 0;
+}
+
+/* Rows as user space makes them, in the program's own maps. */
+static struct row_store *row_store(void)
+{
+	const struct row_store_backing backing = {
+		.control = &unwind_control,
+		.add_arena = add_arena,
+		.wait_readers = wait_readers,
+	};
+
+	if (rows)
+		return rows;
+	n_arenas = 0;
+	memset(&unwind_control, 0, sizeof(unwind_control));
+	cr_assert(zero(int, row_store_new(&backing, sizeof(arena_memory), &rows)));
+	return rows;
+}
+
+static struct unwind_file_key key_of(int i)
+{
+	return (struct unwind_file_key){ .ino = 100 + i, .ctime_sec = 1000, .dev = 7 };
+}
+
+/* File number @i, which nobody has heard of. */
+static struct file *make_file(int i)
+{
+	k.sb.s_dev = 7;
+	k.inode[i] = (struct inode){ .i_ino = 100 + i, .i_sb = &k.sb, .i_ctime = { 1000, 0 } };
+	k.file[i].f_inode = &k.inode[i];
+	return &k.file[i];
+}
+
+/* … of which user space knows that there are rows for so many pages. */
+static struct row_file *tell_file(int i, uint64_t first_page, uint64_t n)
+{
+	struct unwind_file_key key = key_of(i);
+	struct row_file *f;
+
+	cr_assert(zero(int, row_store_add_file(row_store(), first_page, n, &f)));
+	cr_assert(zero(int, row_store_set_key(rows, &key, f)));
+	return f;
+}
+
+/* The whole page by one rule. */
+static void put_page(struct row_file *f, uint64_t page, uint32_t rule)
+{
+	static struct unwind_page p;
+
+	p = (struct unwind_page){ .n_rows = 1, .rule = { rule } };
+	cr_assert(zero(int, row_store_put(rows, f, page, &p, 0)));
+}
+
+/* The return address lies @words above the stack pointer. */
+#if defined(__x86_64__)
+#define BY_SP(words) ((words) << UNWIND_CFA_SHIFT | UNWIND_BASE_SP)
+#else
+#define BY_SP(words)                                                                               \
+	((words) << UNWIND_CFA_SHIFT | UNWIND_A64_LR << UNWIND_A64_SAVED_SHIFT |                   \
+	 1 << UNWIND_A64_AT_SHIFT | UNWIND_BASE_SP)
+#endif
+#define END UNWIND_RULE_SPECIAL(UNWIND_END)
+
+/* Two libraries: one calls the other from page 1 on, and its page 2 is where threads begin. */
+static void make_libraries(void)
+{
+	struct row_file *a, *b;
+
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(0));
+	add_vma(LIB_B, LIB_B + LIB_SIZE, VM_EXEC, make_file(1));
+	a = tell_file(0, 0, 16);
+	b = tell_file(1, 0, 16);
+	put_page(a, 1, BY_SP(2));
+	put_page(b, 1, BY_SP(4));
+	put_page(b, 2, END);
+	set_user_regs(&k.regs, LIB_A + 0x1000, at(0), 1); /* no frame pointer to be followed */
+	k.stack[1] = LIB_B + 0x1234;
+	k.stack[5] = LIB_A + 0x1fff;
+	k.stack[7] = LIB_B + 0x2001;
+}
+
+static const __u64 by_rows[] = { (LIB_A + 0x1000) | FRAME_EXACT, LIB_B + 0x1234, LIB_A + 0x1fff,
+				 LIB_B + 0x2001 };
+
+Test(oncpu, walk_by_rows)
+{
+	make_libraries();
+	for (int i = 1; i < 4; i++) { /* … also by what is kept from the time before */
+		assert_walk(by_rows, 4, USER_END_ENTRY, STAT_SAMPLE_TAKEN);
+		cr_assert(eq(u64, counts[STAT_USTACK_ENTRY], 1));
+		cr_assert(zero(u64, counts[STAT_FRAME_BY_FALLBACK]));
+		memset(counts, 0, sizeof(counts));
+	}
+}
+
+/* Each page tells when it was used, or it would not be known which are not. */
+Test(oncpu, use_of_pages_is_noted)
+{
+	int used = 0;
+
+	make_libraries();
+	fire();
+	for (size_t at = 0; at < sizeof(arena_memory); at += UNWIND_LINE_SIZE)
+		used += *(const __u32 *)((const __u8 *)arena_memory + at) == TIME_NS >> 30;
+	cr_assert(eq(int, used, 3));
+}
+
+/* The page is one of the file, not of memory; and a call's last byte decides. */
+Test(oncpu, mapping_of_a_part_of_a_file)
+{
+	const __u64 want[] = { (LIB_A + 0x3000) | FRAME_EXACT, LIB_A + 0x4000, LIB_A + 0x4001 };
+	struct row_file *f;
+
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(0))->vm_pgoff = 50;
+	f = tell_file(0, 48, 10);
+	put_page(f, 53, BY_SP(1));
+	put_page(f, 54, UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED));
+	set_user_regs(&k.regs, LIB_A + 0x3000, at(0), 1);
+	k.stack[0] = LIB_A + 0x4000;
+	k.stack[1] = LIB_A + 0x4001;
+	assert_walk(want, 3, USER_END_UNSUPPORTED, STAT_USTACK_UNSUPPORTED);
+}
+
+Test(oncpu, code_of_a_file_that_no_table_covers)
+{
+	const __u64 pages[] = { 1, 4, 15 };
+
+	for (size_t i = 0; i < 3; i++) {
+		set_up();
+		row_store_free(rows);
+		rows = NULL;
+		add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(0));
+		tell_file(0, 2, 2); /* its pages 2 and 3 have rows */
+		set_user_regs(&k.regs, LIB_A + pages[i] * 4096, at(0), at(4));
+		set_frame(4, 0, CODE + 1);
+		assert_walk((__u64[]){ (LIB_A + pages[i] * 4096) | FRAME_EXACT, walk[1] }, 2,
+			    USER_END_ZERO, STAT_USTACK_END_ZERO);
+	}
+}
+
+Test(oncpu, file_that_is_known_to_have_no_rows)
+{
+	struct unwind_file_key key = key_of(0);
+
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(0));
+	cr_assert(zero(int, row_store_set_key(row_store(), &key, NULL)));
+	set_user_regs(&k.regs, LIB_A, at(0), at(4));
+	set_frame(4, 0, CODE + 1);
+	assert_walk((__u64[]){ LIB_A | FRAME_EXACT, walk[1] }, 2, USER_END_ZERO,
+		    STAT_USTACK_END_ZERO);
+}
+
+/* More than 1,024 pages: a list of directories. */
+Test(oncpu, large_file)
+{
+	const uint64_t page = 5000;
+	struct row_file *f;
+
+	add_vma(LIB_A, LIB_A + 6000 * 4096, VM_EXEC, make_file(0));
+	f = tell_file(0, 100, 5900);
+	put_page(f, page, BY_SP(1));
+	put_page(f, page + 1, END);
+	put_page(f, page - 2048, UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED));
+	add_vma(LIB_A + 6000 * 4096, LIB_A + 6001 * 4096, VM_EXEC, make_file(1));
+	set_user_regs(&k.regs, LIB_A + page * 4096 + 99, at(0), 1);
+	k.stack[0] = LIB_A + (page + 1) * 4096 + 1;
+	assert_walk((__u64[]){ (LIB_A + page * 4096 + 99) | FRAME_EXACT, k.stack[0] }, 2,
+		    USER_END_ENTRY, STAT_USTACK_ENTRY);
+}
+
+Test(oncpu, extended_rule)
+{
+	static struct unwind_page p;
+	struct row_file *f;
+
+	p = (struct unwind_page){ .n_rows = 3, .n_ext = 2, .pc = { 0, 16, 32 } };
+	p.rule[0] = p.rule[2] = UNWIND_RULE_EXT(0);
+	p.rule[1] = UNWIND_RULE_EXT(1);
+	p.ext[0] = (struct unwind_ext){ .ra = { .where = UNWIND_UNKNOWN } };
+	p.ext[1] = (struct unwind_ext){ .cfa_reg = UNWIND_SP,
+					.cfa_off = 80,
+					.ra = { .where = UNWIND_AT_CFA, .off = -16 } };
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(0));
+	f = tell_file(0, 0, 16);
+	cr_assert(zero(int, row_store_put(rows, f, 1, &p, 0)));
+	put_page(f, 2, END);
+	set_user_regs(&k.regs, LIB_A + 0x1010, at(0), 1);
+	k.stack[8] = LIB_A + 0x2001;
+	assert_walk((__u64[]){ (LIB_A + 0x1010) | FRAME_EXACT, LIB_A + 0x2001 }, 2, USER_END_ENTRY,
+		    STAT_USTACK_ENTRY);
+}
+
+Test(oncpu, vdso)
+{
+	struct row_file *f;
+
+	add_vma(LIB_A, LIB_A + 0x2000, VM_EXEC, NULL)->vm_pgoff = LIB_A >> 12;
+	k.mm.context.vdso = (void *)LIB_A;
+	cr_assert(zero(int, row_store_add_file(row_store(), 0, 2, &f)));
+	row_store_set_vdso(rows, f);
+	put_page(f, 1, END);
+	set_user_regs(&k.regs, LIB_A + 0x1800, at(0), 1);
+	assert_walk((__u64[]){ (LIB_A + 0x1800) | FRAME_EXACT }, 1, USER_END_ENTRY,
+		    STAT_USTACK_ENTRY);
+	k.mm.context.vdso = (void *)(LIB_A + 0x1000); /* it is some other code */
+	k.mm.seq_6_13.sequence += 2;
+	assert_walk((__u64[]){ (LIB_A + 0x1800) | FRAME_EXACT }, 1, USER_END_NO_RULE,
+		    STAT_USTACK_NO_RULE);
+}
+
+/* --- mappings that are kept ------------------------------------------------------------------- */
+
+/* Where the first mapping of a library was there is another file now. */
+static void exchange_files(void)
+{
+	struct row_file *c = tell_file(2, 0, 16);
+
+	put_page(c, 1, END);
+	for (int i = 0; i < k.n_vmas; i++)
+		if (k.vma[i].vm_start == LIB_A)
+			k.vma[i].vm_file = make_file(2);
+}
+
+static void assert_file_c(void)
+{
+	memset(counts, 0, sizeof(counts));
+	assert_walk(by_rows, 1, USER_END_ENTRY, STAT_USTACK_ENTRY);
+}
+
+Test(oncpu, changed_mappings_are_looked_up_anew)
+{
+	make_libraries();
+	assert_walk(by_rows, 4, USER_END_ENTRY, STAT_USTACK_ENTRY);
+	exchange_files();
+	k.mm.seq_6_13.sequence += 2;
+	assert_file_c();
+}
+
+Test(oncpu, mappings_that_are_being_changed_are_not_kept)
+{
+	make_libraries();
+	k.mm.seq_6_13.sequence = 1001;
+	assert_walk(by_rows, 4, USER_END_ENTRY, STAT_USTACK_ENTRY);
+	exchange_files();
+	assert_file_c();
+}
+
+/* From 6.1 to 6.3 nothing says whether they have changed. */
+Test(oncpu, mappings_without_a_state_are_not_kept)
+{
+	make_libraries();
+	kernel_fields = NULL;
+	assert_walk(by_rows, 4, USER_END_ENTRY, STAT_USTACK_ENTRY);
+	exchange_files();
+	assert_file_c();
+}
+
+Test(oncpu, mappings_of_another_address_space_are_not_used)
+{
+	make_libraries();
+	assert_walk(by_rows, 4, USER_END_ENTRY, STAT_USTACK_ENTRY);
+	exchange_files();
+	k.mm.context.ctx_id = k.mm.context.id.counter = 99; /* the same memory, used again */
+	assert_file_c();
+}
+
+Test(oncpu, what_was_kept_of_a_file_is_void_when_its_entry_is_replaced)
+{
+	struct unwind_file_key key = key_of(0);
+	struct row_file *f;
+
+	make_libraries();
+	assert_walk(by_rows, 4, USER_END_ENTRY, STAT_USTACK_ENTRY);
+	cr_assert(zero(int, row_store_add_file(rows, 0, 16, &f)));
+	put_page(f, 1, END);
+	cr_assert(zero(int, row_store_set_key(rows, &key, f)));
+	assert_file_c();
+}
+
+/* The test would fail without this: what is kept is used. */
+Test(oncpu, unchanged_mappings_are_kept)
+{
+	make_libraries();
+	assert_walk(by_rows, 4, USER_END_ENTRY, STAT_USTACK_ENTRY);
+	k.n_vmas = 0;
+	plant_tree();
+	memset(counts, 0, sizeof(counts));
+	assert_walk(by_rows, 4, USER_END_ENTRY, STAT_USTACK_ENTRY);
+}
+
+/* More libraries in a stack than are kept. */
+Test(oncpu, stack_through_many_libraries)
+{
+	enum { LIBS = 2 * SPACE_MAPPED };
+	__u64 want[3 * LIBS];
+
+	for (int i = 0; i < LIBS; i++) {
+		struct row_file *f;
+
+		add_vma(LIB_A + i * LIB_SIZE, LIB_A + (i + 1) * LIB_SIZE, VM_EXEC, make_file(i));
+		f = tell_file(i, 0, 16);
+		put_page(f, i, BY_SP(1));
+		put_page(f, 15, END);
+	}
+	for (int i = 0; i < 3 * LIBS; i++) {
+		int lib = i * 5 % LIBS;
+
+		want[i] = LIB_A + lib * LIB_SIZE + lib * 4096 + 1 + i;
+		k.stack[i - (i > 0)] = want[i];
+	}
+	want[3 * LIBS - 1] = k.stack[3 * LIBS - 2] = LIB_A + 15 * 4096 + 1;
+	set_user_regs(&k.regs, want[0], at(0), 1);
+	want[0] |= FRAME_EXACT;
+	for (int again = 0; again < 3; again++) {
+		k.stack[0] = want[1];
+		memset(counts, 0, sizeof(counts));
+		assert_walk(want, 3 * LIBS, USER_END_ENTRY, STAT_USTACK_ENTRY);
+	}
+}
+
+Test(oncpu, code_that_is_not_executable)
+{
+	make_libraries();
+	for (int i = 0; i < k.n_vmas; i++)
+		if (k.vma[i].vm_start == LIB_B)
+			k.vma[i].vm_flags = 3;
+	assert_walk(by_rows, 1, USER_END_BAD_RETURN, STAT_USTACK_BAD_RETURN);
+}
+
+/* --- what user space needs to go on ----------------------------------------------------------- */
+
+static const struct sample_rest *rest_of(const struct sample_record *rec)
+{
+	const __u64 *frames = (const __u64 *)(rec + 1);
+	const struct sample_rest *rest = (const void *)(frames + rec->n_kernel + rec->n_user);
+
+	cr_assert(eq(uint, rec->user_end, USER_END_NOT_LOADED));
+	cr_assert(eq(u64, sent_len,
+		     sizeof(*rec) + 8 * (rec->n_kernel + rec->n_user) + sizeof(*rest) +
+			     rest->stack_len));
+	return rest;
+}
+
+/* The copy begins below the stack pointer, where code without calls keeps values. */
+static void assert_copy(const struct sample_rest *rest, __u64 from, __u32 len)
+{
+	cr_assert(eq(u64, rest->stack_addr, from));
+	cr_assert(eq(u32, rest->stack_len, len));
+	cr_assert(zero(int, memcmp(rest + 1, (char *)k.stack + (from - STACK_BASE), len)));
+}
+
+static void fill_stack(void)
+{
+	for (int i = 0; i < STACK_WORDS; i++)
+		k.stack[i] = 0x5a00000000ULL + i;
+}
+
+Test(oncpu, file_that_user_space_has_not_heard_of)
+{
+	const struct unwind_file_key want = key_of(3);
+	const struct sample_record *rec;
+	const struct sample_rest *rest;
+
+	fill_stack();
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
+	set_user_regs(&k.regs, LIB_A + 1, at(1000), at(1010));
+	rec = fire();
+	rest = rest_of(rec);
+	cr_assert(eq(uint, rec->n_user, 1));
+	cr_assert(eq(u64, *(const __u64 *)(rec + 1), (LIB_A + 1) | FRAME_EXACT));
+	cr_assert(zero(int, memcmp(&rest->key, &want, sizeof(want))));
+	cr_assert(eq(u64, rest->regs.pc, LIB_A + 1));
+	cr_assert(eq(u64, rest->regs.reg[UNWIND_SP], at(1000)));
+	cr_assert(eq(u64, rest->regs.reg[UNWIND_FP], at(1010)));
+	cr_assert(eq(u32, rest->regs.known, UNWIND_KNOWN_ALL));
+	cr_assert(rest->regs.is_exact);
+	assert_copy(rest, at(1000) - 128, REST_STACK_MAX);
+	cr_assert(eq(u64, counts[STAT_USTACK_NOT_LOADED], 1));
+
+	/* It is looked for again each time. */
+	put_page(tell_file(3, 0, 16), 0, END);
+	assert_walk((__u64[]){ (LIB_A + 1) | FRAME_EXACT }, 1, USER_END_ENTRY, STAT_USTACK_ENTRY);
+}
+
+/* The registers are those of the frame that lacks its rule, not of the interrupt. */
+Test(oncpu, rest_of_a_walk_that_had_begun)
+{
+	static const struct unwind_file_key none;
+	const struct sample_record *rec;
+	const struct sample_rest *rest;
+
+	make_libraries();
+	k.stack[5] = LIB_B + 0x5008; /* page 5 is not loaded */
+	rec = fire();
+	rest = rest_of(rec);
+	cr_assert(eq(uint, rec->n_user, 3));
+	cr_assert(eq(u64, rest->regs.pc, LIB_B + 0x5008));
+	cr_assert(eq(u64, rest->regs.reg[UNWIND_SP], at(6)));
+	cr_assert(not(rest->regs.is_exact));
+	cr_assert(zero(int, memcmp(&rest->key, &none, sizeof(none))), "its file is known");
+}
+
+/* A key belongs to the last frame, or it would bring rows under the name of another file. */
+Test(oncpu, key_is_not_that_of_a_file_met_before)
+{
+	static const struct unwind_file_key none;
+
+	make_libraries();
+	k.stack[5] = LIB_A + 0x5008; /* back in the first file; its page 5 is not loaded */
+	cr_assert(zero(int, memcmp(&rest_of(fire())->key, &none, sizeof(none))));
+}
+
+static const struct sample_rest *rest_at(__u64 sp)
+{
+	set_user_regs(&k.regs, LIB_A + 1, sp, 0);
+	return rest_of(fire());
+}
+
+Test(oncpu, copy_of_the_stack)
+{
+	fill_stack();
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
+	/* From the mapping's first byte on, and from where only a part of the red zone is in it. */
+	assert_copy(rest_at(STACK_BASE), STACK_BASE, REST_STACK_MAX);
+	assert_copy(rest_at(STACK_BASE + 120), STACK_BASE + 120, REST_STACK_MAX);
+	assert_copy(rest_at(STACK_BASE + 128), STACK_BASE, REST_STACK_MAX);
+	/* Pages begin anywhere in it. */
+	for (int i = 120; i < 700; i++)
+		assert_copy(rest_at(at(i)), at(i) - 128, REST_STACK_MAX);
+	/* A stack pointer in disorder. */
+	assert_copy(rest_at(at(100) + 5), at(100) - 128, REST_STACK_MAX);
+}
+
+Test(oncpu, copy_ends_with_what_is_in_memory)
+{
+	const __u64 end = at(STACK_WORDS);
+
+	fill_stack();
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
+	for (int i = 17; i < 1100; i++) {
+		__u64 sp = at(STACK_WORDS - i);
+
+		assert_copy(rest_at(sp), sp - 128, end - (sp - 128));
+	}
+	cr_assert(zero(u32, rest_at(end + 128)->stack_len));
+	cr_assert(zero(u32, rest_at(0x1234)->stack_len), "no mapping there");
+}
+
+Test(oncpu, copy_ends_with_its_mapping)
+{
+	fill_stack();
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
+	for (int i = 0; i < k.n_vmas; i++)
+		if (k.vma[i].vm_start == STACK_BASE)
+			k.vma[i].vm_end = STACK_BASE + 0x3000;
+	plant_tree();
+	assert_copy(rest_at(at(16)), STACK_BASE, 0x3000);
+	assert_copy(rest_at(at(100)), at(84), 0x3000 - 84 * 8);
+	assert_copy(rest_at(at(1535)), at(1535) - 128, 8 + 128);
+}
+
+Test(oncpu, deepest_stack_that_is_not_over)
+{
+	const struct sample_record *rec;
+
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
+	make_full_sample();
+	k.n_kernel = 1000;
+	make_deep_chain(10);
+	k.stack[10 + 2 * (USER_FRAMES_MAX - 2) + 1] = LIB_A + 1;
+	rec = fire();
+	cr_assert(eq(uint, rec->n_kernel + rec->n_user, KERNEL_FRAMES_MAX + USER_FRAMES_MAX));
+	cr_assert(eq(u64, rest_of(rec)->regs.pc, LIB_A + 1));
+	cr_assert(eq(u32, rest_of(rec)->stack_len, REST_STACK_MAX));
+}
+
+Test(oncpu, every_byte_of_the_rest_is_written)
+{
+	fill_stack();
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
+	set_user_regs(&k.regs, LIB_A + 1, at(1000), at(1010));
+	assert_every_byte_written();
+	set_user_regs(&k.regs, LIB_A + 1, 0x1234, 0);
+	assert_every_byte_written();
+	make_libraries();
+	k.stack[5] = LIB_B + 0x5008;
+	assert_every_byte_written();
 }
 
 /* --- trace context ---------------------------------------------------------------------------- */

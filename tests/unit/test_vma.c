@@ -30,8 +30,8 @@ _Static_assert(sizeof(union node) == 256, "the kernel's MAPLE_NODE_MASK says so"
 static struct {
 	struct mm_struct mm, other_mm;
 	struct super_block sb;
-	struct inode inode;
-	struct file file;
+	struct inode inode, other_inode;
+	struct file file, other_file;
 	struct vm_area_struct vma[VMAS_MAX];
 	union node node[NODES_MAX];
 } k;
@@ -41,10 +41,14 @@ static struct vma_node scratch;
 
 int bpfhost_enum_value_exists;
 
+static void (*before_read)(void); /* what others do meanwhile */
+
 long bpf_probe_read_kernel(void *dst, __u32 size, const void *addr)
 {
 	__u64 at = (__u64)addr - (__u64)&k;
 
+	if (before_read)
+		before_read();
 	memset(dst, 0, size);
 	if (at >= sizeof(k) || size > sizeof(k) - at)
 		return -14;
@@ -57,8 +61,13 @@ static void set_up(void)
 	memset(&k, 0, sizeof(k));
 	n_nodes = 0;
 	kernel_fields = NULL;
+	before_read = NULL;
 	k.file.f_inode = &k.inode;
 	k.inode.i_sb = &k.sb;
+	k.inode.i_ino = 77;
+	k.other_file.f_inode = &k.other_inode;
+	k.other_inode.i_sb = &k.sb;
+	k.other_inode.i_ino = 78;
 	for (int i = 0; i < VMAS_MAX; i++)
 		k.vma[i] = (struct vm_area_struct){
 			.vm_start = FIRST + i * DISTANCE,
@@ -97,6 +106,7 @@ static void assert_is(__u64 addr, int i)
 	cr_assert(eq(u64, vma.flags, k.vma[i].vm_flags));
 	cr_assert(eq(u64, vma.offset, i * 4096));
 	cr_assert(eq(ptr, vma.file, k.vma[i].vm_file));
+	cr_assert(eq(u64, vma.key.ino, vma.file ? k.inode.i_ino : 0));
 }
 
 /* Each of the first @n mappings at its borders, and the gaps between them. */
@@ -338,6 +348,165 @@ Test(vma, mapping_must_be_of_the_process_and_hold_the_address)
 	assert_checked();
 }
 
+static void set_sequences(__u64 v5_10, int v6_4, unsigned v6_13)
+{
+	k.mm.seq_5_10 = v5_10;
+	k.mm.seq_6_4 = v6_4;
+	k.mm.seq_6_13.sequence = v6_13;
+}
+
+/* --- while it is being read ------------------------------------------------------------------- */
+
+/*
+ * Another thread makes mapping 1 one of another file, and cuts its first page off, as the kernel
+ * does that: step by step. It gets as far as the first number of @gets_to before the look-up
+ * begins, and to each other one before the read of that number.
+ */
+static struct {
+	int n_steps, done, n_reads;
+	int gets_to[3], at_read[3];
+} writer;
+
+static void step_with_lock(int step)
+{
+	switch (step) {
+	case 0:
+		k.mm.seq_6_13.sequence++;
+		return;
+	case 1:
+		k.vma[1].seq_6_4 = k.mm.seq_6_13.sequence;
+		return;
+	case 5:
+		k.mm.seq_6_13.sequence++;
+		return;
+	case 2:
+		k.vma[1].vm_start += 4096;
+		return;
+	case 3:
+		k.vma[1].vm_pgoff++;
+		return;
+	case 4:
+		k.vma[1].vm_file = &k.other_file;
+		return;
+	}
+}
+
+/* Before 6.13 the number grows only when all is done. */
+static void step_of_6_4(int step)
+{
+	if (step == 1)
+		k.vma[1].seq_6_4 = k.mm.seq_6_4;
+	else if (step == 5)
+		k.mm.seq_6_4++;
+	else if (step > 1)
+		step_with_lock(step);
+}
+
+/* Without numbers: nobody stops between two stores, or it could not be told. */
+static void step_without_lock(int step)
+{
+	for (int i = 2; i <= 4; i++)
+		step_with_lock(i);
+}
+
+static void (*writer_step)(int step);
+
+static void writer_go(int to)
+{
+	for (; writer.done < to; writer.done++)
+		writer_step(writer.done);
+}
+
+static void writer_goes_on(void)
+{
+	for (int i = 1; i < 3; i++)
+		if (writer.n_reads >= writer.at_read[i])
+			writer_go(writer.gets_to[i]);
+	writer.n_reads++;
+}
+
+/* Old or new, not of both. */
+static void assert_one_of_two(void)
+{
+	__u64 start = FIRST + DISTANCE;
+	struct vma vma;
+
+	if (!find(start + 4096, &vma))
+		return;
+	if (vma.start == start) {
+		cr_assert(eq(u64, vma.offset, 4096));
+		cr_assert(eq(u64, vma.key.ino, 77));
+	} else {
+		cr_assert(eq(u64, vma.start, start + 4096));
+		cr_assert(eq(u64, vma.offset, 2 * 4096));
+		cr_assert(eq(u64, vma.key.ino, 78));
+	}
+}
+
+/* With the writer at one step at the start, and at others later. How many reads a look-up has. */
+static int look_up_beside(const char *const *fields, int a, int b, int c, int read_b, int read_c)
+{
+	set_up();
+	make_tree(3, &shapes[0]);
+	kernel_fields = fields;
+	set_sequences(0, 1000, 1000);
+	k.vma[1].seq_6_4 = 998;
+	writer.done = writer.n_reads = 0;
+	writer.gets_to[1] = b;
+	writer.gets_to[2] = c;
+	writer.at_read[1] = read_b;
+	writer.at_read[2] = read_c;
+	writer_go(a);
+	before_read = writer_goes_on;
+	assert_one_of_two();
+	return writer.n_reads;
+}
+
+static void look_up_beside_all(const char *const *fields, void (*step)(int), int n_steps)
+{
+	int n_reads = 40;
+
+	writer_step = step;
+	for (int a = 0; a <= n_steps; a++)
+		for (int b = a; b <= n_steps; b++)
+			for (int c = b; c <= n_steps; c++)
+				for (int i = 0; i < n_reads * n_reads; i++)
+					if (i / n_reads <= i % n_reads)
+						look_up_beside(fields, a, b, c, i / n_reads,
+							       i % n_reads);
+	cr_assert(lt(int, look_up_beside(fields, 0, 0, 0, 0, 0), n_reads));
+}
+
+Test(vma, mapping_that_changes_while_it_is_read)
+{
+	static const char *const v6_13[] = { "struct mm_struct___6_13.mm_lock_seq",
+					     "struct vm_area_struct___6_4.vm_lock_seq", NULL };
+	static const char *const v6_4[] = { "struct mm_struct___6_4.mm_lock_seq",
+					    "struct vm_area_struct___6_4.vm_lock_seq", NULL };
+
+	look_up_beside_all(v6_13, step_with_lock, 6);
+	look_up_beside_all(v6_4, step_of_6_4, 6);
+	look_up_beside_all(NULL, step_without_lock, 1);
+}
+
+/* One that is not being changed is found, whatever happens to others. */
+Test(vma, mapping_beside_one_that_changes)
+{
+	static const char *const v6_13[] = { "struct mm_struct___6_13.mm_lock_seq",
+					     "struct vm_area_struct___6_4.vm_lock_seq", NULL };
+
+	make_tree(3, &shapes[0]);
+	kernel_fields = v6_13;
+	set_sequences(0, 0, 1000);
+	k.vma[0].seq_6_4 = 998;
+	writer_step = step_with_lock;
+	writer.done = 0;
+	for (int i = 1; i <= 6; i++) {
+		writer_go(i);
+		assert_is(FIRST, 0);
+	}
+}
+
 /* --- red-black trees -------------------------------------------------------------------------- */
 
 static const char *const old_kernel[] = { "struct mm_struct___rb.mm_rb", NULL };
@@ -443,16 +612,11 @@ Test(vma, file_key_of_each_kernel)
 	assert_key(1ULL << 34, 606);
 	kernel_fields = v6_11;
 	assert_key(1ULL << 35, 611);
+	k.inode.ctime_6_11.nsec |= 1u << 31; /* 6.13: somebody has asked */
+	assert_key(1ULL << 35, 611);
 }
 
 /* --- states ----------------------------------------------------------------------------------- */
-
-static void set_sequences(__u64 v5_10, int v6_4, unsigned v6_13)
-{
-	k.mm.seq_5_10 = v5_10;
-	k.mm.seq_6_4 = v6_4;
-	k.mm.seq_6_13.sequence = v6_13;
-}
 
 static void assert_state(bool has, __u64 want)
 {

@@ -50,6 +50,13 @@ static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_foun
 	return UNWIND_NOT_CODE;
 }
 
+static int unwind_is_jit(struct unwind_memory *mem, __u64 addr)
+{
+	const struct snapshot_map *m = snapshot_map_of(mem->s, addr);
+
+	return m && m->exec && strcmp(m->file, "anon") == 0;
+}
+
 static int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)
 {
 	const struct snapshot_map *m = snapshot_map_of(mem->s, sp);

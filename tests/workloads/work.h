@@ -43,8 +43,13 @@ WORK_INLINE uint64_t work_steps(uint64_t ns)
 /*
  * GCC leaves out the frame of a function that calls nothing and touches no stack, whatever
  * -fno-omit-frame-pointer says; a profiler that follows frame pointers would then miss its caller.
+ * Programs that are to have no frame pointers define WORK_OMIT_FRAME.
  */
+#ifdef WORK_OMIT_FRAME
+#define WORK_KEEP_FRAME() ((void)0)
+#else
 #define WORK_KEEP_FRAME() __asm__ volatile("" : : "r"(__builtin_frame_address(0)))
+#endif
 
 /*
  * Each multiplication waits for the one before. The speed of such a chain depends neither on where

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Programs to be profiled, whose behaviour is known: `make workloads` puts them in build/workloads/.
 
+comma := ,
+
 WL       := $(BUILDDIR)/workloads
 WL_DIR   := tests/workloads
 WL_HDR   := $(wildcard $(WL_DIR)/*.h) $(WL_DIR)/workloads.mk
@@ -26,7 +28,9 @@ WL_PROGRAMS := $(addprefix $(WL)/,shop split-le split-static split-so-ie split-s
                split-preload hostile hostile-dl procs ie/libotelctx.so desc/libotelctx.so \
                libplug_alpha.so libplug_beta.so depth depth-fp)
 
-workloads: $(WL_PROGRAMS)
+include $(WL_DIR)/burn.mk
+
+workloads: $(WL_PROGRAMS) $(BURN_PROGRAMS)
 
 $(WL)/shop: $(WL_DIR)/shop.c $(WL_CORE) $(WL_CTX) $(WL_HDR)
 	$(call say,WORK,$@)
@@ -99,7 +103,5 @@ $(WL)/libplug_%.so: $(WL_DIR)/plug.c $(WL_HDR)
 	$(call say,WORK,$@)
 	@mkdir -p $(@D)
 	$(call WL_LINK,-shared -fPIC -DPLUG_WORK=plug_$* -Wl$(comma)-soname=libplug.so)
-
-comma := ,
 
 .PHONY: workloads

@@ -277,13 +277,12 @@ static void visit_young(void *ctx, pid_t pid)
 }
 
 /* A mapping that no event announced (mremap moves one silently): known from the next sample on. */
-static void rescan_if_unknown(struct session *s, struct process *p, const struct sample_record *rec,
-			      uint64_t ip)
+static void rescan(struct session *s, struct process *p)
 {
 	uint64_t now = monotonic_ns();
 	struct process *again;
 
-	if (!rec->n_user || p->exited_ns || process_find_mapping(p, ip))
+	if (p->exited_ns)
 		return;
 	if (now - p->scanned_ns < RESCAN_NS)
 		return;
@@ -331,6 +330,16 @@ static void finish_stack(struct session *s, const struct process *p, struct samp
 		s->counters[STAT_UNWIND_CUT]++;
 }
 
+static void on_rows_missing(void *ctx, const struct sample_record *rec,
+			    const struct sample_rest *rest)
+{
+	struct session *s = ctx;
+	const struct process *p = process_find(&s->procs, rec->tgid);
+
+	if (p)
+		unwinder_load(s->unwinder, p, rest);
+}
+
 static int take_sample(struct session *s, struct sample_record *rec, uint64_t *frames,
 		       const struct sample_rest *rest)
 {
@@ -351,7 +360,8 @@ static int take_sample(struct session *s, struct sample_record *rec, uint64_t *f
 	sample_stack_resolve(&s->procs.dsos, p, rec, frames, &stack);
 	s->counters[STAT_FRAME_NO_MAPPING] += stack.n_unknown;
 	r = count_sample(s, p, rec, &stack);
-	rescan_if_unknown(s, p, rec, frames[rec->n_kernel] & FRAME_ADDR_MASK);
+	if (stack.n_unknown || rec->user_end == USER_END_NOT_LOADED)
+		rescan(s, p);
 	return r;
 }
 
@@ -408,7 +418,11 @@ static int allocate(const struct session_options *opt, struct session **ret)
 int session_open(const struct session_options *opt, struct session **ret)
 {
 	CLEANUP(session_closep) struct session *s = NULL;
-	struct collector_handlers handlers = { .on_sample = on_sample, .on_event = on_event };
+	struct collector_handlers handlers = {
+		.on_sample = on_sample,
+		.on_event = on_event,
+		.on_rows_missing = on_rows_missing,
+	};
 	struct row_store_backing backing;
 	int r;
 

@@ -96,11 +96,15 @@ static int take_sample(void *ctx, void *data, size_t len)
 {
 	struct collector *c = ctx;
 	const struct sample_record *rec = data;
+	const struct sample_rest *rest;
 
 	if (!record_is_whole(rec, len)) {
 		c->counters[STAT_SAMPLE_MALFORMED]++;
 		return 0;
 	}
+	rest = rest_of(rec);
+	if (rest)
+		c->handlers.on_rows_missing(c->handlers.ctx, rec, rest);
 	return event_queue_add(&c->queue, rec->time_ns, QUEUE_SAMPLE, data, len);
 }
 

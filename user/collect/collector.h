@@ -42,6 +42,9 @@ struct collector_handlers {
 	void (*on_sample)(void *ctx, const struct sample_record *rec, const uint64_t *frames,
 			  const struct sample_rest *rest);
 	void (*on_event)(void *ctx, const struct proc_event *ev);
+	/* Of a sample with a rest, as soon as it comes in: ahead of its turn. */
+	void (*on_rows_missing)(void *ctx, const struct sample_record *rec,
+				const struct sample_rest *rest);
 };
 
 struct collector;

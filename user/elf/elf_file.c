@@ -327,6 +327,20 @@ int elf_image_vaddr_to_offset(struct elf_file *ef, uint64_t vaddr, uint64_t *ret
 	return -EBADMSG;
 }
 
+uint64_t elf_file_code_offset(struct elf_file *ef)
+{
+	const GElf_Phdr *found = NULL;
+
+	for (size_t i = 0; i < ef->n_phdrs; i++) {
+		const GElf_Phdr *ph = &ef->phdrs[i];
+
+		if (ph->p_type == PT_LOAD && (ph->p_flags & PF_X) &&
+		    (!found || ph->p_vaddr < found->p_vaddr))
+			found = ph;
+	}
+	return found ? found->p_offset : 0;
+}
+
 uint64_t elf_file_entry(struct elf_file *ef)
 {
 	return ef->ehdr.e_entry;

@@ -28,6 +28,9 @@ int elf_file_build_id(struct elf_file *ef, const uint8_t **ret_id, size_t *ret_l
 /* ELF virtual address of a file offset through PT_LOAD; -ENOENT if no segment holds it. */
 int elf_file_offset_to_vaddr(struct elf_file *ef, uint64_t offset, uint64_t *ret_vaddr);
 
+/* File offset of the executable PT_LOAD with the lowest address; 0 if there is none. */
+uint64_t elf_file_code_offset(struct elf_file *ef);
+
 /* e_entry (an ELF virtual address). */
 uint64_t elf_file_entry(struct elf_file *ef);
 

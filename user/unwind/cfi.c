@@ -51,6 +51,12 @@ int cfi_slot_of(const struct cfi_arch *arch, uint64_t reg)
 	return reg == arch->ra ? arch->ra_slot : -1;
 }
 
+/* The same for a register of this CIE's functions. */
+static int slot_of(const struct cfi_cie *cie, uint64_t reg)
+{
+	return reg == cie->ra ? cie->ra_slot : cfi_slot_of(cie->arch, reg);
+}
+
 int cfi_read_head(const void *buf, size_t len, bool eh, struct cfi_head *ret)
 {
 	struct dw_cursor c = dw_cursor_of(buf, len, 0);
@@ -157,6 +163,7 @@ static int read_cie_fields(struct dw_cursor *c, struct cfi_cie *cie)
 {
 	uint8_t version = dw_u8(c);
 	const char *letters = read_letters(c);
+	int slot;
 
 	if (!letters || (version != 1 && version != 3 && version != 4))
 		return -EBADMSG;
@@ -168,6 +175,8 @@ static int read_cie_fields(struct dw_cursor *c, struct cfi_cie *cie)
 	cie->ra = version == 1 ? dw_u8(c) : dw_uleb(c);
 	if (c->bad || cie->code_align == 0)
 		return -EBADMSG;
+	slot = cfi_slot_of(cie->arch, cie->ra);
+	cie->ra_slot = slot < 0 ? CFI_OTHER_RA_SLOT : slot;
 	return parse_augmentation(c, letters, cie);
 }
 
@@ -276,7 +285,7 @@ int cfi_parse_fde(const void *buf, size_t len, uint64_t addr, const struct cfi_c
 
 static int set_place(struct cfi_exec *x, uint64_t reg, struct cfi_place place)
 {
-	int slot = cfi_slot_of(x->cie->arch, reg);
+	int slot = slot_of(x->cie, reg);
 
 	if (slot >= 0)
 		x->now.slot[slot] = place;
@@ -312,7 +321,7 @@ static int set_offset(struct cfi_exec *x, enum cfi_how how, uint64_t reg, int64_
 
 static int restore(struct cfi_exec *x, uint64_t reg)
 {
-	int slot = cfi_slot_of(x->cie->arch, reg);
+	int slot = slot_of(x->cie, reg);
 
 	if (x->in_cie)
 		return -EBADMSG;

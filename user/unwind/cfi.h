@@ -9,7 +9,7 @@
 
 #include "unwind/dw_cursor.h"
 
-#define CFI_SLOTS	 8
+#define CFI_SLOTS	 9
 #define CFI_REMEMBER_MAX 64 /* nested DW_CFA_remember_state; compilers nest two or three */
 
 /*
@@ -30,6 +30,7 @@ const struct cfi_arch *cfi_arch_of(uint16_t machine);
 
 /* Slot of a DWARF register, or -1: it is not kept. */
 int cfi_slot_of(const struct cfi_arch *arch, uint64_t reg);
+#define CFI_OTHER_RA_SLOT 8 /* of a return address in an unusual column, on aarch64 */
 
 enum cfi_how {
 	CFI_UNSPECIFIED, /* for a CFA: there is none */
@@ -80,6 +81,11 @@ struct cfi_cie {
 	uint64_t code_align;
 	int64_t data_align;
 	uint64_t ra; /* return address column */
+	/*
+	 * Its slot. The column may be another than the ABI's: there is assembly for aarch64 that
+	 * keeps it in x15.
+	 */
+	uint8_t ra_slot;
 	uint8_t enc; /* DW_EH_PE_* of addresses in its FDEs */
 	bool has_augmentation_data;
 	bool signal_frame;

@@ -84,9 +84,12 @@ static int multiply(struct stack *s)
 
 static int deref(struct stack *s)
 {
-	struct cfi_value *top = &s->values[s->n - 1];
+	struct cfi_value *top;
 
-	if (s->n == 0 || (top->kind != CFI_VALUE_REG && top->kind != CFI_VALUE_CFA))
+	if (s->n == 0)
+		return -EOPNOTSUPP;
+	top = &s->values[s->n - 1];
+	if (top->kind != CFI_VALUE_REG && top->kind != CFI_VALUE_CFA)
 		return -EOPNOTSUPP;
 	top->kind = top->kind == CFI_VALUE_REG ? CFI_VALUE_MEM_OF_REG : CFI_VALUE_MEM_OF_CFA;
 	top->off = top->add;
@@ -165,6 +168,11 @@ static int evaluate(struct stack *s, struct dw_cursor *c)
 		return multiply(s);
 	case DW_OP_minus:
 		return add_or_subtract(s, true);
+	case DW_OP_drop: /* of the CFA, by GCC for libmvec */
+		if (s->n == 0)
+			return -EOPNOTSUPP;
+		s->n--;
+		return 0;
 	case DW_OP_nop:
 		return 0;
 	default:

@@ -11,6 +11,7 @@
 #define HDR_ROWS_MAX (4 << 20) /* of the linker's table; a file with more is indexed by us */
 #define WINDOW	     512       /* rows of it that are held */
 #define ENTRIES_MAX  (2 * FDE_INDEX_MAX) /* looked at in a section: CIEs and discarded FDEs too */
+#define SECTION_MAX  (256u << 20)	 /* bytes looked at: a sparse file costs nothing to make */
 
 /* A row of the linker's table: both relative to the begin of .eh_frame_hdr. */
 struct hdr_row {
@@ -191,7 +192,7 @@ static int scan(struct fde_index *ix, struct fde_reader *reader, uint64_t *bad)
 	struct cfi_head h;
 	int r;
 
-	for (size_t i = 0; i < ENTRIES_MAX && ix->own.n < FDE_INDEX_MAX && off <= UINT32_MAX; i++) {
+	for (size_t i = 0; i < ENTRIES_MAX && ix->own.n < FDE_INDEX_MAX && off < SECTION_MAX; i++) {
 		r = fde_reader_head(reader, off, &h);
 		if (r == -ENODATA)
 			return 0;

@@ -79,19 +79,24 @@ static int hand_out_unsupported(struct pass *p, uint64_t to)
 	return hand_out(p, &span, to);
 }
 
+static void spend(struct pass *p, size_t bytes)
+{
+	size_t *budget = p->range->budget;
+
+	*budget -= bytes < *budget ? bytes : *budget;
+}
+
 /* Executes up to the end of the next row, within the budget. */
 static int next_row(struct pass *p)
 {
 	struct fde_walk *w = p->w;
 	const uint8_t *before = w->exec.in.pos;
-	size_t used;
 	int r;
 
 	if (*p->range->budget == 0)
 		return -E2BIG;
 	r = cfi_exec_next(&w->exec, &w->row_from, &w->row_to);
-	used = w->exec.in.pos - before + 1;
-	*p->range->budget -= used < *p->range->budget ? used : *p->range->budget;
+	spend(p, w->exec.in.pos - before + 1);
 	return r;
 }
 
@@ -133,11 +138,15 @@ static int begin_fde(struct pass *p, uint64_t i, const struct fde_entry *entry)
 	w->active = false;
 	if (entry->off == UINT64_MAX)
 		return -EBADMSG;
+	if (*p->range->budget == 0)
+		return -E2BIG;
 	r = fde_reader_load(w->reader, entry->off, &fde);
 	if (r < 0)
 		return r;
 	if (fde.start != entry->start)
 		return -EBADMSG;
+	/* A long one was read for itself. */
+	spend(p, fde.insns.end - fde.insns.pos);
 	cfi_exec_init(&w->exec, &fde);
 	w->active = true;
 	w->index = i;
@@ -145,16 +154,33 @@ static int begin_fde(struct pass *p, uint64_t i, const struct fde_entry *entry)
 	return 0;
 }
 
+/*
+ * The same; if the FDE is empty, of the one that follows it in the section if that starts at the
+ * same place: of two such, BOLT keeps the first in the table.
+ */
+static int begin_next_to(struct pass *p, uint64_t i, const struct fde_entry *entry)
+{
+	struct fde_entry next = *entry;
+	struct cfi_head head;
+	int r = begin_fde(p, i, entry);
+
+	if (r != -ERANGE)
+		return r;
+	if (fde_reader_head(p->w->reader, entry->off, &head) == 0)
+		next.off += head.size;
+	return begin_fde(p, i, &next) == 0 ? 0 : -ERANGE;
+}
+
 /* Entry @i, which rules up to @to: where the next one starts, or the range ends. */
 static int walk_fde(struct pass *p, uint64_t i, const struct fde_entry *entry, uint64_t to)
 {
-	int r = begin_fde(p, i, entry);
+	int r = begin_next_to(p, i, entry);
 
 	if (r == -ERANGE)
 		return hand_out_gap(p, to);
 	/* How far it would reach is not known either. */
-	if (r == -EBADMSG) {
-		++*p->range->bad_fdes;
+	if (r == -EBADMSG || r == -E2BIG) {
+		*p->range->bad_fdes += r == -EBADMSG;
 		return hand_out_unsupported(p, to);
 	}
 	if (r < 0)
@@ -189,8 +215,9 @@ int fde_walk_range(struct fde_walk *w, const struct fde_range *range, fde_span_f
 		r = fde_index_get(w->ix, i + 1, &next);
 		if (r == 0 && next.start < to)
 			to = next.start;
-		if (r == 0 || r == -ENOENT)
-			r = walk_fde(&p, i++, &entry, to);
+		if (r == 0 || r == -ENOENT) /* of several with the same start the last one counts */
+			r = to > p.pos ? walk_fde(&p, i, &entry, to) : 0;
+		i++;
 	}
 	return r;
 }

@@ -66,11 +66,6 @@ static unsigned row_at(const struct unwind_page *page, unsigned pc)
 	return i - 1;
 }
 
-uint32_t page_rows_at(const struct page_rows *b, unsigned pc)
-{
-	return b->page.rule[row_at(&b->page, pc)];
-}
-
 /*
  * Rare, so by building the page again: the rows before, the new one, the rule that held at the end
  * of it, the rows after.

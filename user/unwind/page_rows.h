@@ -24,7 +24,4 @@ void page_rows_add(struct page_rows *b, unsigned pc, uint32_t rule, const struct
 /* @rule, not an extended one, holds in [@from, @to) whatever was there. */
 void page_rows_overlay(struct page_rows *b, unsigned from, unsigned to, uint32_t rule);
 
-/* The rule that holds at @pc. */
-uint32_t page_rows_at(const struct page_rows *b, unsigned pc);
-
 #endif

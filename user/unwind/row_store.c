@@ -7,13 +7,13 @@
 #include "unwind/line_alloc.h"
 
 #define TABLE_ENTRIES_MIN 64u
-#define TABLE_ENTRIES_MAX UNWIND_ARENA_LINES
+#define TABLE_ENTRIES_MAX (UNWIND_ARENA_LINES / 2) /* line 0 is not to be had */
 #define EVICT_SHARE	  16 /* of the loaded pages, at a time */
 #define USED_SHIFT	  30 /* of struct unwind_packed.used */
 #define AGES		  64 /* that are told apart, in its units */
 
 struct row_file {
-	uint64_t first_page;
+	uint64_t first_page, code_off;
 	uint32_t n_pages;
 	uint32_t dir;	   /* line of the directory, or of the list of directories */
 	uint32_t n_loaded; /* pages */
@@ -149,17 +149,19 @@ static void file_free(struct row_file *f)
 }
 DEFINE_CLEANUP(struct row_file *, file_free)
 
-int row_store_add_file(struct row_store *s, uint64_t first, uint64_t n, struct row_file **ret)
+int row_store_add_file(struct row_store *s, const struct row_extent *code, struct row_file **ret)
 {
 	CLEANUP(file_freep) struct row_file *f = calloc(1, sizeof(*f));
+	uint64_t n = code->n_pages;
 	uint64_t entries = n > UNWIND_DIR_PAGES ? (n - 1) / UNWIND_DIR_PAGES + 1 : n;
 	int r;
 
 	if (!f)
 		return -ENOMEM;
-	if (n > UNWIND_FILE_PAGES_MAX || first > UINT32_MAX)
+	if (n > UNWIND_FILE_PAGES_MAX || code->first_page > UINT32_MAX)
 		return -ENOSPC;
-	f->first_page = first;
+	f->first_page = code->first_page;
+	f->code_off = code->code_off;
 	f->n_pages = n;
 	r = take_lines(s, lines_for((entries ? entries : 1) * sizeof(uint32_t)), &f->dir);
 	if (r == 0)
@@ -223,8 +225,8 @@ static void table_publish(struct unwind_control *c, uint32_t table, uint32_t mas
 	__atomic_store_n((uint64_t *)&c->file_table, both, __ATOMIC_RELEASE);
 }
 
-/* A table of @entries in place of the one in force. */
-static int table_replace(struct row_store *s, uint32_t entries)
+/* A table of @entries in place of the one in force, with what is in that, or @empty. */
+static int table_replace(struct row_store *s, uint32_t entries, bool empty)
 {
 	struct unwind_control *c = s->backing.control;
 	uint32_t old = c->file_table, old_entries = c->file_mask + 1, table;
@@ -233,7 +235,9 @@ static int table_replace(struct row_store *s, uint32_t entries)
 	r = take_lines(s, entries, &table);
 	if (r < 0)
 		return r;
-	if (!table_copy(s, table, entries - 1)) {
+	if (empty)
+		s->n_keys = 0;
+	if (!empty && !table_copy(s, table, entries - 1)) {
 		line_alloc_give(&s->lines, table, entries);
 		return -EAGAIN;
 	}
@@ -244,16 +248,20 @@ static int table_replace(struct row_store *s, uint32_t entries)
 	return r < 0 ? r : give_back(s);
 }
 
+/*
+ * A larger table; once it is as large as an arena, an empty one: whoever is still in use is asked
+ * for again, and files that were deleted long ago are not.
+ */
 static int table_grow(struct row_store *s)
 {
 	uint32_t entries = s->backing.control->file_table ? s->backing.control->file_mask + 1 : 0;
 	int r;
 
 	do {
-		entries = entries ? entries * 2 : TABLE_ENTRIES_MIN;
-		if (entries > TABLE_ENTRIES_MAX)
-			return -ENOSPC;
-		r = table_replace(s, entries);
+		bool is_largest = entries == TABLE_ENTRIES_MAX;
+
+		entries = is_largest ? entries : entries ? entries * 2 : TABLE_ENTRIES_MIN;
+		r = table_replace(s, entries, is_largest);
 	} while (r == -EAGAIN);
 	return r;
 }
@@ -263,6 +271,7 @@ static void describe(struct unwind_file *to, const struct row_file *file)
 	to->dir = file ? file->dir : 0;
 	to->first_page = file ? file->first_page : 0;
 	to->n_pages = file ? file->n_pages : 0;
+	to->code_off = file ? file->code_off : 0;
 	publish(&to->state, file ? UNWIND_FILE_ROWS : UNWIND_FILE_NO_ROWS);
 }
 
@@ -286,8 +295,7 @@ int row_store_set_key(struct row_store *s, const struct unwind_file_key *key, st
 	int r = 0;
 
 	while (r == 0 && (!slot || (slot->state == UNWIND_FILE_FREE &&
-				    4 * (s->n_keys + 1) > 3 * (c->file_mask + 1) &&
-				    c->file_mask + 1 < TABLE_ENTRIES_MAX))) {
+				    4 * (s->n_keys + 1) > 3 * (c->file_mask + 1)))) {
 		r = table_grow(s);
 		slot = r < 0 ? NULL : table_find(s, c->file_table, c->file_mask, key);
 	}

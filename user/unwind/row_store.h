@@ -33,8 +33,14 @@ int row_store_new(const struct row_store_backing *backing, size_t budget, struct
 void row_store_free(struct row_store *s); /* NULL is fine */
 DEFINE_CLEANUP(struct row_store *, row_store_free)
 
-/* A file with code in pages [@first, @first + @n); nothing is loaded. -ENOMEM, -ENOSPC. */
-int row_store_add_file(struct row_store *s, uint64_t first, uint64_t n, struct row_file **ret);
+/* Where a file has code. */
+struct row_extent {
+	uint64_t first_page, n_pages;
+	uint64_t code_off; /* file offset of its first executable segment */
+};
+
+/* Nothing is loaded yet. -ENOMEM, -ENOSPC. */
+int row_store_add_file(struct row_store *s, const struct row_extent *code, struct row_file **ret);
 
 /*
  * From now on the kernel side finds under @key what is loaded of @file; NULL: it need not ask for

@@ -12,7 +12,6 @@
 #define X86_SLOT_MAX  ((1 << UNWIND_X86_SLOT_BITS) - 1)
 #define A64_AT_MAX    ((1 << UNWIND_A64_AT_BITS) - 1)
 #define UNSUPPORTED   UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED)
-#define X86_RA_AT     (-WORD)
 
 static const struct unwind_place unknown = { .where = UNWIND_UNKNOWN };
 
@@ -74,6 +73,87 @@ static struct unwind_place place_of(const struct cfi_arch *arch, const struct cf
 	return place;
 }
 
+/* --- rules of 32 bits ------------------------------------------------------------------------- */
+
+/* Bits 0-13, or 0: the CFA does not fit. */
+static uint32_t short_cfa(const struct cfi_arch *arch, const struct cfi_place *cfa)
+{
+	uint32_t base = cfa->reg == arch->sp ? UNWIND_BASE_SP : UNWIND_BASE_FP;
+
+	if (cfa->how != CFI_OFFSET || (cfa->reg != arch->sp && cfa->reg != arch->fp) ||
+	    cfa->off < 0 || cfa->off % WORD || cfa->off / WORD > CFA_WORDS_MAX)
+		return 0;
+	return (uint32_t)(cfa->off / WORD) << UNWIND_CFA_SHIFT | base;
+}
+
+static bool is_unchanged(const struct cfi_place *p)
+{
+	return p->how == CFI_UNSPECIFIED || p->how == CFI_SAME;
+}
+
+/* How many words below the CFA a register is saved, up to @max; 0: elsewhere. */
+static unsigned words_below(const struct cfi_place *p, int max)
+{
+	if (p->how != CFI_OFFSET || p->off % WORD || p->off >= 0 || p->off < -max * WORD)
+		return 0;
+	return -p->off / WORD;
+}
+
+static bool add_x86_slots(const struct cfi_cie *cie, const struct cfi_state *st, uint32_t *rule)
+{
+	uint32_t slots = 0;
+
+	if (words_below(&st->slot[cie->ra_slot], 1) != 1)
+		return false;
+	for (unsigned i = 0; i < UNWIND_X86_SLOTS; i++) {
+		unsigned n;
+
+		if (is_unchanged(&st->slot[i]))
+			continue;
+		n = words_below(&st->slot[i], X86_SLOT_MAX + 1);
+		if (n < 2)
+			return false;
+		slots |= (n - 1) << (i * UNWIND_X86_SLOT_BITS);
+	}
+	*rule |= slots << UNWIND_X86_SLOT_SHIFT;
+	return true;
+}
+
+static bool add_a64_saved(const struct cfi_cie *cie, const struct cfi_state *st, uint32_t *rule)
+{
+	const struct cfi_place *fp = &st->slot[0], *lr = &st->slot[1];
+	unsigned fp_at = words_below(fp, A64_AT_MAX), lr_at = words_below(lr, A64_AT_MAX);
+	uint32_t saved, at = fp_at;
+
+	if (cie->ra != cie->arch->ra)
+		return false;
+	if (is_unchanged(fp) && is_unchanged(lr))
+		return true;
+	if (fp_at && lr->how == CFI_OFFSET && lr->off == fp->off + WORD) {
+		saved = UNWIND_A64_PAIR;
+	} else if (fp_at && is_unchanged(lr)) {
+		saved = UNWIND_A64_FP;
+	} else if (lr_at && is_unchanged(fp)) {
+		saved = UNWIND_A64_LR;
+		at = lr_at;
+	} else {
+		return false;
+	}
+	*rule |= saved << UNWIND_A64_SAVED_SHIFT | at << UNWIND_A64_AT_SHIFT;
+	return true;
+}
+
+/* Nearly all rules. 0: this one is another. */
+static uint32_t short_rule(const struct cfi_cie *cie, const struct cfi_state *st)
+{
+	uint32_t rule = short_cfa(cie->arch, &st->cfa);
+
+	if (rule && (cie->arch->machine == EM_X86_64 ? add_x86_slots(cie, st, &rule)
+						     : add_a64_saved(cie, st, &rule)))
+		return rule;
+	return 0;
+}
+
 /* --- special rules ---------------------------------------------------------------------------- */
 
 /* Offsets from the stack pointer in the kernel's struct rt_sigframe, where a handler returned. */
@@ -95,9 +175,11 @@ static const struct {
  * Are the registers where sigreturn(2) takes them from? C libraries say so for x86_64. What vDSOs
  * of aarch64 say (a frame record) is not all, and their code is recognised by its bytes.
  */
-static bool is_sigframe(const struct cfi_arch *arch, const struct cfi_state *st)
+static bool is_sigframe(const struct cfi_cie *cie, const struct cfi_state *st)
 {
-	if (arch->machine != EM_X86_64)
+	const struct cfi_arch *arch = cie->arch;
+
+	if (arch->machine != EM_X86_64 || cie->ra != arch->ra)
 		return false;
 	for (size_t i = 0; i < sizeof(x86_sigframe) / sizeof(x86_sigframe[0]); i++) {
 		const struct cfi_place *p = &st->slot[cfi_slot_of(arch, x86_sigframe[i].reg)];
@@ -112,7 +194,7 @@ static bool is_sigframe(const struct cfi_arch *arch, const struct cfi_state *st)
 }
 
 /* sp + 8 + ((rip & 15) >= N) * 8: how binutils and gold describe a procedure linkage table. */
-static uint32_t plt_rule(const struct cfi_state *st)
+static uint32_t plt_rule(const struct cfi_cie *cie, const struct cfi_state *st)
 {
 	static const uint8_t pattern[] = {
 		DW_OP_breg7, 8,	       DW_OP_breg16, 0,		DW_OP_lit15, DW_OP_and,
@@ -120,7 +202,10 @@ static uint32_t plt_rule(const struct cfi_state *st)
 	};
 	const size_t n_at = 6;
 	const struct cfi_place *cfa = &st->cfa;
+	uint32_t saved = 0;
 
+	if (cie->arch->machine != EM_X86_64 || !add_x86_slots(cie, st, &saved) || saved)
+		return UNSUPPORTED;
 	if (cfa->how != CFI_EXPR || cfa->len != sizeof(pattern) ||
 	    memcmp(cfa->expr, pattern, n_at) != 0 ||
 	    memcmp(cfa->expr + n_at + 1, pattern + n_at + 1, sizeof(pattern) - n_at - 1) != 0)
@@ -135,7 +220,7 @@ static uint32_t plt_rule(const struct cfi_state *st)
 	}
 }
 
-/* --- ordinary rules --------------------------------------------------------------------------- */
+/* --- extended rules --------------------------------------------------------------------------- */
 
 static bool encode_cfa(const struct cfi_arch *arch, const struct cfi_place *cfa,
 		       struct unwind_ext *ext)
@@ -167,68 +252,6 @@ static bool encode_cfa(const struct cfi_arch *arch, const struct cfi_place *cfa,
 	return true;
 }
 
-/* Bits 0-13 of a rule of 32 bits, or 0: the CFA does not fit. */
-static uint32_t short_cfa(const struct cfi_arch *arch, const struct unwind_ext *ext)
-{
-	uint32_t base = ext->cfa_reg == arch->sp ? UNWIND_BASE_SP : UNWIND_BASE_FP;
-
-	if (ext->cfa != UNWIND_CFA_REG || (ext->cfa_reg != arch->sp && ext->cfa_reg != arch->fp) ||
-	    ext->cfa_off < 0 || ext->cfa_off % WORD || ext->cfa_off / WORD > CFA_WORDS_MAX)
-		return 0;
-	return (uint32_t)(ext->cfa_off / WORD) << UNWIND_CFA_SHIFT | base;
-}
-
-/* How many words below the CFA a register is saved, up to @max; 0: elsewhere. */
-static unsigned words_below(const struct unwind_place *p, unsigned max)
-{
-	int words = -p->off / WORD;
-
-	return p->where == UNWIND_AT_CFA && p->off % WORD == 0 && words > 0 && words <= (int)max
-		       ? words
-		       : 0;
-}
-
-static bool add_x86_slots(const struct unwind_ext *ext, uint32_t *rule)
-{
-	uint32_t slots = 0;
-
-	if (ext->ra.where != UNWIND_AT_CFA || ext->ra.off != X86_RA_AT)
-		return false;
-	for (unsigned i = 0; i < UNWIND_X86_SLOTS; i++) {
-		unsigned n = words_below(&ext->saved[i], X86_SLOT_MAX + 1);
-
-		if (ext->saved[i].where == UNWIND_AS_IS)
-			continue;
-		if (n < 2)
-			return false;
-		slots |= (n - 1) << (i * UNWIND_X86_SLOT_BITS);
-	}
-	*rule |= slots << UNWIND_X86_SLOT_SHIFT;
-	return true;
-}
-
-static bool add_a64_saved(const struct unwind_ext *ext, uint32_t *rule)
-{
-	const struct unwind_place *fp = &ext->saved[0], *lr = &ext->saved[1];
-	unsigned fp_at = words_below(fp, A64_AT_MAX), lr_at = words_below(lr, A64_AT_MAX);
-	uint32_t saved = UNWIND_A64_NONE, at = fp_at;
-
-	if (fp->where == UNWIND_AS_IS && lr->where == UNWIND_AS_IS)
-		return true;
-	if (fp_at && lr->where == UNWIND_AT_CFA && lr->off == fp->off + WORD) {
-		saved = UNWIND_A64_PAIR;
-	} else if (fp_at && lr->where == UNWIND_AS_IS) {
-		saved = UNWIND_A64_FP;
-	} else if (lr_at && fp->where == UNWIND_AS_IS) {
-		saved = UNWIND_A64_LR;
-		at = lr_at;
-	} else {
-		return false;
-	}
-	*rule |= saved << UNWIND_A64_SAVED_SHIFT | at << UNWIND_A64_AT_SHIFT;
-	return true;
-}
-
 /* The caller's stack pointer is the CFA: no rule here can say anything else. */
 static bool sp_is_cfa(const struct cfi_arch *arch, const struct cfi_state *st)
 {
@@ -237,25 +260,37 @@ static bool sp_is_cfa(const struct cfi_arch *arch, const struct cfi_state *st)
 	return sp->how == CFI_UNSPECIFIED || (sp->how == CFI_VAL_OFFSET && sp->off == 0);
 }
 
-static bool encode_registers(const struct cfi_arch *arch, const struct cfi_state *st,
-			     struct unwind_ext *ext)
+/*
+ * The same, also where it is too far from the CFA for 16 bits: in frames of more than 32 KiB on
+ * aarch64, which save registers at the stack pointer, far below the CFA.
+ */
+static struct unwind_place place_near(const struct cfi_arch *arch, const struct cfi_place *p,
+				      unsigned reg, const struct unwind_ext *cfa)
 {
-	const struct cfi_place *ra = &st->slot[arch->ra_slot];
+	struct unwind_place place = place_of(arch, p, reg);
 
-	for (unsigned i = 0; i < arch->n_saved; i++)
-		ext->saved[i] = place_of(arch, &st->slot[i], arch->saved[i]);
-	ext->ra = place_of(arch, ra, arch->ra);
-	/* On x86_64 it is in memory: a program counter is not its caller's. */
-	if (arch->machine == EM_X86_64 && ext->ra.where == UNWIND_AS_IS)
-		return false;
-	return ext->ra.where != UNWIND_UNKNOWN;
+	if (p->how == CFI_OFFSET && place.where == UNWIND_UNKNOWN && cfa->cfa == UNWIND_CFA_REG &&
+	    p->off >= INT32_MIN && p->off <= INT32_MAX)
+		return place_at(UNWIND_AT_REG, cfa->cfa_reg, p->off + cfa->cfa_off);
+	return place;
 }
 
-static bool is_plain_plt(const struct unwind_ext *ext, const struct cfi_arch *arch)
+static bool encode_registers(const struct cfi_cie *cie, const struct cfi_state *st,
+			     struct unwind_ext *ext)
 {
-	uint32_t rule = 0;
+	const struct cfi_arch *arch = cie->arch;
 
-	return arch->machine == EM_X86_64 && add_x86_slots(ext, &rule) && rule == 0;
+	for (unsigned i = 0; i < arch->n_saved; i++)
+		ext->saved[i] = place_near(arch, &st->slot[i], arch->saved[i], ext);
+	ext->ra = place_near(arch, &st->slot[cie->ra_slot], cie->ra, ext);
+	if (ext->ra.where != UNWIND_AS_IS)
+		return ext->ra.where != UNWIND_UNKNOWN;
+	/* On x86_64 it is in memory: a program counter is not its caller's. */
+	if (cie->ra >= arch->n_regs)
+		return false;
+	if (cie->ra != arch->ra)
+		ext->ra = place_at(UNWIND_IN_REG, cie->ra, 0);
+	return true;
 }
 
 uint32_t rule_encode(const struct cfi_cie *cie, const struct cfi_state *st,
@@ -265,21 +300,19 @@ uint32_t rule_encode(const struct cfi_cie *cie, const struct cfi_state *st,
 	struct unwind_ext ext = { 0 };
 	uint32_t rule;
 
-	if (cie->ra != arch->ra)
-		return UNSUPPORTED;
-	if (st->slot[arch->ra_slot].how == CFI_UNDEFINED)
+	if (st->slot[cie->ra_slot].how == CFI_UNDEFINED)
 		return UNWIND_RULE_SPECIAL(UNWIND_END);
 	if (cie->signal_frame)
-		return is_sigframe(arch, st) ? UNWIND_RULE_SPECIAL(UNWIND_SIGNAL) : UNSUPPORTED;
-	if (!sp_is_cfa(arch, st) || !encode_registers(arch, st, &ext))
+		return is_sigframe(cie, st) ? UNWIND_RULE_SPECIAL(UNWIND_SIGNAL) : UNSUPPORTED;
+	if (!sp_is_cfa(arch, st))
 		return UNSUPPORTED;
-	if (!encode_cfa(arch, &st->cfa, &ext))
-		return is_plain_plt(&ext, arch) ? plt_rule(st) : UNSUPPORTED;
-
-	rule = short_cfa(arch, &ext);
-	if (rule &&
-	    (arch->machine == EM_X86_64 ? add_x86_slots(&ext, &rule) : add_a64_saved(&ext, &rule)))
+	rule = short_rule(cie, st);
+	if (rule)
 		return rule;
+	if (!encode_cfa(arch, &st->cfa, &ext))
+		return plt_rule(cie, st);
+	if (!encode_registers(cie, st, &ext))
+		return UNSUPPORTED;
 	*ret_ext = ext;
 	return UNWIND_RULE_EXT(0);
 }

@@ -4,13 +4,11 @@
 #include <elf.h>
 #include <string.h>
 
-#include "unwind/unwind_table.h"
-
-#define CODE_MAX 9 /* bytes of the longer one */
+#define FEW 64
 
 struct stub_code {
-	uint8_t bytes[CODE_MAX];
-	size_t len;
+	uint8_t bytes[SIGRETURN_CODE_MAX];
+	uint8_t len;
 };
 
 /* mov $15, %rax; syscall */
@@ -19,49 +17,63 @@ static const struct stub_code x86_code = { { 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00,
 /* mov x8, #139; svc #0 */
 static const struct stub_code a64_code = { { 0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4 }, 8 };
 
-/* The bytes of the page that the segment has, and so many on both sides that no stub is cut. */
-static int read_around(struct elf_file *ef, const struct elf_span *segment, uint64_t page_off,
-		       uint8_t *buf, struct elf_span *ret)
+static const struct stub_code *code_of(uint16_t machine)
 {
-	uint64_t from = page_off > CODE_MAX ? page_off - CODE_MAX : 0;
-	uint64_t to = page_off + UNWIND_PAGE_SIZE + CODE_MAX;
+	return machine == EM_X86_64 ? &x86_code : &a64_code;
+}
+
+unsigned sigreturn_stub_size(uint16_t machine)
+{
+	return code_of(machine)->len;
+}
+
+int sigreturn_page_read(struct elf_file *ef, uint16_t machine, const struct elf_span *segment,
+			uint64_t page_off, struct sigreturn_page *ret)
+{
+	uint64_t from = page_off > SIGRETURN_CODE_MAX ? page_off - SIGRETURN_CODE_MAX : 0;
+	uint64_t to = page_off + SIGRETURN_PAGE + SIGRETURN_CODE_MAX;
+	int r;
 
 	if (from < segment->off)
 		from = segment->off;
 	if (to > segment->off + segment->size)
 		to = segment->off + segment->size;
-	*ret = (struct elf_span){ .off = from, .size = from < to ? to - from : 0 };
-	return ret->size ? elf_span_read(ef, from, buf, ret->size) : 0;
-}
-
-int sigreturn_stub_find(struct elf_file *ef, uint16_t machine, const struct elf_span *segment,
-			uint64_t page_off, struct sigreturn_stub ret[SIGRETURN_STUBS_MAX],
-			size_t *ret_n)
-{
-	const struct stub_code *code = machine == EM_X86_64 ? &x86_code : &a64_code;
-	uint8_t buf[UNWIND_PAGE_SIZE + 2 * CODE_MAX];
-	const uint8_t *at = buf;
-	struct elf_span bytes;
-	size_t n = 0;
-	int r;
-
-	r = read_around(ef, segment, page_off, buf, &bytes);
+	ret->machine = machine;
+	ret->begin = ret->end = 0;
+	if (from >= to)
+		return 0;
+	r = elf_span_read(ef, from, ret->bytes, to - from);
 	if (r < 0)
 		return r;
-	while (n < SIGRETURN_STUBS_MAX &&
-	       (at = memmem(at, buf + bytes.size - at, code->bytes, code->len))) {
-		int64_t from = (int64_t)(bytes.off - page_off) + (at - buf);
-		int64_t to = from + (int64_t)code->len;
-
-		/* A handler returns to the first byte, and a return address is looked up one
-		 * before. */
-		from--;
-		at += code->len;
-		if (to <= 0 || from >= UNWIND_PAGE_SIZE)
-			continue;
-		ret[n].from = from < 0 ? 0 : from;
-		ret[n++].to = to > UNWIND_PAGE_SIZE ? UNWIND_PAGE_SIZE : to;
-	}
-	*ret_n = n;
+	ret->begin = (int)((int64_t)from - (int64_t)page_off);
+	ret->end = (int)(to - page_off);
 	return 0;
+}
+
+/* Mostly in the few bytes between two functions, for which memmem() would take long to prepare. */
+static const uint8_t *find_code(const uint8_t *bytes, size_t len, const struct stub_code *code)
+{
+	if (len > FEW)
+		return memmem(bytes, len, code->bytes, code->len);
+	for (; len >= code->len; bytes++, len--)
+		if (memcmp(bytes, code->bytes, code->len) == 0)
+			return bytes;
+	return NULL;
+}
+
+bool sigreturn_stub_find(const struct sigreturn_page *page, int from, int to, int *ret)
+{
+	const struct stub_code *code = code_of(page->machine);
+	int end = to + code->len - 1; /* of the bytes of one that starts just before @to */
+	const uint8_t *at;
+
+	if (from < page->begin)
+		from = page->begin;
+	if (end > page->end)
+		end = page->end;
+	at = find_code(page->bytes + (from - page->begin), end - from, code);
+	if (!at)
+		return false;
+	*ret = (int)(at - page->bytes) + page->begin;
+	return true;
 }

@@ -5,19 +5,24 @@
 
 #include "elf/elf_unwind.h"
 
-#define SIGRETURN_STUBS_MAX 16 /* in one page; a C library has one */
+#define SIGRETURN_CODE_MAX 9	/* bytes of the longer one */
+#define SIGRETURN_PAGE	   4096 /* bytes of code that are looked at together */
 
-struct sigreturn_stub {
-	uint16_t from,
-		to; /* bytes from the page's start; from is one before the first instruction */
+/* The code of one page, and a little on both sides, so that no stub is cut. */
+struct sigreturn_page {
+	uint16_t machine;
+	int begin, end; /* of the bytes at hand, from the page's start */
+	uint8_t bytes[SIGRETURN_PAGE + 2 * SIGRETURN_CODE_MAX];
 };
 
-/*
- * Stubs in the part of the page at file offset @page_off that @segment has, by address; one that
- * reaches over an end of the page is cut. -EIO, -EBADMSG.
- */
-int sigreturn_stub_find(struct elf_file *ef, uint16_t machine, const struct elf_span *segment,
-			uint64_t page_off, struct sigreturn_stub ret[SIGRETURN_STUBS_MAX],
-			size_t *ret_n);
+/* Of the page at file offset @page_off the part that @segment has. -EIO, -EBADMSG. */
+int sigreturn_page_read(struct elf_file *ef, uint16_t machine, const struct elf_span *segment,
+			uint64_t page_off, struct sigreturn_page *ret);
+
+/* Bytes of a stub of this machine: less room need not be looked at. */
+unsigned sigreturn_stub_size(uint16_t machine);
+
+/* The first stub that starts in [@from, @to), bytes from the page's start. */
+bool sigreturn_stub_find(const struct sigreturn_page *page, int from, int to, int *ret);
 
 #endif

@@ -3,8 +3,13 @@
 
 #include <string.h>
 
-/* Pages that are loaded together, aligned: code that calls each other lies together. */
-#define GROUP_PAGES 16
+/*
+ * Pages that are loaded together, aligned: code that calls each other lies together, and each page
+ * that is not loaded costs a sample that has to be finished in user space. Small files are loaded
+ * as a whole.
+ */
+#define GROUP_PAGES 64
+#define WHOLE_PAGES 256
 
 struct unwind_source {
 	const struct dso *dso; /* NULL: the vDSO */
@@ -37,13 +42,14 @@ static void close_table(struct unwind_source *src)
 /* What cannot be read has no rows; that is not an error. */
 static int open_table(struct unwind_source *src, struct row_store *store)
 {
-	uint64_t first, n;
+	struct row_extent code;
 	int r = src->ef ? unwind_table_open(src->ef, &src->table) : -ENODATA;
 
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	unwind_table_pages(src->table, &first, &n);
-	return n ? row_store_add_file(store, first, n, &src->file) : 0;
+	unwind_table_pages(src->table, &code.first_page, &code.n_pages);
+	code.code_off = elf_file_code_offset(src->ef);
+	return code.n_pages ? row_store_add_file(store, &code, &src->file) : 0;
 }
 
 int unwind_source_new(struct row_store *store, struct elf_file *ef, struct unwind_source **ret)
@@ -143,6 +149,16 @@ static int load(struct unwind_source *src, struct loading *l, uint64_t first, ui
 	return r < 0 ? r : l->error;
 }
 
+static int load_around(struct unwind_source *src, struct loading *l)
+{
+	uint64_t first, n, group = l->page / GROUP_PAGES * GROUP_PAGES;
+
+	unwind_table_pages(src->table, &first, &n);
+	if (n <= WHOLE_PAGES)
+		return load(src, l, 0, UINT64_MAX);
+	return load(src, l, group, group + GROUP_PAGES);
+}
+
 int unwind_source_find(struct unwind_source *src, struct row_store *store, uint64_t off,
 		       uint64_t now, struct unwind_found_rule *ret)
 {
@@ -153,12 +169,11 @@ int unwind_source_find(struct unwind_source *src, struct row_store *store, uint6
 		.page = off >> UNWIND_PAGE_SHIFT,
 		.off = off & (UNWIND_PAGE_SIZE - 1),
 	};
-	uint64_t group = l.page / GROUP_PAGES * GROUP_PAGES;
 	int r;
 
 	if (!src->file || row_store_find(store, src->file, off, now, ret) == UNWIND_FOUND)
 		return 0;
-	r = load(src, &l, group, group + GROUP_PAGES);
+	r = load_around(src, &l);
 	if (l.is_found)
 		*ret = l.found;
 	return r;

@@ -13,6 +13,8 @@
 /* Bytes of instructions executed for one page. Real pages need some thousand. */
 #define PAGE_BUDGET (1 << 20)
 
+_Static_assert(SIGRETURN_PAGE == UNWIND_PAGE_SIZE, "one page of code for one of rows");
+
 /* A section with its index. */
 struct table_source {
 	struct fde_source src;
@@ -172,6 +174,8 @@ struct compiler {
 	struct page_rows rows;
 	size_t budget;
 	uint64_t vaddr; /* of the page's byte 0, in the segment at hand */
+	bool has_code;	/* code is of the page and segment at hand */
+	struct sigreturn_page code;
 };
 
 static void compiler_free(struct compiler *c)
@@ -237,35 +241,59 @@ static int compile_part(struct compiler *c, uint64_t from, uint64_t to)
 	return walk(c, c->eh, from, to, c->debug ? add_span_or_ask_debug_frame : add_span);
 }
 
-static bool is_uncovered(struct compiler *c, unsigned pc)
-{
-	return page_rows_at(&c->rows, pc) == UNWIND_RULE_SPECIAL(UNWIND_NONE);
-}
-
 /*
  * Code that calls sigreturn(2) is not always described (musl), or as an ordinary function (Go,
  * whose description is .debug_frame). What it does is beyond doubt.
  */
+static bool may_be_stub(const struct compiler *c, uint32_t rule)
+{
+	return rule == UNWIND_RULE_SPECIAL(UNWIND_NONE) ||
+	       rule == UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED) ||
+	       (c->debug && rule != UNWIND_RULE_SPECIAL(UNWIND_SIGNAL));
+}
+
+/* In row @i of the page. The code is read when the first row asks for it. */
+static int mark_stub(struct compiler *c, const struct elf_span *segment, uint64_t page, unsigned i)
+{
+	const struct unwind_page *rows = &c->rows.page;
+	int size = sigreturn_stub_size(c->t->arch->machine);
+	/* It may have begun in the page before, and may end in the next one. */
+	int from = i ? rows->pc[i] : 1 - size;
+	int to = i + 1 < rows->n_rows ? rows->pc[i + 1] : (int)UNWIND_PAGE_SIZE;
+	int r, at;
+
+	if (to - from < size && to < (int)UNWIND_PAGE_SIZE)
+		return 0;
+	if (!c->has_code) {
+		r = sigreturn_page_read(c->t->ef, c->t->arch->machine, segment,
+					page << UNWIND_PAGE_SHIFT, &c->code);
+		if (r < 0)
+			return r;
+		c->has_code = true;
+	}
+	if (sigreturn_stub_find(&c->code, from, to, &at))
+		page_rows_overlay(&c->rows, at < 0 ? 0 : at, at + size,
+				  UNWIND_RULE_SPECIAL(UNWIND_SIGNAL));
+	return 0;
+}
+
 static int mark_stubs(struct compiler *c, const struct elf_span *segment, uint64_t page)
 {
-	struct sigreturn_stub stubs[SIGRETURN_STUBS_MAX];
-	size_t n;
-	int r;
+	const struct unwind_page *rows = &c->rows.page;
+	int r = 0;
 
-	r = sigreturn_stub_find(c->t->ef, c->t->arch->machine, segment, page << UNWIND_PAGE_SHIFT,
-				stubs, &n);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < n; i++) {
-		unsigned last = stubs[i].to - 1;
-		uint32_t there = page_rows_at(&c->rows, last);
+	c->has_code = false;
+	for (unsigned i = 0; r == 0 && i < rows->n_rows; i++)
+		if (may_be_stub(c, rows->rule[i]))
+			r = mark_stub(c, segment, page, i);
+	return r;
+}
 
-		if (c->debug || is_uncovered(c, last) ||
-		    there == UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED))
-			page_rows_overlay(&c->rows, stubs[i].from, stubs[i].to,
-					  UNWIND_RULE_SPECIAL(UNWIND_SIGNAL));
-	}
-	return 0;
+static bool is_in_page(const struct elf_span *s, uint64_t page)
+{
+	uint64_t begin = page << UNWIND_PAGE_SHIFT;
+
+	return s->off < begin + UNWIND_PAGE_SIZE && begin < s->off + s->size;
 }
 
 static int compile_segment(struct compiler *c, const struct elf_span *s, uint64_t page)
@@ -275,8 +303,6 @@ static int compile_segment(struct compiler *c, const struct elf_span *s, uint64_
 	uint64_t to = s->off + s->size < end ? s->off + s->size : end;
 	int r;
 
-	if (from >= to)
-		return 0;
 	c->vaddr = s->vaddr + begin - s->off;
 	r = compile_part(c, c->vaddr + (from - begin), c->vaddr + (to - begin));
 	if (r == 0 && to < end)
@@ -293,9 +319,11 @@ static int compile_page(struct compiler *c, uint64_t page)
 	page_rows_begin(&c->rows);
 	page_rows_add(&c->rows, 0, UNWIND_RULE_SPECIAL(UNWIND_NONE), NULL);
 	for (size_t i = 0; r == 0 && i < t->n_segments; i++)
-		r = compile_segment(c, &t->segments[i], page);
+		if (is_in_page(&t->segments[i], page))
+			r = compile_segment(c, &t->segments[i], page);
 	for (size_t i = 0; r == 0 && i < t->n_segments; i++)
-		r = mark_stubs(c, &t->segments[i], page);
+		if (is_in_page(&t->segments[i], page))
+			r = mark_stubs(c, &t->segments[i], page);
 	return r;
 }
 

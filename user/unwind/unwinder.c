@@ -2,6 +2,7 @@
 #include "unwind/unwinder.h"
 
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "base/clock.h"
 #include "elf/elf_file.h"
@@ -14,6 +15,7 @@ struct unwinder {
 	struct unwind_sources sources;
 	struct unwind_source *vdso;
 	struct unwind_walk walk;
+	uint64_t frames[USER_FRAMES_MAX]; /* that nobody wants */
 	uint64_t counters[STAT_COUNT];
 };
 
@@ -25,6 +27,7 @@ struct unwind_memory {
 	uint64_t stack_addr, stack_len;
 	uint64_t now;
 	struct unwind_file_key key; /* of the file that the kernel side does not know; zero: none */
+	struct unwind_backing backing;
 };
 
 static bool is_in_stack(const struct unwind_memory *mem, uint64_t addr, uint64_t len)
@@ -45,6 +48,13 @@ static long unwind_read(struct unwind_memory *mem, void *dst, __u32 len, __u64 a
 	if (!m || m->dso->fd < 0 || addr + len > m->end)
 		return -1;
 	return pread(m->dso->fd, dst, len, addr - m->start + m->offset) == (ssize_t)len ? 0 : -1;
+}
+
+static int unwind_is_jit(struct unwind_memory *mem, __u64 addr)
+{
+	const struct mapping *m = process_find_mapping(mem->process, addr);
+
+	return m && m->dso->kind == DSO_ANON;
 }
 
 static int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)
@@ -70,16 +80,33 @@ static struct unwind_source *source_of(struct unwind_memory *mem, const struct m
 	return src;
 }
 
+static bool is_asked(const struct unwind_file_key *key)
+{
+	return key->ino || key->dev || key->ctime_sec;
+}
+
+static bool is_inode(const struct dso *dso, uint64_t ino, uint32_t dev)
+{
+	return dso->ino == ino && major(dso->dev) == dev >> 20 &&
+	       minor(dso->dev) == (dev & 0xfffff);
+}
+
+/*
+ * Is the mapping that is known here the one that the kernel saw? An event may have been lost. What
+ * is known comes from perf or from /proc, which differ on overlayfs.
+ */
+static bool is_file_of(const struct unwind_memory *mem, const struct dso *dso)
+{
+	return is_inode(dso, mem->key.ino, mem->key.dev) ||
+	       is_inode(dso, mem->backing.ino, mem->backing.dev);
+}
+
 /* The kernel side asked under a key that it did not know. */
 static void answer_key(struct unwind_memory *mem, struct unwind_source *src)
 {
-	static const struct unwind_file_key none;
-
-	if (memcmp(&mem->key, &none, sizeof(none)) == 0)
-		return;
 	if (unwind_source_set_key(src, mem->u->store, &mem->key) < 0)
 		mem->u->counters[STAT_UNWIND_FAILED]++;
-	mem->key = none;
+	memset(&mem->key, 0, sizeof(mem->key));
 }
 
 static uint64_t file_offset(const struct mapping *m, uint64_t addr)
@@ -95,20 +122,21 @@ static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_foun
 	ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
 	if (!m)
 		return UNWIND_NOT_CODE;
-	if (m->dso->kind == DSO_ANON)
-		ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NO_FILE);
+	if (is_asked(&mem->key) && !is_file_of(mem, m->dso))
+		return UNWIND_NOT_LOADED;
 	src = source_of(mem, m);
 	if (!src)
 		return UNWIND_FOUND;
-	answer_key(mem, src);
+	if (is_asked(&mem->key))
+		answer_key(mem, src);
 	if (unwind_source_find(src, mem->u->store, file_offset(m, addr), mem->now, ret) < 0)
 		mem->u->counters[STAT_UNWIND_FAILED]++;
 	return UNWIND_FOUND;
 }
 
-uint32_t unwinder_finish(struct unwinder *u, const struct process *p,
-			 const struct sample_rest *rest, uint64_t *frames, uint32_t n,
-			 enum user_end *ret_end)
+/* The last frame is looked up again, now with its table. Number of frames. */
+static uint32_t walk_on(struct unwinder *u, const struct process *p, const struct sample_rest *rest,
+			uint64_t *frames, uint32_t n)
 {
 	struct unwind_memory mem = {
 		.u = u,
@@ -118,23 +146,40 @@ uint32_t unwinder_finish(struct unwinder *u, const struct process *p,
 		.stack_len = rest->stack_len,
 		.now = monotonic_ns(),
 		.key = rest->key,
+		.backing = rest->backing,
 	};
 	struct unwind_walk *w = &u->walk;
 
-	/* The last frame is looked up again, now with its table. */
 	w->regs = rest->regs;
 	w->n = n - 1;
 	w->end = USER_END_NONE;
 	while (w->end == USER_END_NONE && w->n < USER_FRAMES_MAX) {
-		__u64 frame;
 		uint32_t at = w->n;
+		__u64 frame;
 
 		if (unwind_frame(&mem, w, &frame))
 			frames[at] = frame;
 	}
-	*ret_end = w->end == USER_END_NONE ? USER_END_DEPTH : w->end;
-	u->counters[STAT_UNWIND_FINISHED]++;
+	if (w->end == USER_END_NONE)
+		w->end = USER_END_DEPTH;
 	return w->n;
+}
+
+uint32_t unwinder_finish(struct unwinder *u, const struct process *p,
+			 const struct sample_rest *rest, uint64_t *frames, uint32_t n,
+			 enum user_end *ret_end)
+{
+	n = walk_on(u, p, rest, frames, n);
+	*ret_end = u->walk.end;
+	u->counters[STAT_UNWIND_FINISHED]++;
+	if (*ret_end == USER_END_NOT_LOADED)
+		u->counters[STAT_UNWIND_MISMATCH]++;
+	return n;
+}
+
+void unwinder_load(struct unwinder *u, const struct process *p, const struct sample_rest *rest)
+{
+	walk_on(u, p, rest, u->frames, 1);
 }
 
 /* The kernel's own, which every process has. */
@@ -183,10 +228,13 @@ void unwinder_free(struct unwinder *u)
 void unwinder_read_stats(const struct unwinder *u, uint64_t *counters)
 {
 	struct unwind_table_stats t = unwind_sources_stats(&u->sources);
+	struct row_store_stats rows = row_store_stats(u->store);
 
 	for (int i = 0; i < STAT_COUNT; i++)
 		counters[i] += u->counters[i];
-	counters[STAT_UNWIND_EVICTED] += row_store_stats(u->store).pages_evicted;
+	counters[STAT_UNWIND_ROWS] += rows.rows;
+	counters[STAT_UNWIND_BYTES] += rows.bytes;
+	counters[STAT_UNWIND_EVICTED] += rows.pages_evicted;
 	counters[STAT_UNWIND_BAD_FDES] += t.bad_fdes;
 	counters[STAT_UNWIND_DENSE] += t.dense_pages;
 }

@@ -20,12 +20,19 @@ DEFINE_CLEANUP(struct unwinder *, unwinder_free)
 
 /*
  * Goes on with the walk that ended with USER_END_NOT_LOADED in the last of @n @frames (which has
- * room for USER_FRAMES_MAX), and loads what it lacked. @stack: the bytes behind @rest. Returns the
- * number of frames; *ret_end is how it ended.
+ * room for USER_FRAMES_MAX), and loads what it lacked. The bytes of stack are behind @rest. Returns
+ * the number of frames; *ret_end is how it ended: USER_END_NOT_LOADED if @p has another file mapped
+ * there than the kernel saw.
  */
 uint32_t unwinder_finish(struct unwinder *u, const struct process *p,
 			 const struct sample_rest *rest, uint64_t *frames, uint32_t n,
 			 enum user_end *ret_end);
+
+/*
+ * Loads what a walk lacked, at once: before it is its turn to be finished, when all events of its
+ * time are known. What is loaded is right even if @p is not up to date.
+ */
+void unwinder_load(struct unwinder *u, const struct process *p, const struct sample_rest *rest);
 
 /* Adds its own to @counters[STAT_COUNT]. */
 void unwinder_read_stats(const struct unwinder *u, uint64_t *counters);

@@ -13,17 +13,20 @@ struct mm_struct___5_10;
 struct mm_struct___6_4;
 struct mm_struct___6_13;
 struct vm_area_struct___rb;
+struct vm_area_struct___6_4;
 
 /* Where in struct X the fields of struct X___Y are. */
+#define BPFHOST_IS(ptr, type) __builtin_types_compatible_p(__typeof__(ptr), type *)
 #define BPFHOST_BASE(ptr)                                                                          \
-	_Generic((ptr), struct inode___6_6 *                                                       \
-		 : offsetof(struct inode, ctime_6_6), struct inode___6_11 *                        \
-		 : offsetof(struct inode, ctime_6_11), struct mm_struct___rb *                     \
-		 : offsetof(struct mm_struct, rb), struct mm_struct___5_10 *                       \
-		 : offsetof(struct mm_struct, seq_5_10), struct mm_struct___6_4 *                  \
-		 : offsetof(struct mm_struct, seq_6_4), struct mm_struct___6_13 *                  \
-		 : offsetof(struct mm_struct, seq_6_13), struct vm_area_struct___rb *              \
-		 : offsetof(struct vm_area_struct, rb), default : 0)
+	(BPFHOST_IS(ptr, struct inode___6_6)		? offsetof(struct inode, ctime_6_6)        \
+	 : BPFHOST_IS(ptr, struct inode___6_11)		? offsetof(struct inode, ctime_6_11)       \
+	 : BPFHOST_IS(ptr, struct mm_struct___rb)	? offsetof(struct mm_struct, rb)           \
+	 : BPFHOST_IS(ptr, struct mm_struct___5_10)	? offsetof(struct mm_struct, seq_5_10)     \
+	 : BPFHOST_IS(ptr, struct mm_struct___6_4)	? offsetof(struct mm_struct, seq_6_4)      \
+	 : BPFHOST_IS(ptr, struct mm_struct___6_13)	? offsetof(struct mm_struct, seq_6_13)     \
+	 : BPFHOST_IS(ptr, struct vm_area_struct___rb)	? offsetof(struct vm_area_struct, rb)      \
+	 : BPFHOST_IS(ptr, struct vm_area_struct___6_4) ? offsetof(struct vm_area_struct, seq_6_4) \
+							: 0)
 
 #define BPFHOST_FIELD(value, src, field)                                                           \
 	({                                                                                         \

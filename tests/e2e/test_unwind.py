@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Whole stacks, frame by frame, of programs without frame pointers whose chains of calls are known by
+their source (tests/workloads/burn.h).
+"""
+
+import subprocess
+from collections import Counter
+
+import pytest
+
+import chains
+from chains import START, THREAD, prefixes
+
+FREQUENCY = 999
+CPU_SECONDS = 0.4
+LONG = prefixes("main;mode_long;outer;middle;leaf", 2)
+SHORT = prefixes("main;mode_short;outer;middle;leaf", 2)
+
+
+def of_program(r, program):
+    """(samples of the profile, of the dump) of the processes that ran it."""
+    found = [s for s in r.profile.samples if s.labels["process.executable.name"] == program]
+    pids = {s.labels["pid"] for s in found}
+    return found, [s for s in r.samples if s["pid"] in pids]
+
+
+def check(r, program, stacks, start=START, least=0.5, seconds=CPU_SECONDS):
+    """
+    No stack that has a function of `stacks` is another than one of these below `start`, unless it
+    is cut; after the warm-up none is cut but one in 200; and `least` of the time is there.
+    """
+    in_profile, in_dump = of_program(r, program)
+    found = chains.judge(in_profile, [start + s for s in stacks])
+    complete, warm = chains.completeness(in_dump)
+    print(f"{program}: {found}; after the warm-up {complete} of {warm} complete")
+
+    assert not found.wrong, found.wrong.most_common(5)
+    assert warm - complete <= 1 + warm // 200, f"{warm - complete} of {warm} stacks are cut"
+    assert found.right >= least * seconds * FREQUENCY, found
+    return found
+
+
+@pytest.fixture
+def burn(record, workloads):
+    """burn(program, *arguments) → the Recording of it"""
+
+    def run(program, *arguments, launcher=()):
+        launcher = [workloads / launcher[0], *launcher[1:]] if launcher else []
+        return record(
+            "--", *launcher, workloads / program, *arguments, "--cpu-seconds", CPU_SECONDS,
+            frequency=FREQUENCY,
+        )  # fmt: skip
+
+    return run
+
+
+# --- the same chain, made in many ways ----------------------------------------------------------
+
+CHAINS = (
+    "chain", "chain-fp", "chain-static", "chain-static-pie", "chain-nopie", "chain-cet", "chain-lto",
+    "chain-nohdr", "chain-debug-frame", "chain-clang",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("program", CHAINS)
+def test_chain(burn, program):
+    check(burn(program, "long"), program, LONG)
+
+
+@pytest.mark.parametrize("program", ["chain", "chain-cet", "chain-static", "chain-clang"])
+def test_prologues_and_epilogues(burn, program):
+    """Samples are taken while frames are built and left."""
+    r = burn(program, "short")
+    found = check(r, program, SHORT)
+    leaves = {s.names[0] for s in of_program(r, program)[0]}
+    assert {"outer", "middle", "leaf"} <= leaves, found
+
+
+@pytest.mark.parametrize("program", ["chain-musl", "chain-musl-static"])
+def test_musl(burn, program):
+    """Its C library has no CFI, so main() is the last function that is known to have been called."""
+    check(burn(program, "long"), program, LONG, start="...;")
+
+
+def test_code_without_any_tables(burn):
+    """There is no way to know the callers: the leaf stays, and is said to be cut."""
+    r = burn("chain-bare", "long")
+    in_profile, _ = of_program(r, "chain-bare")
+    found = chains.judge(in_profile, [START + s for s in LONG])
+    assert not found.wrong and not found.right, found
+    assert found.cut > 0.9 * CPU_SECONDS * FREQUENCY
+
+
+@pytest.mark.parametrize("how", ["memfd", "deleted", "replaced"])
+def test_file_that_is_not_there(burn, how):
+    """The program is in no folder, or removed, or its name is another program's."""
+    program = "memfd:chain" if how == "memfd" else "chain"
+    check(burn("chain", "long", launcher=("launch", how)), program, LONG)
+
+
+def symbol_ranges(path):
+    """{name: (start, end)} of the functions, by nm."""
+    found = {}
+    out = subprocess.run(["nm", "-S", path], capture_output=True, text=True, check=True).stdout
+    for line in out.splitlines():
+        words = line.split()
+        if len(words) == 4 and words[2] in "tT":
+            found[words[3]] = (int(words[0], 16), int(words[0], 16) + int(words[1], 16))
+    return found
+
+
+def test_code_moved_to_anonymous_memory(burn, workloads):
+    """The kernel knows no file for it: addresses are compared, relative to the leaf's."""
+    r = burn("chain-remap", "long")
+    ranges = symbol_ranges(workloads / "chain-remap")
+    wanted = ["leaf", "middle", "outer", "mode_long", "main"]
+    right = 0
+    for s in of_program(r, "chain-remap")[1]:
+        frames = [int(a, 16) for a in s["frames"]]
+        base = [a - ranges["leaf"][0] & ~0xFFF for a in frames[:1]][0]
+        inside = [
+            low + base <= a - (i > 0) < high + base
+            for i, (a, (low, high)) in enumerate(zip(frames, (ranges[n] for n in wanted)))
+        ]
+        right += len(inside) == len(wanted) and all(inside)
+    complete, warm = chains.completeness(of_program(r, "chain-remap")[1])
+    assert warm - complete <= 1 + warm // 200, f"{warm - complete} of {warm} stacks are cut"
+    assert right > 0.5 * CPU_SECONDS * FREQUENCY
+
+
+# --- shapes of frames ---------------------------------------------------------------------------
+
+NORETURN = "main;mode_noreturn;ends_in_call;noreturn_leaf"
+FRAMES = {
+    "large": prefixes("main;mode_large;large_frame;leaf", 2),
+    "alloca": prefixes("main;mode_alloca;alloca_frame;leaf", 2),
+    "vla": prefixes("main;mode_vla;vla_frame;leaf", 2),
+    "aligned": prefixes("main;mode_aligned;aligned_frame;leaf", 2),
+    "drap": prefixes("main;mode_drap;drap_frame;leaf", 2),
+    "noreturn": [*prefixes(NORETURN, 2), f"{NORETURN};...;~.*longjmp.*|__.*",
+                 "main;mode_noreturn;...;~.*setjmp"],
+    "tail": [*prefixes("main;mode_tail;tail_last;leaf", 2), "main;mode_tail;tail_first"],
+    "qsort": ["main;mode_qsort;...;compare", "main;mode_qsort;...;~.*qsort.*|msort.*|__mem.*"],
+    "pushes": prefixes("main;mode_pushes;many_arguments", 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", FRAMES)
+def test_frame(burn, mode):
+    check(burn("frames", mode), "frames", FRAMES[mode])
+
+
+@pytest.mark.parametrize("levels", [100, 900])
+def test_recursion(burn, levels):
+    r = burn("frames", "recurse", "--levels", levels)
+    descend = ";descend" * levels
+    on_the_way = "main;mode_recurse;...;descend"
+    check(r, "frames", [f"main;mode_recurse{descend};leaf", on_the_way])
+
+
+def test_recursion_that_is_too_deep(burn):
+    """10,000 levels: the innermost are kept, and the rest is said to be missing."""
+    r = burn("frames", "recurse", "--levels", 10000)
+    deep = [s for s in of_program(r, "frames")[0] if "leaf" in s.names]
+    assert sum(s.values[0] for s in deep) > 0.8 * CPU_SECONDS * FREQUENCY
+    for s in deep:
+        names, cut = chains.user_stack(s)
+        assert cut and names[-1] == "leaf" and set(names[:-1]) == {"descend"}
+    assert max(len(s.frames) for s in deep) > 200, "less than 200 of 10,000 levels are kept"
+
+
+# --- signals, stacks ----------------------------------------------------------------------------
+
+RESTORE = "~__restore_rt|\\[libc.*\\]"
+HANDLER = f"{RESTORE};on_signal"
+SIGNALS = {
+    "trap": prefixes(f"main;mode_trap;trapped;{HANDLER};handler_work", 2),
+    "trap-alt": prefixes(f"main;mode_trap_alt;trapped;{HANDLER};handler_work", 2),
+    "timer": prefixes("main;mode_timer;first;second;third", 2),
+    "timer-alt": prefixes("main;mode_timer_alt;first;second;third", 2),
+    "nested": prefixes(
+        f"main;mode_nested;trapped;{HANDLER};handler_work;{HANDLER};handler_work", 2
+    ),
+}
+# Where the timer's signal may hit, what runs then, and the system calls around.
+SETUP = "~handle|start_timer|sigaltstack|setitimer|.*sigaction"
+
+
+def with_handler(stacks):
+    inner = [f"{s};{h}" for s in stacks for h in prefixes(f"{RESTORE};on_signal;handler_work", 1)]
+    return [*stacks, *inner, f"main;...;{HANDLER}", f"main;...;{HANDLER};handler_work"]
+
+
+@pytest.mark.parametrize("mode", SIGNALS)
+def test_signal_handler(burn, mode):
+    stacks = SIGNALS[mode]
+    if mode.startswith("timer"):
+        stacks = with_handler(stacks)
+    found = check(burn("signals", mode), "signals", [*stacks, f"{stacks[0]};...;{SETUP}"])
+    assert found.right > 0.5 * CPU_SECONDS * FREQUENCY
+
+
+def test_coroutines_of_libc(burn):
+    """__start_context calls them; its address on the stack is that of its first byte."""
+    begin = "~__start_context|\\[libc.*\\]"
+    own = [*prefixes(f"{begin};coroutine;on_own_stack;leaf", 2), f"{begin};coroutine;...;~.*context"]
+    main = [START + s for s in ("main;mode_context", "main;mode_context;...;~.*context")]
+    check(burn("stacks", "context"), "stacks", [*own, *main], start="")
+
+
+def test_coroutines_of_a_scheduler(burn):
+    own = [*prefixes("fiber_begin;fiber_main;on_own_stack;leaf", 1),
+           "fiber_begin;fiber_main;fiber_switch", "fiber_begin;fiber_switch"]  # fmt: skip
+    main = [START + s for s in ("main;mode_fibers", "main;mode_fibers;fiber_switch")]
+    check(burn("stacks", "fibers"), "stacks", [*own, *main], start="")
+
+
+def test_borrowed_stacks(burn):
+    """The caller's frame lies below: on another stack."""
+    chain = "main;mode_borrowed;call_on;on_low;call_on;on_high;leaf"
+    check(burn("stacks", "borrowed"), "stacks", prefixes(chain, 2))
+
+
+# --- code without CFI ---------------------------------------------------------------------------
+
+NOCFI = {
+    "frame": "main;mode_frame;nocfi_call_frame;leaf",
+    "leaf-frame": "main;mode_leaf_frame;nocfi_spin_frame",
+}
+
+
+@pytest.mark.parametrize("mode", NOCFI)
+def test_frame_pointer_where_there_is_no_cfi(burn, mode):
+    check(burn("nocfi", mode), "nocfi", [NOCFI[mode]])
+
+
+@pytest.mark.parametrize(
+    "mode, leaf", [("bare", "leaf"), ("leaf-bare", "nocfi_spin_bare")]
+)
+def test_neither_cfi_nor_frame_pointer(burn, mode, leaf):
+    """Nothing can be known beyond it, so nothing is invented."""
+    calls = {"main", f"mode_{mode.replace('-', '_')}", "nocfi_call_bare", leaf, "_start",
+             "__libc_start_call_main", "__libc_start_main"}  # fmt: skip
+    samples = [s for s in of_program(burn("nocfi", mode), "nocfi")[0] if leaf in s.names]
+    assert sum(s.values[0] for s in samples) > 0.8 * CPU_SECONDS * FREQUENCY
+    for s in samples:
+        names, cut = chains.user_stack(s)
+        assert names[-1] == leaf
+        assert set(names) <= calls and len(set(names)) == len(names), names
+
+
+# --- libraries ----------------------------------------------------------------------------------
+
+LIBC = {
+    "memcpy": ["main;mode_memcpy", "main;mode_memcpy;~__?mem(cpy|move).*"],
+    "memset": ["main;mode_memset", "main;mode_memset;~__?memset.*"],
+    "strlen": ["main;mode_strlen", "main;mode_strlen;~__?(strlen|memset).*"],
+    "memchr": ["main;mode_memchr", "main;mode_memchr;~__?memchr.*"],
+    "vdso": ["main;mode_vdso", "main;mode_vdso;clock_gettime",
+             "main;mode_vdso;clock_gettime;~.*clock_gettime.*|\\[vdso.*\\]",
+             "main;mode_vdso;clock_gettime;~.*clock_gettime;\\[vdso.*\\]",
+             "main;...;clock_gettime;~.*"],
+    "syscall": ["main;mode_syscall", "main;mode_syscall;~.*getppid"],
+    "vfork": ["main;mode_vfork;in_child;leaf", "main;mode_vfork;in_child",
+              "main;mode_vfork;...;~.*(vfork|wait4?|waitpid|exit|clock_gettime).*|\\[vdso.*\\]",
+              "main;mode_vfork"],
+}  # fmt: skip
+PLT = "~tiny|.*@plt|\\[.*\\]"
+
+
+@pytest.mark.parametrize("mode", LIBC)
+def test_libc(burn, mode):
+    """Its assembly, the vDSO, and a child that runs on its parent's stack."""
+    check(burn("libc-calls", mode), "libc-calls", [*LIBC[mode], f"main;mode_{mode};{PLT}"])
+
+
+def test_plt(burn):
+    """Samples in the stub, on its push, and in the function that it jumps to."""
+    r = burn("binding", "plt")
+    check(r, "binding", ["main;mode_plt", f"main;mode_plt;{PLT}"])
+
+
+def test_lazy_binding(burn):
+    resolve = "~_dl_runtime_resolve.*|\\[ld-linux.*\\]"
+    check(burn("binding", "resolve"), "binding",
+          ["main;mode_resolve", f"main;mode_resolve;{PLT}", f"main;mode_resolve;{resolve}",
+           f"main;mode_resolve;{resolve};_dl_fixup", f"main;mode_resolve;{resolve};_dl_fixup;...;~.*"])  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["once", "loop"])
+def test_loaded_libraries(burn, mode):
+    """In the loop, two libraries with different frames come to the same addresses in turns."""
+    stacks = [s for which in ("alpha", "beta") for s in
+              prefixes(f"main;mode_{mode};plugin_run;plugin_middle;leaf_{which}", 3)]  # fmt: skip
+    r = burn("plugins", mode)
+    check(r, "plugins", [*stacks, f"main;mode_{mode}", f"main;mode_{mode};...;~.*dl.*|.*"])
+    for which in ("alpha", "beta"):
+        n = sum(s.values[0] for s in of_program(r, "plugins")[0] if f"leaf_{which}" in s.names)
+        assert n > 0.3 * CPU_SECONDS * FREQUENCY
+
+
+# --- threads and languages ----------------------------------------------------------------------
+
+
+def test_switching_threads(burn):
+    """64 of them, a few microseconds each."""
+    waiting = "thread_main;...;~.*sem_.*|.*futex.*|.*cancel|.*clock_gettime|\\[.*\\]"
+    r = burn("switching", "threads")
+    check(r, "switching", [*prefixes("thread_main;outer;leaf", 1), waiting], start=THREAD, least=0.3)
+    tids = {s.labels["tid"] for s in of_program(r, "switching")[0] if s.has("leaf")}
+    assert len(tids) > 40
+
+
+LEVELS = ";".join(f"~Level<{n}>::run.*" for n in range(20, -1, -1))
+
+
+def test_deep_templates(burn):
+    check(burn("templates", "calls"), "templates", prefixes(f"main;{LEVELS}", 21))
+
+
+def test_exceptions(burn):
+    """
+    Thrown through 20 frames that all have something to destroy. While _Unwind_Resume leaves for the
+    next of them, in a few instructions that no CFI describes, that one is seen twice, or no more
+    is found.
+    """
+    r = burn("templates", "throw")
+    in_profile, in_dump = of_program(r, "templates")
+    complete, warm = chains.completeness(in_dump)
+    assert warm - complete <= 2 + warm // 100, f"{warm - complete} of {warm} stacks are cut"
+    start = chains.Chain(START + "~main(.cold)?;...;~.*")
+    seen = Counter()
+    for s in in_profile:
+        names, cut = chains.user_stack(s)
+        if cut or not any(n.startswith(("_Unwind_", "__cxa_")) for n in names):
+            continue
+        assert start.is_whole(names), names
+        levels = [int(n.split("<")[1].split(">")[0]) for n in names if n.startswith("Level<")]
+        expected = list(range(20, 20 - len(levels), -1))
+        assert levels[:-1] == expected[:-1], names
+        seen["right" if levels == expected else "twice"] += s.values[0]
+    assert seen["right"] > 0.3 * CPU_SECONDS * FREQUENCY
+    assert seen["twice"] <= 0.02 * seen["right"], seen
+
+
+def test_rust(burn):
+    chain = "main;...;chain::main;chain::outer;chain::middle;chain::leaf"
+    check(burn("chain-rust", "long"), "chain-rust", prefixes(chain, 3))
+
+
+def test_go(burn):
+    """It has frame pointers, and no .eh_frame."""
+    chain = "~runtime.goexit.*;~runtime.main;main.main;main.outer;main.middle;main.leaf"
+    preempted = f"{chain};~runtime.asyncPreempt.*"
+    stacks = [*prefixes(chain, 3), preempted, f"{preempted};...;~.*", "...;main.main;~(runtime|time)[.].*"]
+    check(burn("chain-go", "long"), "chain-go", stacks, start="")
+
+
+def test_cgo(burn):
+    """Go finds its way below C, and above it."""
+    in_profile, _ = of_program(burn("chain-cgo"), "chain-cgo")
+    wanted = {"c_leaf": ["main.main", "main.outer", "c_outer"], "goLeaf": ["main.main", "main.outer"]}
+    counts = Counter()
+    for s in in_profile:
+        names, cut = chains.user_stack(s)
+        for leaf, callers in wanted.items():
+            if names[-1].endswith(leaf) and not cut:
+                counts[leaf] += s.values[0]
+                assert [n for n in names if n in callers] == callers, names
+    assert min(counts[leaf] for leaf in wanted) > 0.3 * CPU_SECONDS * FREQUENCY, counts
