@@ -174,24 +174,43 @@ static bool is_tableless(const struct agree *a, struct diff d)
 
 /*
  * The last word on the caller of the innermost frame has the processor: single steps, until it has
- * returned to what one of the two said. The stop is over then.
+ * returned to what one of the two said. The stop is over then. In recursion both may say the same,
+ * and mean another frame: one that is just above the stack pointer, or above the frame pointer.
  */
 static enum verdict ask_processor(struct agree *a)
 {
-	const struct chain *ours = &a->ours.chain, *theirs = &a->theirs;
+	uint64_t ours = a->ours.chain.n > 1 ? a->ours.chain.frames[1] & FRAME_ADDR_MASK : 0;
+	uint64_t theirs = a->theirs.n > 1 ? a->theirs.frames[1] & FRAME_ADDR_MASK : 0;
+	uint64_t sp = a->stop.regs.rsp;
 	struct user_regs_struct regs;
 
 	for (int i = 0; i < ORACLE_STEPS; i++) {
 		if (tracee_step(&a->tracee, a->stop.tid) < 0 || tracee_regs(a->stop.tid, &regs) < 0)
 			return VERDICT_NOBODY;
-		if (regs.rsp <= a->stop.regs.rsp)
+		if (regs.rsp <= sp)
 			continue;
-		if (ours->n > 1 && regs.rip == (ours->frames[1] & FRAME_ADDR_MASK))
-			return VERDICT_OURS;
-		if (theirs->n > 1 && regs.rip == (theirs->frames[1] & FRAME_ADDR_MASK))
+		if (ours != theirs && regs.rip == theirs)
 			return VERDICT_THEIRS;
+		if (regs.rip == ours)
+			return ours != theirs || regs.rsp == sp + 8 ? VERDICT_OURS : VERDICT_THEIRS;
 	}
 	return VERDICT_NOBODY;
+}
+
+/* Do they differ in what the innermost frame returns to? Equal callers of a recursion hide it. */
+static bool differ_at_caller(const struct agree *a, struct diff d)
+{
+	const uint64_t *ours = a->ours.chain.frames;
+
+	if (d.at == 1)
+		return d.kind != DIFF_SAME_CUT && d.kind != DIFF_END;
+	if (d.at < 2 || d.at >= a->ours.chain.n || d.kind != DIFF_PC ||
+	    !(ours[1] & FRAME_BY_FALLBACK))
+		return false;
+	for (uint32_t i = 2; i <= d.at; i++)
+		if (ours[i] != ours[1])
+			return false;
+	return true;
 }
 
 /* The other goes on to where no code is. */
@@ -216,7 +235,7 @@ static void disagree(struct agree *a, struct diff d)
 	a->third.n = 0;
 	if (judge_libunwind_walk(&a->stop, &a->third) == 0)
 		v = chain_judge(d, &a->ours.chain, &a->theirs, &a->third);
-	if (d.at == 1 && d.kind != DIFF_SAME_CUT && d.kind != DIFF_END) {
+	if (differ_at_caller(a, d)) {
 		judge = "processor";
 		v = ask_processor(a);
 	}
