@@ -15,7 +15,7 @@ $(TOOLS)/unwind_agree: $(TOOLS_SRC) $(wildcard tests/tools/*.h tests/unit/rule_t
 
 tools: $(TOOLS)/unwind_agree
 
-unwind-agree: tools
+unwind-agree: $(BUILDDIR)/spanprof workloads tools
 	$(Q)tests/bench/bench_agree.py
 
 .PHONY: tools unwind-agree

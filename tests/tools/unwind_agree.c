@@ -6,15 +6,14 @@
  */
 #include <errno.h>
 #include <fnmatch.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agree_options.h"
 #include "base/clock.h"
-#include "base/parse.h"
 #include "chain_diff.h"
 #include "judge_dwfl.h"
 #include "judge_libunwind.h"
@@ -28,21 +27,6 @@
 #define GOAL	     99.9 /* % */
 #define ORACLE_STEPS 20000
 
-struct options {
-	uint64_t stops, seed, steps, pause_us, skip_ms;
-	pid_t pids[64];
-	size_t n_pids;
-	const char *programs[TRACEE_PROGRAMS];
-	size_t n_programs;
-	uint64_t min_depth, copy;
-	bool with_children, json, quiet, cut, disputed;
-	const char *record, *title, *name;
-	const char *frames[4]; /* globs, each of which a frame must match */
-	size_t n_frames;
-	const char *rule; /* text that one of the rules must have */
-	char **argv;
-};
-
 /* Disagreements of one kind at one function. */
 struct group {
 	char key[512];
@@ -51,7 +35,7 @@ struct group {
 };
 
 struct agree {
-	struct options o;
+	struct agree_options o;
 	struct tracee tracee;
 	struct stop stop;
 	struct judge_dwfl *dwfl;
@@ -490,161 +474,13 @@ static void print_table(struct agree *a)
 		       a->groups.data[i].example);
 }
 
-/* --- options ---------------------------------------------------------------------------------- */
-
-static const char usage[] =
-	"usage: unwind_agree [OPTIONS] -p PID... | -- PROGRAM ARGUMENTS...\n"
-	"  -n STOPS        stops to compare (2000)\n"
-	"  --seed N        of what is random (1)\n"
-	"  --steps N       up to so many single steps after a stop (200)\n"
-	"  --pause-us N    mean time between stops (1000)\n"
-	"  --skip-ms N     time before the first stop (0)\n"
-	"  --children      look at child processes as well\n"
-	"  --program NAME  stop only processes that run it (up to 4 names)\n"
-	"  --name NAME     in the table (the program's)\n"
-	"  --json          a last line of JSON\n"
-	"  --quiet         no examples\n"
-	"  --record FILE   write the first stop on which ours and libdwfl agree, and which\n"
-	"  --frame GLOB    has a frame whose \"FILE SYMBOL+0xOFFSET\" matches (up to 4 of them)\n"
-	"  --min-depth N   has so many frames\n"
-	"  --copy BYTES    with only so much of the stack readable\n"
-	"  --rule TEXT     goes by a rule in whose text this is\n"
-	"  --cut           one at which both break off is good as well\n"
-	"  --disputed      on which libdwfl is wrong, by the processor's own word\n"
-	"  --title TEXT    what it shows, for its first line\n";
-
-enum {
-	OPT_SEED = 256,
-	OPT_STEPS,
-	OPT_PAUSE,
-	OPT_SKIP,
-	OPT_CHILDREN,
-	OPT_NAME,
-	OPT_JSON,
-	OPT_QUIET,
-	OPT_RECORD,
-	OPT_FRAME,
-	OPT_DEPTH,
-	OPT_COPY,
-	OPT_TITLE,
-	OPT_PROGRAM,
-	OPT_RULE,
-	OPT_CUT,
-	OPT_DISPUTED,
-};
-
-static const struct option long_options[] = {
-	{ "seed", 1, NULL, OPT_SEED },	       { "steps", 1, NULL, OPT_STEPS },
-	{ "pause-us", 1, NULL, OPT_PAUSE },    { "skip-ms", 1, NULL, OPT_SKIP },
-	{ "children", 0, NULL, OPT_CHILDREN }, { "name", 1, NULL, OPT_NAME },
-	{ "json", 0, NULL, OPT_JSON },	       { "quiet", 0, NULL, OPT_QUIET },
-	{ "record", 1, NULL, OPT_RECORD },     { "frame", 1, NULL, OPT_FRAME },
-	{ "min-depth", 1, NULL, OPT_DEPTH },   { "copy", 1, NULL, OPT_COPY },
-	{ "rule", 1, NULL, OPT_RULE },	       { "cut", 0, NULL, OPT_CUT },
-	{ "disputed", 0, NULL, OPT_DISPUTED }, { "title", 1, NULL, OPT_TITLE },
-	{ "program", 1, NULL, OPT_PROGRAM },   { 0 },
-};
-
-static uint64_t *number_option(struct options *o, int c)
-{
-	switch (c) {
-	case 'n':
-		return &o->stops;
-	case OPT_SEED:
-		return &o->seed;
-	case OPT_STEPS:
-		return &o->steps;
-	case OPT_PAUSE:
-		return &o->pause_us;
-	case OPT_SKIP:
-		return &o->skip_ms;
-	case OPT_DEPTH:
-		return &o->min_depth;
-	case OPT_COPY:
-		return &o->copy;
-	default:
-		return NULL;
-	}
-}
-
-static int other_option(struct options *o, int c)
-{
-	switch (c) {
-	case OPT_CHILDREN:
-		o->with_children = true;
-		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
-	case OPT_CUT:
-		o->cut = true;
-		return 0;
-	case OPT_DISPUTED:
-		o->disputed = true;
-		return 0;
-	case OPT_QUIET:
-		o->quiet = true;
-		return 0;
-	case OPT_NAME:
-		o->name = optarg;
-		return 0;
-	case OPT_RECORD:
-		o->record = optarg;
-		return 0;
-	case OPT_TITLE:
-		o->title = optarg;
-		return 0;
-	case OPT_RULE:
-		o->rule = optarg;
-		return 0;
-	case 'p':
-		if (o->n_pids == sizeof(o->pids) / sizeof(o->pids[0]))
-			return -EINVAL;
-		o->pids[o->n_pids++] = atoi(optarg);
-		return 0;
-	case OPT_PROGRAM:
-		if (o->n_programs == TRACEE_PROGRAMS)
-			return -EINVAL;
-		o->programs[o->n_programs++] = optarg;
-		return 0;
-	case OPT_FRAME:
-		if (o->n_frames == sizeof(o->frames) / sizeof(o->frames[0]))
-			return -EINVAL;
-		o->frames[o->n_frames++] = optarg;
-		return 0;
-	default:
-		return -EINVAL;
-	}
-}
-
-static int options_parse(int argc, char **argv, struct options *ret)
-{
-	struct options o = {
-		.stops = 2000, .seed = 1, .steps = 200, .pause_us = 1000, .title = ""
-	};
-	int c, r = 0;
-
-	while (r == 0 && (c = getopt_long(argc, argv, "+n:p:", long_options, NULL)) != -1) {
-		uint64_t *number = number_option(&o, c);
-
-		r = number ? parse_u64(optarg, 0, UINT32_MAX, number) : other_option(&o, c);
-	}
-	if (r < 0 || !o.n_pids == !argv[optind])
-		return -EINVAL;
-	o.argv = argv + optind;
-	if (!o.name)
-		o.name = o.n_pids ? "attached" : o.argv[0];
-	*ret = o;
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct agree *a = calloc(1, sizeof(*a));
 	int r;
 
-	if (!a || options_parse(argc, argv, &a->o) < 0) {
-		fputs(usage, stderr);
+	if (!a || agree_options_parse(argc, argv, &a->o) < 0) {
+		fputs(agree_usage, stderr);
 		return 2;
 	}
 	a->tracee.random = a->o.seed * 0x9e3779b97f4a7c15ULL | 1;
