@@ -120,7 +120,7 @@ $(TB)/bench/fp_floor: tests/bench/fp_floor.c $(TB)/bench/fp_floor.skel.h
 	$(call say,BENCH,$@)
 	$(Q)$(CC) -I$(TB)/bench $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(WARNINGS) $(LDFLAGS) $< -lbpf -lelf -lz -o $@
 
-bench-build: $(BUILDDIR)/spanprof workloads $(TB)/bench/fp_floor
+bench-build: $(BUILDDIR)/spanprof workloads $(TB)/bench/fp_floor tools
 
 bench: bench-build
 	$(Q)set -e; for b in $(sort $(wildcard tests/bench/*.sh tests/bench/*.py)); do \
