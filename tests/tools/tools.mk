@@ -13,7 +13,8 @@ $(TOOLS)/unwind_agree: $(TOOLS_SRC) $(wildcard tests/tools/*.h tests/unit/rule_t
 	$(Q)$(CC) -Itests/unit $(ALL_CPPFLAGS) $(LANGUAGE) -O2 -g $(TEST_WARN) $(TOOLS_SRC) \
 		$(BUILDDIR)/libspanprof.a $(LDFLAGS) $(LIBS) -lunwind-ptrace -lunwind-x86_64 -lunwind -o $@
 
-tools: $(TOOLS)/unwind_agree
+# It knows registers, signal frames and return addresses of x86_64 only.
+tools: $(if $(filter x86_64,$(ARCH)),$(TOOLS)/unwind_agree)
 
 unwind-agree: $(BUILDDIR)/spanprof workloads tools
 	$(Q)tests/bench/bench_agree.py
