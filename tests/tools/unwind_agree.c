@@ -159,13 +159,14 @@ static bool is_tableless(const struct agree *a, struct diff d)
 /*
  * The last word on the caller of the innermost frame has the processor: single steps, until it has
  * returned to what one of the two said. The stop is over then. In recursion both may say the same,
- * and mean another frame: one that is just above the stack pointer, or above the frame pointer.
+ * and mean another frame: one below the frame pointer, or above. (V8's functions take their
+ * arguments off the stack: it is not enough to look where the stack pointer is.)
  */
 static enum verdict ask_processor(struct agree *a)
 {
 	uint64_t ours = a->ours.chain.n > 1 ? a->ours.chain.frames[1] & FRAME_ADDR_MASK : 0;
 	uint64_t theirs = a->theirs.n > 1 ? a->theirs.frames[1] & FRAME_ADDR_MASK : 0;
-	uint64_t sp = a->stop.regs.rsp;
+	uint64_t sp = a->stop.regs.rsp, fp = a->stop.regs.rbp;
 	struct user_regs_struct regs;
 
 	for (int i = 0; i < ORACLE_STEPS; i++) {
@@ -176,7 +177,7 @@ static enum verdict ask_processor(struct agree *a)
 		if (ours != theirs && regs.rip == theirs)
 			return VERDICT_THEIRS;
 		if (regs.rip == ours)
-			return ours != theirs || regs.rsp == sp + 8 ? VERDICT_OURS : VERDICT_THEIRS;
+			return ours != theirs || regs.rsp < fp + 16 ? VERDICT_OURS : VERDICT_THEIRS;
 	}
 	return VERDICT_NOBODY;
 }
