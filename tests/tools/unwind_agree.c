@@ -26,6 +26,7 @@
 #define FINISH_STACK (64u << 10)
 #define GOAL	     99.9 /* % */
 #define ORACLE_STEPS 20000
+#define ORACLE_NS    300000000 /* a thread may wait for others, which stand still meanwhile */
 
 /* Disagreements of one kind at one function. */
 struct group {
@@ -167,9 +168,10 @@ static enum verdict ask_processor(struct agree *a)
 	uint64_t ours = a->ours.chain.n > 1 ? a->ours.chain.frames[1] & FRAME_ADDR_MASK : 0;
 	uint64_t theirs = a->theirs.n > 1 ? a->theirs.frames[1] & FRAME_ADDR_MASK : 0;
 	uint64_t sp = a->stop.regs.rsp, fp = a->stop.regs.rbp;
+	uint64_t end = monotonic_ns() + ORACLE_NS;
 	struct user_regs_struct regs;
 
-	for (int i = 0; i < ORACLE_STEPS; i++) {
+	for (int i = 0; i < ORACLE_STEPS && monotonic_ns() < end; i++) {
 		if (tracee_step(&a->tracee, a->stop.tid) < 0 || tracee_regs(a->stop.tid, &regs) < 0)
 			return VERDICT_NOBODY;
 		if (regs.rsp <= sp)
