@@ -59,7 +59,7 @@ static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
 	}
 	if (!mm)
 		return; /* on its way out: there is no user stack any more */
-	err = regs_of_user(ctx, task, in_user, &s->walk.regs);
+	err = regs_of_user(ctx, task, in_user, &s->entry_regs, &s->walk.regs);
 	if (err < 0)
 		s->rec.user_end = USER_END_NO_REGS;
 	else if (err > 0)
@@ -75,23 +75,35 @@ static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
 	user_stack_count(s->rec.user_end);
 }
 
+/* User space empties the rings on a timer, and before they are full, or when a stack waits for
+ * rows.
+ */
+static __always_inline bool is_to_be_woken(struct scratch *s, __u32 len)
+{
+	bool urgent =
+		s->rec.user_end == USER_END_NOT_LOADED && s->rec.time_ns - s->woken_ns > WAKE_NS;
+
+	s->sent += len;
+	if (s->sent < cfg_ring_wakeup && !urgent)
+		return false;
+	if (urgent)
+		s->woken_ns = s->rec.time_ns;
+	s->sent = 0;
+	return true;
+}
+
 static __always_inline void emit(struct scratch *s)
 {
 	__u32 n = s->rec.n_kernel + s->rec.n_user, len;
-	bool urgent = false;
 
 	if (n > KERNEL_FRAMES_MAX + USER_FRAMES_MAX)
 		n = KERNEL_FRAMES_MAX + USER_FRAMES_MAX; /* for the verifier */
 	len = sizeof(s->rec) + n * sizeof(__u64);
-	if (s->rec.user_end == USER_END_NOT_LOADED) {
+	if (s->rec.user_end == USER_END_NOT_LOADED)
 		len += rest_add(s);
-		urgent = s->rec.time_ns - s->woken_ns > WAKE_NS;
-	}
-	if (urgent)
-		s->woken_ns = s->rec.time_ns;
 	if (len > sizeof(struct scratch) - __builtin_offsetof(struct scratch, rec))
 		return; /* for the verifier */
-	if (ring_output(s->rec.cpu, &s->rec, len, urgent))
+	if (ring_output(s->rec.cpu, &s->rec, len, is_to_be_woken(s, len)))
 		stat_inc(STAT_SAMPLE_LOST_RING);
 }
 

@@ -118,12 +118,13 @@ static __always_inline long regs_of_entry(struct task_struct *task, struct arch_
 
 /*
  * User registers of the current task, be it interrupted in user space or in the kernel. 1: it runs
- * 32-bit code, of which only pc is set.
+ * 32-bit code, of which only pc is set. @room, for what lies on the kernel stack, is too large for
+ * that of BPF.
  */
 static __always_inline long regs_of_user(struct bpf_perf_event_data *ctx, struct task_struct *task,
-					 bool in_user, struct unwind_regs *ret)
+					 bool in_user, struct arch_regs *room,
+					 struct unwind_regs *ret)
 {
-	struct arch_regs saved;
 	long err;
 
 	ret->known = UNWIND_KNOWN_ALL;
@@ -136,13 +137,13 @@ static __always_inline long regs_of_user(struct bpf_perf_event_data *ctx, struct
 		return regs_are_compat((struct arch_regs *)ctx);
 	}
 
-	err = regs_of_entry(task, &saved);
+	err = regs_of_entry(task, room);
 	if (err)
 		return err;
-	if (!regs_are_user(&saved))
+	if (!regs_are_user(room))
 		return -14; /* EFAULT: not what a system call or interrupt leaves there */
-	regs_to_user(&saved, ret);
-	return regs_are_compat(&saved);
+	regs_to_user(room, ret);
+	return regs_are_compat(room);
 }
 
 #endif

@@ -22,20 +22,26 @@ struct {
 } rings SEC(".maps") __weak;
 
 const volatile __u32 cfg_ring_count __weak = 1;
-const volatile __u64 cfg_ring_wakeup __weak = 65536; /* bytes waiting that are worth a wake-up */
+const volatile __u32 cfg_ring_wakeup __weak = 65536; /* bytes that are worth a wake-up: a quarter */
 
-/* @urgent: user space is to be woken up. 0, or what the ring said when it had no room. */
-static __always_inline long ring_output(__u32 cpu, void *data, __u64 len, bool urgent)
+/* Is there room for something that can be left out? */
+static __always_inline bool ring_has_room(__u32 cpu)
 {
 	__u32 shard = cpu % cfg_ring_count;
 	void *ring = bpf_map_lookup_elem(&rings, &shard);
-	__u64 flags = BPF_RB_NO_WAKEUP;
+
+	return ring && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) < 2ULL * cfg_ring_wakeup;
+}
+
+/* 0, or what the ring said when it had no room. */
+static __always_inline long ring_output(__u32 cpu, void *data, __u64 len, bool wake)
+{
+	__u32 shard = cpu % cfg_ring_count;
+	void *ring = bpf_map_lookup_elem(&rings, &shard);
 
 	if (!ring)
 		return -2; /* ENOENT */
-	if (urgent || bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= cfg_ring_wakeup)
-		flags = BPF_RB_FORCE_WAKEUP;
-	return bpf_ringbuf_output(ring, data, len, flags);
+	return bpf_ringbuf_output(ring, data, len, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "regs.bpf.h"
 #include "shared/record.h"
 #include "unwind_rows.bpf.h"
 
@@ -17,7 +18,9 @@ _Static_assert(sizeof(struct sample_rest) % 8 == 0, "what follows is aligned");
 struct scratch {
 	struct unwind_walk walk;
 	struct unwind_room room;
+	struct arch_regs entry_regs;
 	__u64 woken_ns; /* when user space was woken up for want of rows */
+	__u32 sent;	/* bytes since it was woken up for the last time */
 	/* What goes into the ring: */
 	struct sample_record rec;
 	__u64 frames[SCRATCH_FRAMES]; /* the rest follows the last one */

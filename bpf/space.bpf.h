@@ -73,6 +73,7 @@ static __always_inline void space_enter(struct space *space, struct mm_struct *m
 	space->state = state;
 	space->generation = unwind_control.generation;
 	space->next = 0;
+	NO_UNROLL
 	for (int i = 0; i < SPACE_MAPPED; i++)
 		space->mapped[i].end = 0;
 }

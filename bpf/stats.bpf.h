@@ -18,7 +18,7 @@ struct {
 	__type(value, struct cpu_stats);
 } stats SEC(".maps") __weak;
 
-static __always_inline void stat_inc(enum stat_id id)
+static __always_inline void stat_inc(__u32 id)
 {
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct cpu_stats *s = bpf_map_lookup_elem(&stats, &cpu);

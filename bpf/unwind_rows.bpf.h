@@ -80,6 +80,7 @@ static __always_inline const struct unwind_file *file_find(const struct unwind_f
 
 	if (!arena)
 		return NULL;
+	NO_UNROLL
 	for (__u32 i = 0; i < UNWIND_FILE_PROBES; i++) {
 		const struct unwind_file *f = file_entry(
 			arena, unwind_line_at(table) + ((hash + i) & mask) * UNWIND_LINE_SIZE);
@@ -180,6 +181,7 @@ static __always_inline struct mapped *mapped_find(struct unwind_memory *mem, __u
 	m = &mem->space->mapped[at];
 	if (addr >= m->start && addr < m->end)
 		return m;
+	NO_UNROLL
 	for (__u32 i = 0; i < SPACE_MAPPED; i++) {
 		m = &mem->space->mapped[i];
 		if (addr >= m->start && addr < m->end) {
@@ -211,6 +213,7 @@ static __always_inline void copy_ext(const void *arena, __u32 at, struct unwind_
 {
 	__u32 *words = (__u32 *)ret;
 
+	NO_UNROLL
 	for (__u32 i = 0; i < sizeof(*ret) / 4; i++)
 		words[i] = unwind_arena_u32(arena, at + 4 * i);
 }

@@ -12,48 +12,14 @@
 #include "scratch.bpf.h"
 #include "stats.bpf.h"
 
-static __always_inline void user_stack_count(enum user_end end)
+/* The counters of how stacks end are in the order of enum user_end. */
+_Static_assert(STAT_USTACK_DEPTH - STAT_USTACK_NONE == USER_END_DEPTH, "one for each end");
+
+static __always_inline void user_stack_count(__u32 end)
 {
-	switch (end) {
-	case USER_END_ENTRY:
-		stat_inc(STAT_USTACK_ENTRY);
-		break;
-	case USER_END_ZERO:
-		stat_inc(STAT_USTACK_END_ZERO);
-		break;
-	case USER_END_NO_REGS:
-		stat_inc(STAT_USTACK_NO_REGS);
-		break;
-	case USER_END_COMPAT:
-		stat_inc(STAT_USTACK_COMPAT);
-		break;
-	case USER_END_NO_CODE:
-		stat_inc(STAT_USTACK_NO_CODE);
-		break;
-	case USER_END_UNREADABLE:
-		stat_inc(STAT_USTACK_UNREADABLE);
-		break;
-	case USER_END_NOT_RISING:
-		stat_inc(STAT_USTACK_NOT_RISING);
-		break;
-	case USER_END_BAD_RETURN:
-		stat_inc(STAT_USTACK_BAD_RETURN);
-		break;
-	case USER_END_NO_RULE:
-		stat_inc(STAT_USTACK_NO_RULE);
-		break;
-	case USER_END_UNSUPPORTED:
-		stat_inc(STAT_USTACK_UNSUPPORTED);
-		break;
-	case USER_END_NOT_LOADED:
-		stat_inc(STAT_USTACK_NOT_LOADED);
-		break;
-	case USER_END_DEPTH:
-		stat_inc(STAT_USTACK_DEPTH);
-		break;
-	default:
-		break;
-	}
+	UNWIND_KEEP(end);
+	if (end < USER_END_COUNT) /* for the verifier */
+		stat_inc(STAT_USTACK_NONE + end);
 }
 
 /*
@@ -146,7 +112,7 @@ static __always_inline __u32 rest_copy_stack(__u8 *dst, __u64 start, __u32 len)
 }
 
 /* Bytes of it behind the frames. */
-static __noinline __u32 rest_add(struct scratch *s)
+RARELY __u32 rest_add(struct scratch *s)
 {
 	__u32 n = (s->rec.n_kernel + s->rec.n_user) & SCRATCH_FRAMES_MASK;
 	struct sample_rest *rest = (struct sample_rest *)&s->frames[n];
@@ -156,6 +122,10 @@ static __noinline __u32 rest_add(struct scratch *s)
 
 	if (!len) /* nothing below the stack pointer: a page of it just begins */
 		len = rest_stack_len(s, start += RED_ZONE);
+	if (!ring_has_room(s->rec.cpu)) {
+		stat_inc(STAT_REST_LEFT_OUT); /* samples come first */
+		len = 0;
+	}
 	len = len ? rest_copy_stack((__u8 *)(rest + 1), start, len) : 0;
 	rest->key = key;
 	rest->backing = s->room.backing;

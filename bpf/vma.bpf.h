@@ -61,6 +61,7 @@ static __always_inline __u32 maple_slot(const struct vma_node *node, __u32 n, __
 {
 	__u32 i;
 
+	NO_UNROLL
 	for (i = 0; i < MAPLE_PIVOTS; i++)
 		if (i >= n || node->pivot[i] >= addr || (i > 0 && node->pivot[i] == 0))
 			break;
@@ -76,6 +77,7 @@ static __always_inline struct vm_area_struct *maple_find(struct mm_struct *mm, _
 	/* A root that is no node: one mapping, or none. */
 	if ((encoded & 3) != 2 || encoded <= 4096)
 		return NULL;
+	NO_UNROLL
 	for (int i = 0; i < MAPLE_DEPTH; i++) {
 		__u32 type = maple_type(encoded);
 		__u32 n = type == bpf_core_enum_value(enum maple_type, maple_arange_64)
@@ -104,6 +106,7 @@ static __always_inline struct vm_area_struct *rb_find(struct mm_struct *mm, __u6
 	struct mm_struct___rb *old = (void *)mm;
 	struct rb_node *node = BPF_CORE_READ(old, mm_rb.rb_node);
 
+	NO_UNROLL
 	for (int i = 0; i < VMA_RB_DEPTH && node; i++) {
 		struct vm_area_struct *vma =
 			(void *)node - bpf_core_field_offset(struct vm_area_struct___rb, vm_rb);
@@ -277,8 +280,8 @@ static __always_inline bool vma_is_whole(struct mm_struct *mm, struct vm_area_st
 	       BPF_CORE_READ(vma, vm_file) == read->file && vma_seq(vma) == seq;
 }
 
-static __always_inline bool vma_find(struct mm_struct *mm, __u64 addr, struct vma_node *node,
-				     struct vma *ret)
+static __noinline int vma_try(struct mm_struct *mm, __u64 addr, struct vma_node *node,
+			      struct vma *ret)
 {
 	struct vm_area_struct *vma;
 	__u32 seq;
@@ -303,6 +306,13 @@ static __always_inline bool vma_find(struct mm_struct *mm, __u64 addr, struct vm
 	if (ret->file)
 		file_key(ret->file, &ret->key);
 	return vma_is_whole(mm, vma, seq, ret);
+}
+
+/* A node that has just been replaced makes a look-up fail, though the mapping itself stays. */
+static __always_inline bool vma_find(struct mm_struct *mm, __u64 addr, struct vma_node *node,
+				     struct vma *ret)
+{
+	return vma_try(mm, addr, node, ret) || vma_try(mm, addr, node, ret);
 }
 
 /* --- which address space --------------------------------------------------------------------- */

@@ -120,7 +120,14 @@ $(TB)/bench/fp_floor: tests/bench/fp_floor.c $(TB)/bench/fp_floor.skel.h
 	$(call say,BENCH,$@)
 	$(Q)$(CC) -I$(TB)/bench $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(WARNINGS) $(LDFLAGS) $< -lbpf -lelf -lz -o $@
 
-bench-build: $(BUILDDIR)/spanprof workloads $(TB)/bench/fp_floor tools
+COMPILE_TABLE := $(TB)/compile_table
+
+$(COMPILE_TABLE): tests/bench/compile_table.c $(BUILDDIR)/libspanprof.a
+	$(call say,BENCH,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(TEST_WARN) $^ $(ALL_LDFLAGS) $(LIBS) -o $@
+
+bench-build: $(BUILDDIR)/spanprof workloads $(TB)/bench/fp_floor $(COMPILE_TABLE) tools
 
 bench: bench-build
 	$(Q)set -e; for b in $(sort $(wildcard tests/bench/*.sh tests/bench/*.py)); do \
@@ -152,6 +159,8 @@ $(FUZZ_TARGETS:%=fuzz-%): fuzz-%: $(BUILDDIR)/fuzz/fuzz_%
 C_FILES  := $(shell find user bpf tests -name '*.[ch]' | sort)
 HEADERS  := $(wildcard user/*/*.h)
 SHARED_H := $(wildcard bpf/shared/*.h)
+# These want functions of whoever includes them (shared/unwind_memory.h).
+WALKER_H := bpf/shared/unwind_memory.h bpf/shared/unwind_step.h bpf/shared/unwind_walk.h
 
 format:
 	$(Q)$(CLANG_FORMAT) -i $(C_FILES)
@@ -166,9 +175,9 @@ layers:
 
 # Those of bpf/ come after vmlinux.h, as in every program there.
 lint-headers: $(GENERATED)
-	$(Q)tools/headers-alone $(CC) $(LANGUAGE) $(ALL_CPPFLAGS) $(WARNINGS) -- $(HEADERS) $(SHARED_H)
+	$(Q)tools/headers-alone $(CC) $(LANGUAGE) $(ALL_CPPFLAGS) $(WARNINGS) -- $(HEADERS) $(filter-out $(WALKER_H),$(SHARED_H))
 	$(Q)tools/headers-alone $(CLANG) $(BPF_CFLAGS) $(BPF_CPPFLAGS) -include vmlinux.h -- \
-		$(wildcard bpf/*.bpf.h) $(SHARED_H)
+		$(wildcard bpf/*.bpf.h) $(filter-out $(WALKER_H),$(SHARED_H))
 
 lint-clang: $(GENERATED)
 	$(Q)$(CLANG) -fsyntax-only $(ALL_CPPFLAGS) $(LANGUAGE) $(WARNINGS) $(USER_SRC)

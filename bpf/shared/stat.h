@@ -22,14 +22,14 @@ enum stat_kind {
 	X(SAMPLE_LOST_RING, LOSS, "samples_lost_ring", "samples lost: ring buffer full")           \
 	X(KSTACK_FAILED, LOSS, "kernel_stack_failed", "kernel stack could not be read")            \
 	X(KSTACK_TRUNCATED, LOSS, "kernel_stack_truncated", "kernel stack deeper than the limit")  \
+	X(USTACK_NONE, INFO, "user_stack_none", "samples without a user stack: kernel threads")    \
+	X(USTACK_ENTRY, INFO, "user_stack_entry", "user stacks unwound to their entry")            \
+	X(USTACK_END_ZERO, INFO, "user_stack_end_zero",                                            \
+	  "user stacks that ended with a frame pointer or return address of 0")                    \
 	X(USTACK_NO_REGS, LOSS, "user_stack_no_registers", "user registers could not be read")     \
 	X(USTACK_COMPAT, LOSS, "user_stack_32bit",                                                 \
 	  "32-bit code: only the program counter is kept")                                         \
-	X(USTACK_ENTRY, INFO, "user_stack_entry", "user stacks unwound to their entry")            \
-	X(USTACK_END_ZERO, INFO, "user_stack_end_zero", "frame pointer chain ended with 0")        \
 	X(USTACK_NO_CODE, LOSS, "user_stack_no_code", "program counter in no executable mapping")  \
-	X(USTACK_REPLACED, INFO, "user_stack_replaced",                                            \
-	  "samples in execve, when the old program's stack is gone")                               \
 	X(USTACK_UNREADABLE, LOSS, "user_stack_unreadable", "part of the stack not in memory")     \
 	X(USTACK_NOT_RISING, LOSS, "user_stack_not_rising", "next frame would not lie above")      \
 	X(USTACK_BAD_RETURN, LOSS, "user_stack_bad_return", "return address leads to no code")     \
@@ -40,6 +40,10 @@ enum stat_kind {
 	X(USTACK_NOT_LOADED, INFO, "user_stack_rows_not_loaded",                                   \
 	  "stacks handed to user space, as rows were not loaded yet")                              \
 	X(USTACK_DEPTH, LOSS, "user_stack_too_deep", "user stack deeper than the limit")           \
+	X(USTACK_REPLACED, INFO, "user_stack_replaced",                                            \
+	  "samples in execve, when the old program's stack is gone")                               \
+	X(REST_LEFT_OUT, LOSS, "user_stack_copies_left_out",                                       \
+	  "of the stacks handed to user space: cut, as the ring buffer was half full")             \
 	X(FRAME_BY_FALLBACK, INFO, "frames_by_fallback",                                           \
 	  "user frames found by frame pointer, for want of an unwind table")                       \
 	X(CTX_NO_WRITER, INFO, "context_no_writer", "process publishes no trace context")          \

@@ -171,6 +171,7 @@ static inline __u32 unwind_packed_find(const void *arena, __u32 at, __u32 off, _
 	__u32 lo = unwind_arena_u16(arena, firsts + 2 * bucket);
 	__u32 hi = unwind_arena_u16(arena, firsts + 2 * bucket + 2);
 
+	NO_UNROLL
 	for (int i = 0; i < 9 && lo < hi; i++) {
 		__u32 mid = (lo + hi) >> 1;
 

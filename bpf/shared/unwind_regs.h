@@ -22,7 +22,7 @@ struct unwind_regs {
 	__u64 reg[UNWIND_REGS]; /* by DWARF number */
 	__u32 known;		/* bit n: reg[n] is what it was in this frame */
 	__u8 is_exact;		/* pc is the next instruction itself, not a return address */
-	__u8 by_fallback;	/* this frame was found without a rule */
+	__u8 by_fallback;	/* this frame was found without a table */
 	__u8 falls;		/* steps so far whose caller's frame does not lie above */
 	__u8 reserved;
 };

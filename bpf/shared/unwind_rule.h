@@ -36,6 +36,7 @@ enum unwind_special {
 			  at the stack pointer */
 	UNWIND_PLT, /* x86_64 linkers' .plt: CFA = sp + 8, and 8 more from byte 11 of an entry on */
 	UNWIND_PLT_SEC,	    /* the same from byte 10 on (.plt with endbr64 or bnd) */
+	UNWIND_PLT_IBT,	    /* the same from byte 9 on (with endbr64 since binutils 2.40) */
 	UNWIND_UNSUPPORTED, /* a table covers it, with a rule that none of these can express */
 };
 
@@ -44,18 +45,21 @@ enum unwind_special {
 
 /*
  * x86_64, bases SP and FP: the return address is at CFA - 8.
- *   bits 2-13   offset of the CFA / 8, not negative
+ *   bits 2-12   offset of the CFA / 8, not negative
+ *   bit 13      no table says so: the rule was found by looking at the code
  *   bits 14-31  for rbx, rbp, r12, r13, r14, r15 three bits each: 0 the register is as it is in
  *               this frame; n it was saved at CFA - 8 * (n + 1)
  *
  * aarch64, bases SP and FP:
- *   bits 2-13   offset of the CFA / 8, not negative
+ *   bits 2-13   as above
  *   bits 14-15  enum unwind_a64_saved
  *   bits 16-28  where they were saved: at CFA - 8 * n, n from 1 on
  * The return address is x30's value, without its pointer authentication code.
  */
 #define UNWIND_CFA_SHIFT 2
-#define UNWIND_CFA_BITS	 12
+#define UNWIND_CFA_BITS	 11
+
+#define UNWIND_BY_CODE_SHIFT 13
 
 #define UNWIND_X86_SLOT_SHIFT 14
 #define UNWIND_X86_SLOT_BITS  3
@@ -101,7 +105,25 @@ struct unwind_place {
 enum unwind_ext_cfa {
 	UNWIND_CFA_REG,	  /* CFA = reg + off */
 	UNWIND_CFA_DEREF, /* CFA = *(reg + off + 8 * index) + add */
+	/*
+	 * Go's asmcgocall(), which has left a goroutine's stack: at reg + off lies how far it was
+	 * below the stack's end, then the struct g, or the stack pointer and 0. CFA = that stack
+	 * pointer + add. The frame pointer would do, if the stack had not moved meanwhile.
+	 */
+	UNWIND_CFA_GO_CALL,
+	/*
+	 * x86_64: Go's morestack() and (before Go 1.21) systemstack(), likewise. r14 is the struct
+	 * g of the thread, whose struct m has the goroutine at off; that has the caller's rip and
+	 * rsp, and its rbp at add (0: nowhere). ra.off: bytes of morestack(), which the goroutine
+	 * must have called; 0: need not.
+	 */
+	UNWIND_CFA_GO_STACK,
 };
+
+/* Of Go's struct g and m, in all versions since 1.5. */
+#define UNWIND_GO_G_STACK_END 8
+#define UNWIND_GO_G_M	      48 /* followed by rsp and rip */
+#define UNWIND_GO_M_G0	      0
 
 /* Callee-saved registers of an extended rule, in this order. */
 #if defined(UNWIND_ARCH_AARCH64)
@@ -111,11 +133,18 @@ enum unwind_ext_cfa {
 #endif
 #define UNWIND_EXT_SAVED_MAX 6
 
+/*
+ * The caller's place is that of an instruction which was interrupted, not behind a call: Go's
+ * runtime lets signal handlers make it look as if this frame had been called.
+ */
+#define UNWIND_EXT_EXACT   1
+#define UNWIND_EXT_BY_CODE 2 /* as for rules of 32 bits */
+
 struct unwind_ext {
 	__u8 cfa; /* enum unwind_ext_cfa */
 	__u8 cfa_reg;
+	__u8 flags;	/* UNWIND_EXT_* */
 	__u8 cfa_index; /* register + 1; 0: none */
-	__u8 reserved;
 	__s32 cfa_off;
 	__s32 cfa_add;
 	struct unwind_place ra; /* UNWIND_UNKNOWN: as UNWIND_UNSUPPORTED */

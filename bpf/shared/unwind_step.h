@@ -48,6 +48,12 @@ static inline __u64 unwind_rule_cfa_off(__u32 rule)
 	return (__u64)(rule >> UNWIND_CFA_SHIFT & ((1 << UNWIND_CFA_BITS) - 1)) * 8;
 }
 
+/* Was the rule found by looking at the code? */
+static inline __u8 unwind_rule_is_by_code(__u32 rule)
+{
+	return rule >> UNWIND_BY_CODE_SHIFT & 1;
+}
+
 /* The frame is its caller's from here on. */
 static inline enum unwind_step unwind_return(struct unwind_regs *r, __u64 cfa, __u64 ra)
 {
@@ -125,6 +131,7 @@ static inline enum unwind_step unwind_signal(struct unwind_memory *mem, struct u
 	if (unwind_read(mem, s->word, UNWIND_SIGFRAME_N * 8,
 			r->reg[UNWIND_SP] + UNWIND_SIGFRAME_REGS))
 		return UNWIND_STEP_UNREADABLE;
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_REGS; i++)
 		r->reg[i] = s->word[i];
 	r->known = UNWIND_KNOWN_ALL;
@@ -143,6 +150,7 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 	__u64 at = (__u64)(rule >> UNWIND_A64_AT_SHIFT & ((1 << UNWIND_A64_AT_BITS) - 1)) * 8;
 	__u64 cfa = r->reg[base & (UNWIND_REGS - 1)] + unwind_rule_cfa_off(rule);
 	__u64 ra = r->reg[UNWIND_A64_LR_REG];
+	enum unwind_step step;
 
 	if (!unwind_knows(r, base))
 		return UNWIND_STEP_UNSUPPORTED;
@@ -161,7 +169,9 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 	if (saved == UNWIND_A64_LR)
 		ra = s->word[0];
 	r->known &= UNWIND_KEPT;
-	return unwind_return(r, cfa, unwind_strip(ra));
+	step = unwind_return(r, cfa, unwind_strip(ra));
+	r->by_fallback = unwind_rule_is_by_code(rule);
+	return step;
 }
 
 static inline __u32 unwind_ext_reg(__u32 i)
@@ -194,6 +204,7 @@ static inline enum unwind_step unwind_signal(struct unwind_memory *mem, struct u
 	if (unwind_read(mem, s->word, UNWIND_SIGFRAME_N * 8,
 			r->reg[UNWIND_SP] + UNWIND_SIGFRAME_REGS))
 		return UNWIND_STEP_UNREADABLE;
+	NO_UNROLL
 	for (int i = 0; i < 8; i++)
 		r->reg[8 + i] = s->word[i];
 	r->reg[5] = s->word[8]; /* rdi */
@@ -228,11 +239,13 @@ static inline enum unwind_step unwind_pop(struct unwind_memory *mem, struct unwi
 {
 	__u32 deepest = 0;
 
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_X86_SLOTS; i++)
 		if (unwind_x86_slot(slots, i) > deepest)
 			deepest = unwind_x86_slot(slots, i);
 	if (unwind_read(mem, s->word, 8 * (deepest + 1), cfa - 8 * (deepest + 1)))
 		return UNWIND_STEP_UNREADABLE;
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_X86_SLOTS; i++) {
 		__u32 slot = unwind_x86_slot(slots, i);
 
@@ -249,12 +262,15 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 {
 	__u32 base = (rule & 3) == UNWIND_BASE_SP ? UNWIND_SP : UNWIND_FP;
 	__u64 cfa = r->reg[base & (UNWIND_REGS - 1)] + unwind_rule_cfa_off(rule);
+	enum unwind_step step;
 
 	if (!unwind_knows(r, base))
 		return UNWIND_STEP_UNSUPPORTED;
 	if (!unwind_rises(r, cfa, base == UNWIND_FP))
 		return UNWIND_STEP_NOT_RISING;
-	return unwind_pop(mem, r, s, cfa, rule >> UNWIND_X86_SLOT_SHIFT);
+	step = unwind_pop(mem, r, s, cfa, rule >> UNWIND_X86_SLOT_SHIFT);
+	r->by_fallback = unwind_rule_is_by_code(rule);
+	return step;
 }
 
 /* The second instruction of an entry has pushed; entries are of 16 bytes. */
@@ -303,6 +319,18 @@ static inline int unwind_may_be_cfa(struct unwind_memory *mem, const struct unwi
 	return value > sp && value % 8 == 0 && unwind_is_stack(mem, sp, value);
 }
 
+static inline enum unwind_step unwind_go_call(struct unwind_memory *mem, __u64 *value)
+{
+	__u64 saved[2], end = 0;
+
+	if (unwind_read(mem, saved, sizeof(saved), *value))
+		return UNWIND_STEP_UNREADABLE;
+	if (saved[1] && unwind_read(mem, &end, 8, saved[1] + UNWIND_GO_G_STACK_END))
+		return UNWIND_STEP_UNREADABLE;
+	*value = saved[1] ? end - saved[0] : saved[0];
+	return UNWIND_STEP_OK;
+}
+
 static inline enum unwind_step unwind_ext_find_cfa(struct unwind_memory *mem,
 						   const struct unwind_regs *r,
 						   const struct unwind_ext *ext, __u64 *ret)
@@ -321,19 +349,79 @@ static inline enum unwind_step unwind_ext_find_cfa(struct unwind_memory *mem,
 			return UNWIND_STEP_UNREADABLE;
 		value += ext->cfa_add;
 	}
+	if (ext->cfa == UNWIND_CFA_GO_CALL) {
+		enum unwind_step step = unwind_go_call(mem, &value);
+
+		if (step != UNWIND_STEP_OK)
+			return step;
+		value += ext->cfa_add;
+	}
 	*ret = value;
 	return UNWIND_STEP_OK;
 }
 
+#if !defined(UNWIND_ARCH_AARCH64)
+#define UNWIND_GO_G 14 /* r14 */
+
+#define UNWIND_GO_NEXT_FUNC 64 /* bytes behind the call in morestack() to the end of its padding   \
+				*/
+
+/* Does @ra follow a call of morestack(), or of morestack_noctxt() behind it? @pc is in it. */
+static inline int unwind_go_grows(struct unwind_memory *mem, __u64 ra, __u64 pc, __u64 size)
+{
+	__u64 target;
+
+	return unwind_is_call(mem, ra, &target) && target + size >= pc &&
+	       target <= pc + UNWIND_GO_NEXT_FUNC;
+}
+
+/*
+ * From the frame in which the runtime replaces a goroutine's stack to the goroutine. No goroutine:
+ * the scheduler runs here, and what it left does not wait for it. It is believed only if all three
+ * structs refer to each other; hand-written code may have put something else into the register. A
+ * goroutine that waits somewhere else is one that the scheduler is about to run.
+ */
+static inline enum unwind_step unwind_go_stack(struct unwind_memory *mem, struct unwind_regs *r,
+					       const struct unwind_ext *ext)
+{
+	__u64 m, g0, g, saved[3] /* m, rsp, rip */, fp = 0;
+
+	if (!unwind_knows(r, UNWIND_GO_G))
+		return UNWIND_STEP_UNSUPPORTED;
+	if (unwind_read(mem, &m, 8, r->reg[UNWIND_GO_G] + UNWIND_GO_G_M) ||
+	    unwind_read(mem, &g0, 8, m + UNWIND_GO_M_G0) || g0 != r->reg[UNWIND_GO_G] ||
+	    unwind_read(mem, &g, 8, m + ext->cfa_off))
+		return UNWIND_STEP_UNSUPPORTED;
+	if (g == 0)
+		return UNWIND_STEP_END;
+	if (unwind_read(mem, saved, sizeof(saved), g + UNWIND_GO_G_M) || saved[0] != m ||
+	    (ext->cfa_add && unwind_read(mem, &fp, 8, g + ext->cfa_add)) ||
+	    r->falls++ >= UNWIND_FALLS_MAX)
+		return UNWIND_STEP_UNSUPPORTED;
+	if (ext->ra.off && !unwind_go_grows(mem, saved[2], r->pc, ext->ra.off))
+		return UNWIND_STEP_END;
+	unwind_set(r, UNWIND_X86_RBP, fp);
+	unwind_set(r, UNWIND_GO_G, g);
+	r->known = 1u << UNWIND_GO_G | 1u << UNWIND_X86_RSP;
+	if (ext->cfa_add)
+		r->known |= 1u << UNWIND_X86_RBP;
+	return unwind_return(r, saved[1], saved[2]);
+}
+#endif
+
 /* Caller's registers are read before one is set: a place may refer to a register of this frame. */
-static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwind_regs *r,
-					  struct unwind_scratch *s, const struct unwind_ext *ext)
+RARELY enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwind_regs *r,
+				   struct unwind_scratch *s, const struct unwind_ext *ext)
 {
 	__u32 known = r->known & UNWIND_EXT_KEPT;
 	int guessed = !unwind_knows(r, ext->cfa_reg);
 	enum unwind_step step;
 	__u64 cfa, ra, target;
 
+#if !defined(UNWIND_ARCH_AARCH64)
+	if (ext->cfa == UNWIND_CFA_GO_STACK)
+		return unwind_go_stack(mem, r, ext);
+#endif
 	step = unwind_ext_find_cfa(mem, r, ext, &cfa);
 	if (step != UNWIND_STEP_OK)
 		return step;
@@ -346,6 +434,7 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 		return step;
 	if (guessed && !unwind_is_call(mem, unwind_strip(ra), &target))
 		return UNWIND_STEP_UNSUPPORTED;
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_EXT_SAVED; i++) {
 		const struct unwind_place *p = &ext->saved[i];
 
@@ -358,16 +447,18 @@ static inline enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwi
 		else
 			known &= ~(1u << unwind_ext_reg(i));
 	}
+	NO_UNROLL
 	for (int i = 0; i < UNWIND_EXT_SAVED; i++)
 		r->reg[unwind_ext_reg(i) & (UNWIND_REGS - 1)] = s->word[i];
 	r->known = known;
 	step = unwind_return(r, cfa, unwind_strip(ra));
-	r->by_fallback = guessed;
+	r->by_fallback = guessed || ext->flags & UNWIND_EXT_BY_CODE;
+	r->is_exact = ext->flags & UNWIND_EXT_EXACT;
 	return step;
 }
 
-static inline enum unwind_step unwind_special(struct unwind_memory *mem, struct unwind_regs *r,
-					      struct unwind_scratch *s, __u32 what)
+RARELY enum unwind_step unwind_special(struct unwind_memory *mem, struct unwind_regs *r,
+				       struct unwind_scratch *s, __u32 what)
 {
 	switch (what) {
 	case UNWIND_NONE:
@@ -381,6 +472,8 @@ static inline enum unwind_step unwind_special(struct unwind_memory *mem, struct 
 		return unwind_plt(mem, r, s, 11);
 	case UNWIND_PLT_SEC:
 		return unwind_plt(mem, r, s, 10);
+	case UNWIND_PLT_IBT:
+		return unwind_plt(mem, r, s, 9);
 #endif
 	default:
 		return UNWIND_STEP_UNSUPPORTED;

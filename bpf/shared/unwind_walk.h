@@ -101,7 +101,7 @@ static inline enum unwind_step unwind_by_fp(struct unwind_memory *mem, struct un
 	return UNWIND_STEP_OK;
 }
 
-static inline enum user_end unwind_fall_back(struct unwind_memory *mem, struct unwind_walk *w)
+RARELY enum user_end unwind_fall_back(struct unwind_memory *mem, struct unwind_walk *w)
 {
 	struct unwind_regs *r = &w->regs;
 
@@ -153,7 +153,7 @@ static inline enum user_end unwind_to_caller(struct unwind_memory *mem, struct u
 static inline int unwind_find_rule(struct unwind_memory *mem, struct unwind_walk *w)
 {
 	const __u32 none = UNWIND_RULE_SPECIAL(UNWIND_NONE);
-	const struct unwind_regs *r = &w->regs;
+	struct unwind_regs *r = &w->regs;
 	int found = unwind_find(mem, r->is_exact ? r->pc : r->pc - 1, &w->found);
 
 	if (r->is_exact || found != UNWIND_FOUND || w->found.rule != none)
@@ -161,7 +161,9 @@ static inline int unwind_find_rule(struct unwind_memory *mem, struct unwind_walk
 	found = unwind_find(mem, r->pc, &w->found);
 	if (found != UNWIND_FOUND)
 		w->found.rule = none; /* the byte before is code, at least */
-	else if (w->found.rule != none && w->found.rule != UNWIND_RULE_SPECIAL(UNWIND_SIGNAL))
+	else if (w->found.rule == UNWIND_RULE_SPECIAL(UNWIND_SIGNAL))
+		r->is_exact = 1; /* the byte before is not of its function */
+	else if (w->found.rule != none)
 		w->found.rule = UNWIND_RULE_SPECIAL(UNWIND_END);
 	return found == UNWIND_NOT_LOADED ? found : UNWIND_FOUND;
 }
@@ -176,7 +178,7 @@ static inline int unwind_frame(struct unwind_memory *mem, struct unwind_walk *w,
 
 	*ret_frame = unwind_frame_value(&w->regs);
 	if (found == UNWIND_NOT_CODE && w->n > 0) {
-		w->end = w->regs.by_fallback ? USER_END_NO_RULE : USER_END_BAD_RETURN;
+		w->end = USER_END_BAD_RETURN;
 		return 0;
 	}
 	if (found == UNWIND_NOT_LOADED)

@@ -77,8 +77,8 @@ def print_result(rows, sums, failed):
     table(["", "samples", "% complete", "% with fallback", "median depth", "the rest"], rows)
     judged = [r for r in rows if r[0] not in workload.CUT]
     below = [r[0] for r in judged if float(r[2]) < TARGET]
-    print(f"{len(judged) - len(below)} of {len(judged)} programs have {TARGET} %, not judged those that\n"
-          f"must be cut ({'; '.join(sorted(workload.CUT))})."
+    print(f"{len(judged) - len(below)} of {len(judged)} programs have {TARGET} %; not judged are those\n"
+          f"that must be cut ({'; '.join(sorted(workload.CUT))})."
           + (f" Below: {'; '.join(below)}." if below else ""))  # fmt: skip
     ends = {k: n for k, n in sums.items() if k.startswith(("user_stack_", "unwind_")) and n}
     print("All programs' counters: " + ", ".join(f"{k} {n}" for k, n in sorted(ends.items())))

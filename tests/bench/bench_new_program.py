@@ -14,12 +14,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import SPANPROF, WORKLOADS, machine, now_ns, spread, table
+import workload
+from measure import SPANPROF, WORKLOADS, machine, now_ns, spread, table, wait_until_loaded
 
 import stack_end
 
 TARGET_MS = 100  # from its first sample on, if its files were never seen; if they were: 0
-SETTLE = 1.5
+SETTLE = 1  # seconds from when spanprof is loaded
 CPU_SECONDS = 0.5
 PYTHON = f"""
 import time
@@ -54,13 +55,15 @@ def record(program, arguments, hz):
         shutil.copy(program, copy)
         argv = [SPANPROF, "record", "-q", "-a", "-F", hz, "-o", os.devnull, "-f", "pprof",
                 "--dump-samples", dump]  # fmt: skip
-        with subprocess.Popen([str(a) for a in argv]) as spanprof:
+        with workload.running(argv, stderr=None) as spanprof:
+            wait_until_loaded(spanprof.pid)
             time.sleep(SETTLE)
             pids = []
             for _ in range(2):
                 pids.append(run([copy, *arguments]))
                 time.sleep(0.2)
             spanprof.terminate()
+            spanprof.wait()
         samples = [json.loads(line) for line in dump.read_text().splitlines()]
     return [[s for s in samples if s["pid"] == pid] for pid in pids]
 
@@ -88,10 +91,12 @@ def main():
         for which, when in enumerate(("never seen", "seen")):
             found = [judge(r[which]) for r in rounds]
             ms, before, after = zip(*found)
-            rows.append([f"{what}, {when}", sum(len(r[which]) for r in rounds), spread(ms, "{:.1f}"),
+            n = sum(len(r[which]) for r in rounds)
+            rows.append([f"{what}, {when}", n, spread(ms, "{:.1f}"),
                          spread(before, "{:.0f}"), spread(after, "{:.0f}")])  # fmt: skip
+    took = (now_ns() - begin) / 1e9
     print(
-        f"{options.freq} Hz, {options.rounds} rounds, median [range], {(now_ns() - begin) / 1e9:.0f} s.\n"
+        f"{options.freq} Hz, {options.rounds} rounds, median [range], took {took:.0f} s.\n"
         f"To be met: {TARGET_MS} ms if never seen, else 0; none cut after."
     )
     table(["", "samples", "ms to first complete stack", "cut before", "cut after"], rows)

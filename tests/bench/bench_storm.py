@@ -4,8 +4,8 @@
 Do new processes count? Processes that live some milliseconds are started by the hundred a second
 (storm.c), and the samples of them are held against the CPU time that the kernel says they had.
 
-Not exactly 100 % are right where timers are late, as in virtual machines: then a tick hits too seldom
-what a timer has just woken, as storm and spanprof, and the others too often, by up to 10 % here.
+Not exactly 100 % are right where timers are late, as in virtual machines: then a tick hits too
+seldom what a timer has just woken, as storm and spanprof, and the others too often, by up to 10 %.
 """
 
 import argparse
@@ -17,14 +17,18 @@ from collections import Counter
 from pathlib import Path
 from statistics import median
 
-from measure import SPANPROF, WORKLOADS, bpf_run_time, bpf_stats, cpu_ns, machine, now_ns, spread, table
+import workload
+from measure import (
+    SPANPROF, WORKLOADS, bpf_run_time, bpf_stats, cpu_ns, machine, now_ns, spread, table,
+    wait_until_loaded,
+)  # fmt: skip
 
 import chains
 import pprof
 import stack_end
 
 TARGET = 95  # % of what is called for: delivered, complete and named
-SETTLE = 1.5  # seconds from spanprof's start to the storm
+SETTLE = 1  # seconds from when spanprof is loaded to the storm
 OWN_CHAIN = chains.Chain(chains.START + "main;child_outer;child_leaf")
 
 # (what, options of storm)
@@ -58,10 +62,11 @@ def cost(pid):
 
 
 def record(options, hz, folder):
-    """(what it cost, spanprof's counters)"""
-    out, dump, stats, log = (folder / name for name in ("o.pb.gz", "d.jsonl", "s.json", "log.jsonl"))
-    argv = [SPANPROF, "record", "-q", "-a", "-F", hz, "-o", out, "--stats", stats, "--dump-samples", dump]
-    with subprocess.Popen([str(a) for a in argv]) as spanprof:
+    """What it cost, in % of a core and in all."""
+    out, log = folder / "o.pb.gz", folder / "log.jsonl"
+    argv = [SPANPROF, "record", "-q", "-a", "-F", hz, "-o", out, "--dump-samples", folder / "d.jsonl"]
+    with workload.running(argv, stderr=None) as spanprof:
+        wait_until_loaded(spanprof.pid)
         time.sleep(SETTLE)
         before = cost(spanprof.pid)
         subprocess.run([str(a) for a in (WORKLOADS / "storm", *options, "--log", log)], check=True,
@@ -157,13 +162,13 @@ def main():
             for r in rounds:
                 ends.update(r["ends"])
     print(
-        f"{options.freq} Hz, {options.rounds} rounds of {options.seconds:g} s, median [range]. Shares are\n"
-        f"of the samples that the children's CPU time calls for; 'all' is delivered, complete and\n"
+        f"{options.freq} Hz, {options.rounds} rounds of {options.seconds:g} s, median [range]. Shares\n"
+        f"are of the samples that the children's CPU time calls for; 'all' is delivered, complete and\n"
         f"named. To be met: >= {TARGET} %. Cost is in % of one core."
     )
-    table(["", "achieved /s", "median life ms", "called for", "% delivered", "% complete", "% named",
-           "% all", "% all of delivered", "% of child_leaf right", "process %", "BPF %", "BPF µs/tick",
-           "µs of process per child"], rows)  # fmt: skip
+    table(["", "achieved /s", "life ms", "called for", "% delivered", "% complete", "% named",
+           "% all", "% all of delivered", "% of child_leaf right", "process %", "BPF %",
+           "BPF µs/tick", "µs of process per child"], rows)  # fmt: skip
     print("Ends of stacks that are not complete: "
           + (", ".join(f"{word} {n}" for word, n in ends.most_common()) or "none"))  # fmt: skip
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The least that a profiler can do: a walk over frame pointers, two words a frame, and the addresses
- * into a ring buffer. What table-driven unwinding costs is measured against this.
+ * The least that a profiler can do: a walk over frame pointers, two words a frame, and the
+ * addresses into a ring buffer. What table-driven unwinding costs is measured against this.
  */
 #include "vmlinux.h"
 

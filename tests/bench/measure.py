@@ -166,3 +166,15 @@ def bpf_run_time_all(pid):
     shown = subprocess.run([BPFTOOL, "-j", "prog", "show"], capture_output=True, check=True)
     loaded = [p for p in json.loads(shown.stdout) if p["id"] in ids]
     return sum(p.get("run_time_ns", 0) for p in loaded), sum(p.get("run_cnt", 0) for p in loaded)
+
+
+def wait_until_loaded(pid, seconds=30):
+    """Until the process has its BPF program in the kernel: longer on a busy machine."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return bpf_run_time(pid)
+        except RuntimeError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)

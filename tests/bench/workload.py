@@ -87,7 +87,8 @@ def gzip(folder):
 
 def openssl(*algorithm):
     def load(_):
-        return Load([need("openssl", "openssl"), "speed", "-seconds", "100", *algorithm], ("openssl",))
+        program = need("openssl", "openssl")
+        return Load([program, "speed", "-seconds", "100", *algorithm], ("openssl",))
 
     return load
 
@@ -122,7 +123,8 @@ text = " ".join(str(i * 2654435761 % 1000003) for i in range(20000))
 while True:
     fib(20); Node(7).count()
     sorted(text.split(), key=lambda w: w[::-1]); re.findall(r"(\\d)\\1", text)
-    json.loads(json.dumps({w: i for i, w in enumerate(text.split())})); hashlib.sha256(text.encode())
+    json.loads(json.dumps({w: i for i, w in enumerate(text.split())}))
+    hashlib.sha256(text.encode())
 """
 
 
@@ -142,7 +144,8 @@ RUBY = r"""
 def fib(n) = n < 2 ? n : fib(n - 1) + fib(n - 2)
 loop do
   fib(18); h = Hash.new(0); 20000.times { |i| h[i * 7919 % 10007] += 1 }
-  t = h.sort_by { |k, v| [v, k.to_s] }.map(&:first).join(" "); t.scan(/(\d)\1/); t.gsub(/(\d+)/) { "<#$1>" }
+  t = h.sort_by { |k, v| [v, k.to_s] }.map(&:first).join(" ")
+  t.scan(/(\d)\1/); t.gsub(/(\d+)/) { "<#$1>" }
 end
 """
 NODE = r"""
@@ -248,10 +251,10 @@ def postgres_server(folder):
     subprocess.run([*as_postgres, POSTGRES_BIN / "initdb", "-D", data, "-A", "trust"],
                    check=True, stdout=subprocess.DEVNULL, cwd=folder)  # fmt: skip
     server = [*as_postgres, POSTGRES_BIN / "postgres", "-D", data, "-k", folder, "-h", ""]
+    ready = [POSTGRES_BIN / "pg_isready", "-q"]
     with running(server, cwd=folder) as process:
         try:
-            wait_for(lambda: subprocess.run([POSTGRES_BIN / "pg_isready", "-q"], env=env, check=False)
-                     .returncode == 0)  # fmt: skip
+            wait_for(lambda: subprocess.run(ready, env=env, check=False).returncode == 0)
             yield env
         finally:
             process.send_signal(signal.SIGINT)
@@ -272,8 +275,9 @@ def pgbench(folder):
     with postgres_server(folder) as env:
         quiet = {"env": env, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         subprocess.run([program, "-i", "-s", "5"], check=True, **quiet)
-        with running([program, "-S", "-M", "prepared", "-c", "4", "-j", "2", "-T", "1000"], 0.5, env=env), \
-             running([program, "-c", "2", "-T", "1000"], 0.5, env=env):  # fmt: skip
+        reading = [program, "-S", "-M", "prepared", "-c", "4", "-j", "2", "-T", "1000"]
+        writing = [program, "-c", "2", "-T", "1000"]
+        with running(reading, 0.5, env=env), running(writing, 0.5, env=env):
             yield Load(None, ("postgres",))
 
 
@@ -300,8 +304,8 @@ def nginx(folder):
     conf = Path(folder) / "nginx.conf"
     conf.write_text(NGINX.format(folder, NGINX_PORT))
     url = f"http://127.0.0.1:{NGINX_PORT}/text"
-    with running([program, "-c", conf], 0.5), \
-         running([client, "-t", "1", "-c", "20", "-d", "1000", "-H", "Accept-Encoding: gzip", url], 0.5):  # fmt: skip
+    asking = [client, "-t", "1", "-c", "20", "-d", "1000", "-H", "Accept-Encoding: gzip", url]
+    with running([program, "-c", conf], 0.5), running(asking, 0.5):
         yield Load(None, ("nginx",))
 
 
@@ -319,33 +323,30 @@ def ours(program, *arguments, launcher=()):
     return load
 
 
-def chain_bolt(folder):
-    """chain, laid out anew by BOLT for a profile of one run."""
-    bolt = need("llvm-bolt-16", "bolt-16")
-    linked, laid_out = Path(folder) / "linked", Path(folder) / "chain-bolt"
+def build_chain(path, compiler, *options):
+    """tests/workloads/chain.c, in a way that needs tools which no test needs."""
     source = Path(__file__).resolve().parents[1] / "workloads" / "chain.c"
+    flags = ("-std=gnu11", "-O2", "-fomit-frame-pointer", "-DWORK_OMIT_FRAME", "-D_GNU_SOURCE")
+    subprocess.run([compiler, *flags, *options, source, "-o", path], check=True)
+
+
+def chain_bolt(folder):
+    """chain, its code laid out anew by BOLT."""
+    bolt, compiler_ = need("llvm-bolt-16", "bolt-16"), need("gcc", "gcc")
+    linked, laid_out = Path(folder) / "linked", Path(folder) / "chain-bolt"
+    build_chain(linked, compiler_, "-fno-reorder-blocks-and-partition", "-Wl,--emit-relocs")
     subprocess.run(
-        [need("gcc", "gcc"), "-std=gnu11", "-O2", "-fomit-frame-pointer", "-DWORK_OMIT_FRAME",
-         "-D_GNU_SOURCE", "-fno-reorder-blocks-and-partition", "-Wl,--emit-relocs", source, "-o", linked],
-        check=True,
-    )  # fmt: skip
-    subprocess.run(
-        [bolt, linked, "-o", laid_out, "-reorder-blocks=ext-tsp", "-reorder-functions=none",
-         "-split-functions", "-split-all-cold", "-use-old-text=0"],
+        [bolt, linked, "-o", laid_out, "-reorder-blocks=ext-tsp", "-split-functions",
+         "-split-all-cold", "-use-old-text=0"],
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     return Load([laid_out, "short", "--cpu-seconds", "1000"], ("chain-bolt",))
 
 
 def clang_lto(folder):
-    program = Path(folder) / "chain-clang-lto"
+    program, compiler_ = Path(folder) / "chain-clang-lto", need("clang", "clang")
     need("ld.lld", "lld")
-    source = Path(__file__).resolve().parents[1] / "workloads" / "chain.c"
-    subprocess.run(
-        [need("clang", "clang"), "-std=gnu11", "-O2", "-flto", "-fuse-ld=lld", "-fomit-frame-pointer",
-         "-DWORK_OMIT_FRAME", "-D_GNU_SOURCE", source, "-o", program],
-        check=True,
-    )  # fmt: skip
+    build_chain(program, compiler_, "-flto", "-fuse-ld=lld")
     return Load([program, "short", "--cpu-seconds", "1000"], ("chain-clang-lto",))
 
 

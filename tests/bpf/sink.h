@@ -38,6 +38,7 @@ struct sink {
 	VEC(struct seen) samples;
 	VEC(struct seen_event) events;
 	uint64_t last_ns;
+	size_t n_rows_missing;
 	uint64_t counters[STAT_COUNT];
 };
 
@@ -78,6 +79,14 @@ static inline void on_sample(void *ctx, const struct sample_record *rec, const u
 	cr_assert(zero(int, vec_push(&s->samples, seen)));
 }
 
+static inline void on_rows_missing(void *ctx, const struct sample_record *rec,
+				   const struct sample_rest *rest)
+{
+	struct sink *s = ctx;
+
+	s->n_rows_missing += rec->user_end == USER_END_NOT_LOADED && rest;
+}
+
 static inline void on_event(void *ctx, const struct proc_event *ev)
 {
 	struct sink *s = ctx;
@@ -99,7 +108,7 @@ static inline struct collector_options whole_system(void)
 
 static inline void sink_open(struct sink *s, struct collector_options opt)
 {
-	struct collector_handlers handlers = { s, on_sample, on_event };
+	struct collector_handlers handlers = { s, on_sample, on_event, on_rows_missing };
 
 	*s = (struct sink){ 0 };
 	cr_assert(zero(int, collector_open(&opt, &handlers, &s->c)));
@@ -120,6 +129,7 @@ static inline void assert_ends(const struct sink *s)
 		[USER_END_ZERO] = STAT_USTACK_END_ZERO,
 		[USER_END_NO_REGS] = STAT_USTACK_NO_REGS,
 		[USER_END_COMPAT] = STAT_USTACK_COMPAT,
+		[USER_END_NO_CODE] = STAT_USTACK_NO_CODE,
 		[USER_END_UNREADABLE] = STAT_USTACK_UNREADABLE,
 		[USER_END_NOT_RISING] = STAT_USTACK_NOT_RISING,
 		[USER_END_BAD_RETURN] = STAT_USTACK_BAD_RETURN,

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include <bpf/bpf.h>
@@ -23,6 +24,7 @@
 #include "leak_check.h"
 #include "shared/thread_ctx.h"
 #include "sink.h"
+#include "unwind/row_store.h"
 
 TestSuite(collector, .fini = leak_check);
 
@@ -272,6 +274,98 @@ Test(collector, filter_by_cgroup)
 	cr_assert(eq(sz, count_samples(&s, in.pid) + count_samples(&s, below.pid), s.samples.n));
 	sink_clear(&s);
 	close(opt.cgroup_fd);
+}
+
+/* --- unwind tables ---------------------------------------------------------------------------- */
+
+static struct unwind_file_key key_of_own_file(void)
+{
+	struct stat st;
+
+	cr_assert(zero(int, stat("/proc/self/exe", &st)));
+	return (struct unwind_file_key){
+		.ino = st.st_ino,
+		.ctime_sec = st.st_ctim.tv_sec,
+		.ctime_nsec = st.st_ctim.tv_nsec,
+		.dev = major(st.st_dev) << 20 | minor(st.st_dev),
+	};
+}
+
+/* Every place in this program's own file is where a thread begins. */
+static struct row_store *load_ends(struct collector *c)
+{
+	static struct unwind_page page = { .n_rows = 1,
+					   .rule = { UNWIND_RULE_SPECIAL(UNWIND_END) } };
+	struct row_store_backing backing = collector_unwind_backing(c);
+	struct unwind_file_key key = key_of_own_file();
+	struct row_store *rows;
+	struct row_file *file;
+	struct stat st;
+	uint64_t n;
+
+	cr_assert(zero(int, stat("/proc/self/exe", &st)));
+	n = (st.st_size + 4095) / 4096;
+	cr_assert(zero(int, row_store_new(&backing, 1 << 20, &rows)));
+	cr_assert(zero(int, row_store_add_file(rows, &(struct row_extent){ 0, n, 0 }, &file)));
+	cr_assert(zero(int, row_store_set_key(rows, &key, file)));
+	for (uint64_t i = 0; i < n; i++)
+		cr_assert(zero(int, row_store_put(rows, file, i, &page, 0)));
+	return rows;
+}
+
+/* Samples where spin.h spins: how many of them ended so. */
+static size_t count_spinning(const struct sink *s, pid_t pid, enum user_end end)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->samples.n; i++) {
+		const struct seen *seen = &s->samples.data[i];
+
+		n += seen->rec.tgid == (uint32_t)pid && spin_is_at(seen->user_ip) &&
+		     seen->rec.user_end == end;
+	}
+	return n;
+}
+
+Test(collector, file_without_rows_is_asked_for_by_its_key)
+{
+	struct worker w = worker_start(spin);
+	struct unwind_file_key key = key_of_own_file();
+	struct sink s;
+
+	sink_open(&s, whole_system());
+	cr_assert(zero(int, collector_start(s.c)));
+	worker_go(&w);
+	sink_watch(&s, &w);
+	sink_finish(&s);
+	cr_assert(gt(sz, count_spinning(&s, w.pid, USER_END_NOT_LOADED), TICKS_OK));
+	for (size_t i = 0; i < s.samples.n; i++) {
+		const struct seen *seen = &s.samples.data[i];
+
+		if (seen->rec.tgid != (uint32_t)w.pid || !spin_is_at(seen->user_ip))
+			continue;
+		cr_assert(eq(int, seen->rec.user_end, USER_END_NOT_LOADED));
+		cr_assert(zero(int, memcmp(&seen->key, &key, sizeof(key))));
+	}
+	sink_clear(&s);
+}
+
+Test(collector, rows_are_used_once_they_are_loaded)
+{
+	struct worker w = worker_start(spin);
+	struct row_store *rows;
+	struct sink s;
+
+	sink_open(&s, whole_system());
+	rows = load_ends(s.c);
+	cr_assert(zero(int, collector_start(s.c)));
+	worker_go(&w);
+	sink_watch(&s, &w);
+	sink_finish(&s);
+	cr_assert(gt(sz, count_spinning(&s, w.pid, USER_END_ENTRY), TICKS_OK));
+	cr_assert(zero(sz, count_spinning(&s, w.pid, USER_END_NOT_LOADED)));
+	row_store_free(rows);
+	sink_clear(&s);
 }
 
 /* --- trace context ---------------------------------------------------------------------------- */

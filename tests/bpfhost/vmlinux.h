@@ -52,8 +52,18 @@ struct inode {
 	} ctime_6_11;
 };
 
+struct dentry {
+	struct inode *d_inode;
+};
+
+struct path {
+	struct dentry *dentry;
+};
+
 struct file {
 	struct inode *f_inode;
+	unsigned int f_mode;
+	struct path user_6_7; /* of struct backing_file, which begins with this one */
 };
 
 /* --- mappings --------------------------------------------------------------------------------- */
@@ -111,6 +121,8 @@ typedef struct {
 
 struct mm_struct {
 	unsigned long start_stack;
+	unsigned long start_code, end_code;
+	struct file *exe_file;
 	struct maple_tree mm_mt;
 	struct {
 		__u64 ctx_id;

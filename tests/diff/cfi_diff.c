@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "base/vec.h"
+#include "elf/elf_go.h"
 #include "elf/elf_unwind.h"
 #include "frame_values.h"
 
@@ -38,6 +39,7 @@ enum difference {
 	OK_BOTH_BAD,	/* ours says so, libdw that it is malformed */
 	OK_BEHIND,	/* libdw stops at the terminator in the middle of .debug_frame */
 	OK_STUB,	/* the code of sigreturn(2) without, or with another description */
+	OK_GO,		/* what .gopclntab tells and .debug_frame does not */
 	DIFFERENCES,
 };
 
@@ -57,6 +59,7 @@ static const char *const names[DIFFERENCES] = {
 	[OK_BOTH_BAD] = "malformed for both",
 	[OK_BEHIND] = "behind a terminator",
 	[OK_STUB] = "sigreturn",
+	[OK_GO] = "of Go",
 };
 
 struct path {
@@ -83,6 +86,7 @@ struct pair {
 	struct elf_span *segments;
 	size_t n_segments;
 	Dwarf_CFI *eh, *debug;
+	bool is_go;
 	bool debug_is_cut; /* libdw does not see all of .debug_frame */
 	/* The page at hand. */
 	uint64_t vaddr;
@@ -172,8 +176,32 @@ static int ask_libdw(struct pair *p, uint64_t pc, Dwarf_Frame **ret)
 	return 0;
 }
 
-static enum difference compare_at(struct pair *p, uint64_t pc, uint32_t rule, Dwarf_Frame *frame,
-				  int known)
+/*
+ * Go's .debug_frame leaves out the frame pointer, which functions are outermost, and what
+ * hand-written code does to the stack pointer; it is not there at all in a stripped program. Where
+ * the table has no more than the distance to the stack pointer, both have to say the same.
+ */
+static enum difference allow_go(enum difference d, uint32_t rule)
+{
+	bool is_by_sp = (rule & 3) == UNWIND_BASE_SP;
+
+	switch (d) {
+	case DIFF_INVENTED:
+	case DIFF_SAVED:
+	case DIFF_KIND:
+	case OK_UNSUPPORTED:
+	case OK_STUB:
+		return OK_GO;
+	case DIFF_CFA:
+	case DIFF_RA:
+		return is_by_sp ? d : OK_GO;
+	default:
+		return d;
+	}
+}
+
+static enum difference compare_both(struct pair *p, uint64_t pc, uint32_t rule, Dwarf_Frame *frame,
+				    int known)
 {
 	struct frame_values ours, theirs;
 
@@ -192,6 +220,14 @@ static enum difference compare_at(struct pair *p, uint64_t pc, uint32_t rule, Dw
 	if (ours.kind == FRAME_NONE)
 		return DIFF_NONE;
 	return compare_values(p, &ours, &theirs);
+}
+
+static enum difference compare_at(struct pair *p, uint64_t pc, uint32_t rule, Dwarf_Frame *frame,
+				  int known)
+{
+	enum difference d = compare_both(p, pc, rule, frame, known);
+
+	return p->is_go ? allow_go(d, rule) : d;
 }
 
 /*
@@ -304,11 +340,13 @@ static void compare_tables(struct elf_file *ef, struct unwind_table *t, int fd, 
 	struct pair p = { .path = path, .fd = fd };
 	struct unwind_table_stats stats;
 	struct elf_unwind u;
+	struct elf_go go;
 	Dwarf *dwarf = NULL;
 	Elf *elf = NULL;
 	uint64_t first, n;
 	int r;
 
+	p.is_go = elf_go_find(ef, &go) == 0;
 	if (open_pair(&p, ef, fd, &elf, &dwarf) == 0) {
 		count_fdes(&p, elf);
 		unwind_table_pages(t, &first, &n);

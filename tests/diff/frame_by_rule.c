@@ -147,6 +147,11 @@ static void signal_rule(const struct machine *m, struct frame_values *f)
 	f->ra = at(sp + (is_x86 ? 168 : 568));
 }
 
+static unsigned plt_pushed_from(unsigned what)
+{
+	return what == UNWIND_PLT ? 11 : what == UNWIND_PLT_SEC ? 10 : 9;
+}
+
 static void special_rule(const struct machine *m, uint32_t what, struct frame_values *f)
 {
 	switch (what) {
@@ -161,8 +166,8 @@ static void special_rule(const struct machine *m, uint32_t what, struct frame_va
 		break;
 	case UNWIND_PLT:
 	case UNWIND_PLT_SEC:
-		f->cfa = machine_reg(m, 7) + 8 +
-			 ((m->pc & 15) >= (what == UNWIND_PLT ? 11 : 10)) * 8;
+	case UNWIND_PLT_IBT:
+		f->cfa = machine_reg(m, 7) + 8 + ((m->pc & 15) >= plt_pushed_from(what)) * 8;
 		f->sp = value(f->cfa);
 		as_is(m, f);
 		f->ra = at(f->cfa - 8);

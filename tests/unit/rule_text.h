@@ -22,9 +22,13 @@
 #include "shared/unwind_rule.h"
 
 static const char *const rule_text_specials[] = {
-	[UNWIND_NONE] = "none", [UNWIND_END] = "end",	      [UNWIND_SIGNAL] = "signal",
-
-	[UNWIND_PLT] = "plt",	[UNWIND_PLT_SEC] = "plt_sec", [UNWIND_UNSUPPORTED] = "unsupported",
+	[UNWIND_NONE] = "none",
+	[UNWIND_END] = "end",
+	[UNWIND_SIGNAL] = "signal",
+	[UNWIND_PLT] = "plt",
+	[UNWIND_PLT_SEC] = "plt_sec",
+	[UNWIND_PLT_IBT] = "plt_ibt",
+	[UNWIND_UNSUPPORTED] = "unsupported",
 };
 #define RULE_TEXT_SPECIALS (sizeof(rule_text_specials) / sizeof(rule_text_specials[0]))
 

@@ -5,7 +5,7 @@
  *
  *   arch x86_64
  *   reg NAME VALUE                     of the innermost frame; the program counter is pc
- *   map START-END OFFSET x|- FILE      x: code, of a JIT if FILE is anon; OFFSET: of START
+ *   map START-END OFFSET x|- FILE      x: code; OFFSET: of START in the file
  *   rule FILE OFFSET RULE              of the instruction there (rule_text.h)
  *   mem ADDRESS WORD...                words from there on
  *   mem ADDRESS+STEP*COUNT WORD        the same word COUNT times (decimal), STEP apart

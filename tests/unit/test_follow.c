@@ -12,7 +12,8 @@
 #define PIDS 100
 
 static bool in[PIDS];
-static __u64 counts[STAT_KERNEL_COUNT];
+static struct cpu_stats cpu_stats;
+#define counts cpu_stats.n
 static __u64 current;
 static bool full;
 
@@ -21,7 +22,7 @@ void *bpf_map_lookup_elem(const void *map, const void *key)
 	__u32 k = *(const __u32 *)key;
 
 	if (map == &stats)
-		return &counts[k];
+		return &cpu_stats;
 	cr_assert(eq(ptr, (void *)map, &targets));
 	return in[k] ? &in[k] : NULL;
 }
@@ -46,6 +47,11 @@ long bpf_map_delete_elem(const void *map, const void *key)
 long bpf_probe_read_kernel(void *dst, __u32 size, const void *addr)
 {
 	memcpy(dst, addr, size);
+	return 0;
+}
+
+__u32 bpf_get_smp_processor_id(void)
+{
 	return 0;
 }
 

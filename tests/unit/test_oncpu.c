@@ -27,6 +27,8 @@
 #define RECORD	    0x7f5500002000ULL
 #define START_STACK 0x7ffc00001230ULL
 #define TIME_NS	    (77ULL << 30 | 12345)
+#define CPU	    5
+#define CPUS	    8
 #define LIB_A	    0x7f0000000000ULL
 #define LIB_B	    0x7f0000100000ULL
 #define LIB_SIZE    0x10000ULL
@@ -50,21 +52,25 @@ static struct {
 	__u64 pid_tgid;
 	int comm_fails, target, under_cgroup, ring_full;
 	long n_kernel; /* or negative: bpf_get_stack fails */
-	__u64 waiting; /* bytes in the ring */
+	__u32 cpu;
+	__u64 time_ns;
 	struct proc_info proc;
-	int has_proc;
+	int has_proc, proc_lookups;
 	__u64 stack[STACK_WORDS];
 	__u64 tls;
 	struct thread_ctx record;
 	__u64 record_at;
+	__u8 code[64];
+	__u64 code_at; /* 0: code cannot be read */
 } k;
 
-static struct scratch scratch;
+static struct scratch all_scratch[CPUS];
 static struct spaces all_spaces;
 static __u8 arena_memory[ARENAS][UNWIND_ARENA_SIZE] __attribute__((aligned(8)));
 static __u32 n_arenas;
 static struct row_store *rows;
-static __u64 counts[STAT_KERNEL_COUNT];
+static struct cpu_stats all_stats[CPUS];
+static __u64 *const counts = all_stats[CPU].n;
 static __u8 sent[sizeof(struct scratch)];
 static __u64 sent_len, sent_flags;
 static int n_sent;
@@ -77,17 +83,19 @@ void *bpf_map_lookup_elem(const void *map, const void *key)
 	__u32 k32 = *(const __u32 *)key;
 
 	if (map == &stats)
-		return k32 < STAT_KERNEL_COUNT ? &counts[k32] : NULL;
+		return k32 < CPUS ? &all_stats[k32] : NULL;
 	if (map == &scratches)
-		return &scratch;
+		return k32 < CPUS ? &all_scratch[k32] : NULL;
 	if (map == &spaces)
 		return &all_spaces;
 	if (map == &arenas)
 		return k32 < n_arenas ? arena_memory[k32] : NULL;
 	if ((__u64)map - (__u64)arena_memory < sizeof(arena_memory))
 		return (void *)map; /* the only element of an arena */
-	if (map == &procs)
+	if (map == &procs) {
+		k.proc_lookups++;
 		return k.has_proc && k32 == PID ? &k.proc : NULL;
+	}
 	if (map == &targets)
 		return k.target && k32 == PID ? &k.target : NULL;
 	if (map == &rings)
@@ -105,9 +113,10 @@ static const void *user_memory(__u64 addr, __u32 size)
 		{ STACK_BASE, sizeof(k.stack), k.stack },
 		{ TP + TP_OFF, sizeof(k.tls), &k.tls },
 		{ k.record_at, sizeof(k.record), &k.record },
+		{ k.code_at, k.code_at ? sizeof(k.code) : 0, k.code },
 	};
 
-	for (int i = 0; i < 3; i++)
+	for (size_t i = 0; i < sizeof(regions) / sizeof(regions[0]); i++)
 		if (size <= regions[i].size && addr >= regions[i].addr &&
 		    addr - regions[i].addr <= regions[i].size - size)
 			return (const char *)regions[i].bytes + (addr - regions[i].addr);
@@ -137,7 +146,7 @@ long bpf_probe_read_kernel(void *dst, __u32 size, const void *addr)
 
 __u64 bpf_ktime_get_ns(void)
 {
-	return TIME_NS;
+	return k.time_ns;
 }
 
 __u64 bpf_get_current_pid_tgid(void)
@@ -147,7 +156,7 @@ __u64 bpf_get_current_pid_tgid(void)
 
 __u32 bpf_get_smp_processor_id(void)
 {
-	return 5;
+	return k.cpu;
 }
 
 long bpf_get_current_comm(void *buf, __u32 size)
@@ -203,11 +212,6 @@ long bpf_ringbuf_output(void *ring, void *data, __u64 size, __u64 flags)
 	sent_flags = flags;
 	n_sent++;
 	return 0;
-}
-
-__u64 bpf_ringbuf_query(void *ring, __u64 flags)
-{
-	return k.waiting;
 }
 
 long bpf_map_update_elem(const void *map, const void *key, const void *value, __u64 flags)
@@ -306,15 +310,43 @@ static struct vm_area_struct *add_vma(__u64 start, __u64 end, unsigned long flag
 	return &k.vma[i];
 }
 
+static struct vm_area_struct *vma_at(__u64 start)
+{
+	for (int i = 0; i < k.n_vmas; i++)
+		if (k.vma[i].vm_start == start)
+			return &k.vma[i];
+	abort();
+}
+
+static void reset_counts(void)
+{
+	memset(all_stats, 0, sizeof(all_stats));
+}
+
+/* Whatever is put together there; what is kept in it from one sample to the next is not touched. */
+static void fill_scratch(__u8 with)
+{
+	struct scratch *s = &all_scratch[k.cpu];
+	const __u64 woken_ns = s->woken_ns;
+	const __u32 sent_bytes = s->sent;
+
+	memset(s, with, sizeof(*s));
+	s->woken_ns = woken_ns;
+	s->sent = sent_bytes;
+}
+
 static void set_up(void)
 {
 	static const char *const v6_13[] = { "struct mm_struct___6_13.mm_lock_seq", NULL };
 
 	memset(&k, 0, sizeof(k));
+	k.cpu = CPU;
+	k.time_ns = TIME_NS;
 	memset(&all_spaces, 0, sizeof(all_spaces));
 	kernel_fields = v6_13;
-	memset(counts, 0, sizeof(counts));
-	memset(&scratch, 0xa5, sizeof(scratch));
+	reset_counts();
+	memset(all_scratch, 0, sizeof(all_scratch));
+	fill_scratch(0xa5);
 	n_sent = 0;
 	k.pid_tgid = (__u64)PID << 32 | TID;
 	k.task.mm = &k.mm;
@@ -364,10 +396,21 @@ Test(oncpu, who_when_where)
 	cr_assert(eq(u64, rec->time_ns, TIME_NS));
 	cr_assert(eq(uint, rec->tgid, PID));
 	cr_assert(eq(uint, rec->tid, TID));
-	cr_assert(eq(uint, rec->cpu, 5));
+	cr_assert(eq(uint, rec->cpu, CPU));
 	cr_assert(eq(str, (char *)rec->comm, "worker"));
 	cr_assert(zero(uint, rec->flags));
 	cr_assert(eq(u64, counts[STAT_SAMPLE_TAKEN], 1));
+}
+
+Test(oncpu, each_cpu_has_its_counters)
+{
+	fire();
+	k.cpu = 2;
+	fire();
+	fire();
+	cr_assert(eq(u64, all_stats[CPU].n[STAT_SAMPLE_TAKEN], 1));
+	cr_assert(eq(u64, all_stats[2].n[STAT_SAMPLE_TAKEN], 2));
+	cr_assert(eq(u64, all_stats[2].n[STAT_USTACK_END_ZERO], 2));
 }
 
 static void make_full_sample(void)
@@ -388,11 +431,11 @@ static void assert_every_byte_written(void)
 	static __u8 first[sizeof(sent)];
 	__u64 len;
 
-	memset(&scratch, 0xa5, sizeof(scratch));
+	fill_scratch(0xa5);
 	fire();
 	len = sent_len;
 	memcpy(first, sent, sizeof(first));
-	memset(&scratch, 0x5a, sizeof(scratch));
+	fill_scratch(0x5a);
 	fire();
 	cr_assert(eq(u64, sent_len, len));
 	for (__u64 i = 0; i < len; i++)
@@ -427,7 +470,7 @@ Test(oncpu, idle_is_no_sample)
 
 static void assert_filtered(int yes)
 {
-	memset(counts, 0, sizeof(counts));
+	reset_counts();
 	n_sent = 0;
 	oncpu_sample((struct bpf_perf_event_data *)&k.regs);
 	cr_assert(eq(int, n_sent, !yes));
@@ -463,14 +506,18 @@ Test(oncpu, full_ring_is_counted)
 	cr_assert(eq(u64, counts[STAT_SAMPLE_LOST_RING], 2));
 }
 
-Test(oncpu, reader_is_woken_only_when_it_is_worth_it)
+/* Of what has come into the ring since the last time. */
+Test(oncpu, reader_is_woken_when_enough_was_sent)
 {
-	k.waiting = cfg_ring_wakeup - 1;
-	fire();
-	cr_assert(eq(u64, sent_flags, BPF_RB_NO_WAKEUP));
-	k.waiting = cfg_ring_wakeup;
-	fire();
-	cr_assert(eq(u64, sent_flags, BPF_RB_FORCE_WAKEUP));
+	for (int again = 0; again < 3; again++) {
+		for (__u64 sum = 0; sum < cfg_ring_wakeup;) {
+			fire();
+			sum += sent_len;
+			cr_assert(
+				eq(u64, sent_flags,
+				   sum < cfg_ring_wakeup ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP));
+		}
+	}
 }
 
 /* --- kernel stack ----------------------------------------------------------------------------- */
@@ -683,14 +730,30 @@ Test(oncpu, call_at_the_end_of_its_mapping)
 	assert_walk(want, 4, USER_END_ZERO, STAT_USTACK_END_ZERO);
 }
 
-/* A jump to nowhere: who was it? */
+/* A jump to nowhere; what the frame pointer is then nobody knows. */
 Test(oncpu, program_counter_that_is_no_code)
 {
-	const __u64 want[] = { 0x10 | FRAME_EXACT, walk[1], walk[2] };
-
 	set_chain(0);
 	set_user_regs(&k.regs, 0x10, at(0), at(4));
-	assert_walk(want, 3, USER_END_ZERO, STAT_USTACK_END_ZERO);
+	assert_walk((__u64[]){ 0x10 | FRAME_EXACT }, 1, USER_END_NO_CODE, STAT_USTACK_NO_CODE);
+	cr_assert(zero(u64, counts[STAT_USTACK_REPLACED]));
+}
+
+/* The registers at the entry are still those of the old program, whose code is gone. */
+Test(oncpu, program_that_execve_has_replaced)
+{
+	const struct sample_record *rec;
+
+	make_full_sample();
+	set_user_regs(k.entry, 0x7e0000001000ULL, at(0), at(10));
+	rec = fire();
+	frames_of(rec);
+	cr_assert(eq(uint, rec->n_kernel, 3));
+	cr_assert(zero(uint, rec->n_user));
+	cr_assert(eq(uint, rec->user_end, USER_END_NONE));
+	cr_assert(eq(u64, counts[STAT_USTACK_REPLACED], 1));
+	cr_assert(eq(u64, counts[STAT_USTACK_NONE], 1));
+	cr_assert(zero(u64, counts[STAT_USTACK_NO_CODE]));
 }
 
 static void make_deep_chain(int word)
@@ -805,7 +868,8 @@ static struct row_file *tell_file(int i, uint64_t first_page, uint64_t n)
 	struct unwind_file_key key = key_of(i);
 	struct row_file *f;
 
-	cr_assert(zero(int, row_store_add_file(row_store(), first_page, n, &f)));
+	cr_assert(zero(int, row_store_add_file(row_store(),
+					       &(struct row_extent){ first_page, n, 0 }, &f)));
 	cr_assert(zero(int, row_store_set_key(rows, &key, f)));
 	return f;
 }
@@ -826,6 +890,16 @@ static void put_page(struct row_file *f, uint64_t page, uint32_t rule)
 #define BY_SP(words)                                                                               \
 	((words) << UNWIND_CFA_SHIFT | UNWIND_A64_LR << UNWIND_A64_SAVED_SHIFT |                   \
 	 1 << UNWIND_A64_AT_SHIFT | UNWIND_BASE_SP)
+#endif
+/* A frame as compilers make it with -fno-omit-frame-pointer. */
+#if defined(__x86_64__)
+#define BY_FP                                                                                      \
+	(2 << UNWIND_CFA_SHIFT | 1 << (UNWIND_X86_SLOT_SHIFT + UNWIND_X86_SLOT_BITS) |             \
+	 UNWIND_BASE_FP)
+#else
+#define BY_FP                                                                                      \
+	(2 << UNWIND_CFA_SHIFT | UNWIND_A64_PAIR << UNWIND_A64_SAVED_SHIFT |                       \
+	 2 << UNWIND_A64_AT_SHIFT | UNWIND_BASE_FP)
 #endif
 #define END UNWIND_RULE_SPECIAL(UNWIND_END)
 
@@ -857,8 +931,61 @@ Test(oncpu, walk_by_rows)
 		assert_walk(by_rows, 4, USER_END_ENTRY, STAT_SAMPLE_TAKEN);
 		cr_assert(eq(u64, counts[STAT_USTACK_ENTRY], 1));
 		cr_assert(zero(u64, counts[STAT_FRAME_BY_FALLBACK]));
-		memset(counts, 0, sizeof(counts));
+		reset_counts();
 	}
+}
+
+Test(oncpu, return_address_of_zero)
+{
+	make_libraries();
+	k.stack[5] = 0;
+	assert_walk(by_rows, 2, USER_END_ZERO, STAT_USTACK_END_ZERO);
+}
+
+/* Whoever goes to another stack may go down, but not for ever. */
+Test(oncpu, frames_that_fall)
+{
+	__u64 want[UNWIND_FALLS_MAX + 1] = { (LIB_A + 0x1000) | FRAME_EXACT };
+
+	make_libraries();
+	put_page(tell_file(0, 0, 16), 1, BY_FP);
+	set_user_regs(&k.regs, LIB_A + 0x1000, at(1000), at(900));
+	for (int i = 0; i < 20; i++)
+		set_frame(900 - 10 * i, at(890 - 10 * i), LIB_A + 0x1001 + i);
+	for (int i = 1; i <= UNWIND_FALLS_MAX; i++)
+		want[i] = LIB_A + 0x1000 + i;
+	assert_walk(want, UNWIND_FALLS_MAX + 1, USER_END_NOT_RISING, STAT_USTACK_NOT_RISING);
+	set_frame(900 - 10 * (UNWIND_FALLS_MAX - 1), 0, 0);
+	reset_counts();
+	assert_walk(want, UNWIND_FALLS_MAX, USER_END_ZERO, STAT_USTACK_END_ZERO);
+}
+
+/* Nothing was called there: makecontext(3) has put it there for its function to return to. */
+Test(oncpu, return_address_at_the_begin_of_a_table)
+{
+	const __u64 want[] = { by_rows[0], LIB_B + 0x4000 };
+	struct row_file *b;
+
+	make_libraries();
+	b = tell_file(1, 0, 16);
+	put_page(b, 3, UNWIND_RULE_SPECIAL(UNWIND_NONE));
+	put_page(b, 4, BY_SP(4));
+	k.stack[1] = LIB_B + 0x4000;
+	assert_walk(want, 2, USER_END_ENTRY, STAT_USTACK_ENTRY);
+}
+
+/* … or the kernel that of a signal's trampoline, where all registers come from the stack. */
+Test(oncpu, return_address_at_a_trampoline)
+{
+	const __u64 want[] = { by_rows[0], (LIB_B + 0x4000) | FRAME_EXACT };
+	struct row_file *b;
+
+	make_libraries();
+	b = tell_file(1, 0, 16);
+	put_page(b, 3, UNWIND_RULE_SPECIAL(UNWIND_NONE));
+	put_page(b, 4, UNWIND_RULE_SPECIAL(UNWIND_SIGNAL));
+	k.stack[1] = LIB_B + 0x4000;
+	assert_walk(want, 2, USER_END_BAD_RETURN, STAT_USTACK_BAD_RETURN);
 }
 
 /* Each page tells when it was used, or it would not be known which are not. */
@@ -964,7 +1091,7 @@ Test(oncpu, vdso)
 
 	add_vma(LIB_A, LIB_A + 0x2000, VM_EXEC, NULL)->vm_pgoff = LIB_A >> 12;
 	k.mm.context.vdso = (void *)LIB_A;
-	cr_assert(zero(int, row_store_add_file(row_store(), 0, 2, &f)));
+	cr_assert(zero(int, row_store_add_file(row_store(), &(struct row_extent){ 0, 2, 0 }, &f)));
 	row_store_set_vdso(rows, f);
 	put_page(f, 1, END);
 	set_user_regs(&k.regs, LIB_A + 0x1800, at(0), 1);
@@ -976,6 +1103,117 @@ Test(oncpu, vdso)
 		    STAT_USTACK_NO_RULE);
 }
 
+/* --- anonymous code --------------------------------------------------------------------------- */
+
+/* A frame whose return address can be read, and what is before it. */
+static void set_frame_in_code(void)
+{
+	set_user_regs(&k.regs, CODE, at(0), at(4));
+	set_frame(4, 0, CODE + 16);
+	k.code_at = CODE;
+}
+
+static void put_call_before(__u64 ra)
+{
+#if defined(__x86_64__)
+	k.code[ra - CODE - 5] = 0xe8; /* call */
+#else
+	memcpy(&k.code[ra - CODE - 4], &(__u32){ 0x94000000 }, 4); /* bl */
+#endif
+}
+
+static const __u64 in_code[] = { CODE | FRAME_EXACT, (CODE + 16) | FRAME_BY_FALLBACK };
+
+/* An interpreter that was made at run time pushes addresses and jumps. */
+Test(oncpu, return_address_in_jit_code_needs_no_call)
+{
+	set_frame_in_code();
+	assert_walk(in_code, 2, USER_END_ZERO, STAT_USTACK_END_ZERO);
+}
+
+Test(oncpu, return_address_in_a_file_needs_a_call)
+{
+	struct unwind_file_key key = key_of(0);
+
+	set_frame_in_code();
+	cr_assert(zero(int, row_store_set_key(row_store(), &key, NULL)));
+	vma_at(0x400000)->vm_file = make_file(0);
+	assert_walk(in_code, 1, USER_END_NO_RULE, STAT_USTACK_NO_RULE);
+	put_call_before(CODE + 16);
+	assert_walk(in_code, 2, USER_END_ZERO, STAT_USTACK_END_ZERO);
+}
+
+/* The vDSO has no file either. */
+Test(oncpu, return_address_in_the_vdso_needs_a_call)
+{
+	set_frame_in_code();
+	k.mm.context.vdso = (void *)0x400000;
+	row_store();
+	row_store_set_vdso(rows, NULL);
+	assert_walk(in_code, 1, USER_END_NO_RULE, STAT_USTACK_NO_RULE);
+}
+
+#define EXE	 0x10000000ULL /* where the code of the executable was */
+#define CODE_OFF 0x3120	       /* in its file, number 4 */
+
+/* Programs copy it to anonymous memory that is on huge pages: all of it, or what fills some. */
+static void move_code(__u64 from)
+{
+	k.mm.start_code = EXE + (CODE_OFF & 0xfff);
+	k.mm.end_code = EXE + 0x7ff8;
+	k.mm.exe_file = make_file(4);
+	add_vma(from, EXE + 0x8000, VM_EXEC, NULL);
+	set_user_regs(&k.regs, EXE + 0x2010, at(0), 1);
+	k.stack[0] = EXE + 0x3001;
+}
+
+static void tell_exe(void)
+{
+	const struct row_extent code = { 2, 9, CODE_OFF };
+	struct unwind_file_key key = key_of(4);
+	struct row_file *f;
+
+	cr_assert(zero(int, row_store_add_file(row_store(), &code, &f)));
+	cr_assert(zero(int, row_store_set_key(rows, &key, f)));
+	put_page(f, 2, END); /* shows where it is taken for moved and was not */
+	put_page(f, 5, BY_SP(1));
+	put_page(f, 6, END);
+}
+
+static const __u64 in_moved[] = { (EXE + 0x2010) | FRAME_EXACT, EXE + 0x3001 };
+
+Test(oncpu, moved_code)
+{
+	const __u64 from[] = { EXE, EXE + 0x1000, EXE + 0x2000 };
+
+	for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
+		set_up();
+		move_code(from[i]);
+		tell_exe();
+		assert_walk(in_moved, 2, USER_END_ENTRY, STAT_USTACK_ENTRY);
+	}
+}
+
+static void assert_not_moved(void)
+{
+	k.mm.seq_6_13.sequence += 2;
+	reset_counts();
+	assert_walk(in_moved, 1, USER_END_NO_RULE, STAT_USTACK_NO_RULE);
+}
+
+Test(oncpu, anonymous_code_outside_of_the_executable_was_not_moved)
+{
+	move_code(EXE + 0x2000);
+	tell_exe();
+	k.mm.end_code = EXE + 0x2001;
+	assert_walk(in_moved, 2, USER_END_ENTRY, STAT_USTACK_ENTRY);
+	k.mm.end_code = EXE + 0x2000;
+	assert_not_moved();
+	k.mm.end_code = EXE + 0x8000;
+	k.mm.start_code = EXE + 0x3000;
+	assert_not_moved();
+}
+
 /* --- mappings that are kept ------------------------------------------------------------------- */
 
 /* Where the first mapping of a library was there is another file now. */
@@ -984,14 +1222,12 @@ static void exchange_files(void)
 	struct row_file *c = tell_file(2, 0, 16);
 
 	put_page(c, 1, END);
-	for (int i = 0; i < k.n_vmas; i++)
-		if (k.vma[i].vm_start == LIB_A)
-			k.vma[i].vm_file = make_file(2);
+	vma_at(LIB_A)->vm_file = make_file(2);
 }
 
 static void assert_file_c(void)
 {
-	memset(counts, 0, sizeof(counts));
+	reset_counts();
 	assert_walk(by_rows, 1, USER_END_ENTRY, STAT_USTACK_ENTRY);
 }
 
@@ -1039,7 +1275,7 @@ Test(oncpu, what_was_kept_of_a_file_is_void_when_its_entry_is_replaced)
 
 	make_libraries();
 	assert_walk(by_rows, 4, USER_END_ENTRY, STAT_USTACK_ENTRY);
-	cr_assert(zero(int, row_store_add_file(rows, 0, 16, &f)));
+	cr_assert(zero(int, row_store_add_file(rows, &(struct row_extent){ 0, 16, 0 }, &f)));
 	put_page(f, 1, END);
 	cr_assert(zero(int, row_store_set_key(rows, &key, f)));
 	assert_file_c();
@@ -1052,7 +1288,7 @@ Test(oncpu, unchanged_mappings_are_kept)
 	assert_walk(by_rows, 4, USER_END_ENTRY, STAT_USTACK_ENTRY);
 	k.n_vmas = 0;
 	plant_tree();
-	memset(counts, 0, sizeof(counts));
+	reset_counts();
 	assert_walk(by_rows, 4, USER_END_ENTRY, STAT_USTACK_ENTRY);
 }
 
@@ -1081,7 +1317,7 @@ Test(oncpu, stack_through_many_libraries)
 	want[0] |= FRAME_EXACT;
 	for (int again = 0; again < 3; again++) {
 		k.stack[0] = want[1];
-		memset(counts, 0, sizeof(counts));
+		reset_counts();
 		assert_walk(want, 3 * LIBS, USER_END_ENTRY, STAT_USTACK_ENTRY);
 	}
 }
@@ -1089,9 +1325,7 @@ Test(oncpu, stack_through_many_libraries)
 Test(oncpu, code_that_is_not_executable)
 {
 	make_libraries();
-	for (int i = 0; i < k.n_vmas; i++)
-		if (k.vma[i].vm_start == LIB_B)
-			k.vma[i].vm_flags = 3;
+	vma_at(LIB_B)->vm_flags = 3;
 	assert_walk(by_rows, 1, USER_END_BAD_RETURN, STAT_USTACK_BAD_RETURN);
 }
 
@@ -1123,6 +1357,13 @@ static void fill_stack(void)
 		k.stack[i] = 0x5a00000000ULL + i;
 }
 
+static void assert_backing(const struct sample_rest *rest, __u64 ino, __u32 dev)
+{
+	cr_assert(eq(u64, rest->backing.ino, ino));
+	cr_assert(eq(u32, rest->backing.dev, dev));
+	cr_assert(zero(u32, rest->backing.reserved));
+}
+
 Test(oncpu, file_that_user_space_has_not_heard_of)
 {
 	const struct unwind_file_key want = key_of(3);
@@ -1138,6 +1379,7 @@ Test(oncpu, file_that_user_space_has_not_heard_of)
 	cr_assert(eq(uint, rec->n_user, 1));
 	cr_assert(eq(u64, *(const __u64 *)(rec + 1), (LIB_A + 1) | FRAME_EXACT));
 	cr_assert(zero(int, memcmp(&rest->key, &want, sizeof(want))));
+	assert_backing(rest, 103, 7);
 	cr_assert(eq(u64, rest->regs.pc, LIB_A + 1));
 	cr_assert(eq(u64, rest->regs.reg[UNWIND_SP], at(1000)));
 	cr_assert(eq(u64, rest->regs.reg[UNWIND_FP], at(1010)));
@@ -1167,6 +1409,7 @@ Test(oncpu, rest_of_a_walk_that_had_begun)
 	cr_assert(eq(u64, rest->regs.reg[UNWIND_SP], at(6)));
 	cr_assert(not(rest->regs.is_exact));
 	cr_assert(zero(int, memcmp(&rest->key, &none, sizeof(none))), "its file is known");
+	assert_backing(rest, 0, 0);
 }
 
 /* A key belongs to the last frame, or it would bring rows under the name of another file. */
@@ -1177,6 +1420,70 @@ Test(oncpu, key_is_not_that_of_a_file_met_before)
 	make_libraries();
 	k.stack[5] = LIB_A + 0x5008; /* back in the first file; its page 5 is not loaded */
 	cr_assert(zero(int, memcmp(&rest_of(fire())->key, &none, sizeof(none))));
+}
+
+Test(oncpu, moved_code_of_which_user_space_has_not_heard)
+{
+	const struct unwind_file_key want = key_of(4);
+	const struct sample_rest *rest;
+
+	row_store();
+	move_code(EXE);
+	rest = rest_of(fire());
+	cr_assert(zero(int, memcmp(&rest->key, &want, sizeof(want))));
+	assert_backing(rest, 104, 7);
+}
+
+/* File 8 of another device, a layer's. It has been opened as file 3, if @mode says so. */
+static struct file *make_layer_file(unsigned int mode)
+{
+	static struct super_block layer = { .s_dev = 9 };
+	static struct dentry opened;
+	struct file *f = make_file(8);
+
+	make_file(3);
+	k.inode[8].i_sb = &layer;
+	opened.d_inode = &k.inode[3];
+	f->user_6_7.dentry = &opened;
+	f->f_mode = mode;
+	return f;
+}
+
+#define BIT_24 (1u << 24)
+#define BIT_25 (1u << 25)
+
+Test(oncpu, file_on_overlayfs)
+{
+	static const char *const v6_10[] = { "struct backing_file___6_7.user_path",
+					     "struct file_operations___6_10.fop_flags", NULL };
+	static const char *const v6_7[] = { "struct backing_file___6_7.user_path", NULL };
+	static const char *const v6_6[] = { NULL };
+	const struct {
+		const char *const *fields;
+		unsigned int mode;
+		int is_opened_one;
+	} cases[] = {
+		{ v6_10, BIT_24, 1 }, { v6_10, ~BIT_24, 0 }, { v6_7, BIT_25, 1 },
+		{ v6_7, ~BIT_25, 0 }, { v6_6, ~0u, 0 },
+	};
+
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, NULL);
+	set_user_regs(&k.regs, LIB_A + 1, at(1000), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct unwind_file_key opened = key_of(3);
+		struct unwind_file_key want = key_of(8);
+		const struct sample_rest *rest;
+
+		want.dev = 9;
+		if (cases[i].is_opened_one)
+			want = opened;
+		kernel_fields = cases[i].fields;
+		vma_at(LIB_A)->vm_file = make_layer_file(cases[i].mode);
+		rest = rest_of(fire());
+		cr_assert(zero(int, memcmp(&rest->key, &want, sizeof(want))), "case %zu", i);
+		assert_backing(rest, 108, 9);
+	}
 }
 
 static const struct sample_rest *rest_at(__u64 sp)
@@ -1222,9 +1529,7 @@ Test(oncpu, copy_ends_with_its_mapping)
 	fill_stack();
 	row_store();
 	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
-	for (int i = 0; i < k.n_vmas; i++)
-		if (k.vma[i].vm_start == STACK_BASE)
-			k.vma[i].vm_end = STACK_BASE + 0x3000;
+	vma_at(STACK_BASE)->vm_end = STACK_BASE + 0x3000;
 	plant_tree();
 	assert_copy(rest_at(at(16)), STACK_BASE, 0x3000);
 	assert_copy(rest_at(at(100)), at(84), 0x3000 - 84 * 8);
@@ -1261,6 +1566,51 @@ Test(oncpu, every_byte_of_the_rest_is_written)
 	assert_every_byte_written();
 }
 
+/* Not more often than the reader can load: every 5 ms. */
+Test(oncpu, reader_is_woken_when_a_stack_waits_for_rows)
+{
+	struct arch_regs known = k.regs;
+
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
+	rest_at(at(STACK_WORDS - 50)); /* a short copy: sizes are no cause here */
+	cr_assert(eq(u64, sent_flags, BPF_RB_FORCE_WAKEUP));
+	k.time_ns += 5000000;
+	rest_at(at(STACK_WORDS - 50));
+	cr_assert(eq(u64, sent_flags, BPF_RB_NO_WAKEUP));
+	k.cpu = 2;
+	rest_at(at(STACK_WORDS - 50));
+	cr_assert(eq(u64, sent_flags, BPF_RB_FORCE_WAKEUP), "another CPU");
+	k.cpu = CPU;
+	k.time_ns++;
+	k.regs = known;
+	fire();
+	cr_assert(eq(u64, sent_flags, BPF_RB_NO_WAKEUP), "nothing waits");
+	rest_at(at(STACK_WORDS - 50));
+	cr_assert(eq(u64, sent_flags, BPF_RB_FORCE_WAKEUP));
+	rest_at(at(STACK_WORDS - 50));
+	cr_assert(eq(u64, sent_flags, BPF_RB_NO_WAKEUP));
+}
+
+/* Whatever the reader was woken for, it has emptied the ring. */
+Test(oncpu, bytes_are_counted_from_each_wake_up_on)
+{
+	struct arch_regs known = k.regs;
+
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
+	fire();
+	for (__u64 sum = sent_len; sum + 2 * sent_len < cfg_ring_wakeup; sum += sent_len)
+		fire();
+	rest_at(at(STACK_WORDS - 50));
+	cr_assert(eq(u64, sent_flags, BPF_RB_FORCE_WAKEUP));
+	k.regs = known;
+	for (int i = 0; i < 10; i++) {
+		fire();
+		cr_assert(eq(u64, sent_flags, BPF_RB_NO_WAKEUP));
+	}
+}
+
 /* --- trace context ---------------------------------------------------------------------------- */
 
 static void publish(void)
@@ -1286,8 +1636,8 @@ static void assert_context(enum stat_id want)
 	const struct sample_record *rec;
 	__u64 sum = 0;
 
-	memset(counts, 0, sizeof(counts));
-	memset(&scratch, 0xa5, sizeof(scratch));
+	reset_counts();
+	fill_scratch(0xa5);
 	rec = fire();
 	for (size_t i = 0; i < sizeof(context_counters) / sizeof(context_counters[0]); i++)
 		sum += counts[context_counters[i]];
@@ -1317,7 +1667,51 @@ Test(oncpu, context_of_a_process_that_has_none)
 	assert_context(STAT_CTX_NO_WRITER);
 	publish();
 	k.proc.thread_ctx.model = TLS_MODEL_NONE;
+	unwind_control.procs_generation++;
 	assert_context(STAT_CTX_NO_WRITER);
+	cr_assert(eq(int, k.proc_lookups, 2));
+}
+
+/* The map is not asked again until it has changed. */
+Test(oncpu, process_without_context_is_remembered)
+{
+	assert_context(STAT_CTX_NO_WRITER);
+	publish();
+	assert_context(STAT_CTX_NO_WRITER);
+	k.mm.seq_6_13.sequence += 2; /* mappings have nothing to do with it */
+	assert_context(STAT_CTX_NO_WRITER);
+	cr_assert(eq(int, k.proc_lookups, 1));
+	unwind_control.procs_generation++;
+	assert_context(STAT_CTX_READ);
+	assert_context(STAT_CTX_READ);
+	cr_assert(eq(int, k.proc_lookups, 3));
+}
+
+Test(oncpu, address_space_that_is_used_again_may_have_a_context)
+{
+	assert_context(STAT_CTX_NO_WRITER);
+	publish();
+	k.mm.context.ctx_id = k.mm.context.id.counter = 99;
+	assert_context(STAT_CTX_READ);
+}
+
+/* After vfork(2). */
+Test(oncpu, process_that_shares_an_address_space_may_have_a_context)
+{
+	k.pid_tgid += 1ULL << 32;
+	assert_context(STAT_CTX_NO_WRITER);
+	publish();
+	k.pid_tgid -= 1ULL << 32;
+	assert_context(STAT_CTX_READ);
+}
+
+/* Where nothing says whether it still is the same address space, nothing is remembered. */
+Test(oncpu, process_without_context_in_a_space_without_a_state)
+{
+	kernel_fields = NULL;
+	assert_context(STAT_CTX_NO_WRITER);
+	publish();
+	assert_context(STAT_CTX_READ);
 }
 
 Test(oncpu, context_of_another_image_of_the_pid)
@@ -1326,7 +1720,7 @@ Test(oncpu, context_of_another_image_of_the_pid)
 	k.mm.start_stack = START_STACK + 16;
 	assert_context(STAT_CTX_STALE);
 	k.task.mm = NULL; /* exiting */
-	assert_context(STAT_CTX_STALE);
+	assert_context(STAT_CTX_NO_WRITER);
 }
 
 Test(oncpu, context_of_a_thread_without_thread_pointer)

@@ -468,6 +468,38 @@ Test(process, load_is_what_proc_says)
 	stop_child(pid);
 }
 
+/* The table goes on as the events say, not as /proc does. */
+Test(process, peek_leaves_the_table_as_it_is)
+{
+	CLEANUP(process_freep) struct process *peeked = NULL;
+	CLEANUP(freep) char *text = NULL;
+	pid_t pid = start_child();
+	size_t len;
+
+	add_map(pid, 0x1000, 0x2000, 0, "/old");
+	cr_assert(zero(int, maps_read(pid, 1 << 24, &text, &len)));
+	cr_assert(zero(int, process_peek(&table, pid, text, len, &peeked)));
+	cr_assert(eq(int, peeked->pid, pid));
+	cr_assert(gt(sz, peeked->maps.n, 5));
+	cr_assert(eq(sz, compare_with_proc(peeked), peeked->maps.n));
+	assert_maps(pid, "1000-2000+0 /old; ");
+	cr_assert(ne(ptr, peeked, process_find(&table, pid)));
+	/* Files are shared: what is opened for the one is open for the other. */
+	cr_assert(eq(ptr, peeked->maps.data[0].dso, load(pid)->maps.data[0].dso));
+	stop_child(pid);
+}
+
+Test(process, peek_at_a_process_that_is_not_known)
+{
+	CLEANUP(process_freep) struct process *peeked = NULL;
+	static const char text[] = "1000-2000 r-xp 00000000 08:01 5 /a\n";
+
+	cr_assert(zero(int, process_peek(&table, NOBODY, text, sizeof(text) - 1, &peeked)));
+	cr_assert(eq(sz, peeked->maps.n, 1));
+	cr_assert(eq(str, peeked->maps.data[0].dso->path, "/a"));
+	cr_assert(zero(ptr, process_find(&table, NOBODY)));
+}
+
 Test(process, load_again_replaces)
 {
 	pid_t pid = start_child();

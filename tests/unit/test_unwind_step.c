@@ -27,6 +27,7 @@ static void set_up(void)
 	regs.known = UNWIND_KNOWN_ALL;
 	regs.is_exact = 1;
 	regs.by_fallback = 1;
+	regs.falls = 0;
 	memset(&scratch, 0xa5, sizeof(scratch));
 }
 
@@ -62,7 +63,7 @@ static void assert_caller(__u64 cfa, __u64 ra)
 
 Test(unwind_step, cfa_by_stack_pointer)
 {
-	for (int words = 1; words < 3000; words++) {
+	for (int words = 1; words < 2048; words++) {
 		set_up();
 		fake.stack[100 + words - 1] = RA;
 		cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, words)), UNWIND_STEP_OK));
@@ -142,20 +143,45 @@ Test(unwind_step, base_that_is_not_known)
 	cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 2)), UNWIND_STEP_UNSUPPORTED));
 }
 
+/* By the stack pointer there is no other stack to go to. */
 Test(unwind_step, frame_that_does_not_rise)
+{
+	memset(fake.stack, 0x40, sizeof(fake.stack));
+	cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 0)), UNWIND_STEP_NOT_RISING));
+	cr_assert(zero(u8, regs.falls));
+	fake.stack[100] = RA; /* by one word it does */
+	regs.reg[UNWIND_X86_RBP] = at(99);
+	cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_OK));
+	cr_assert(zero(u8, regs.falls));
+}
+
+/* The function may have gone to another stack, which lies anywhere. */
+Test(unwind_step, frame_that_falls)
 {
 	static const int words[] = { 98, 97, 0 };
 
 	for (int i = 0; i < 3; i++) {
 		set_up();
 		regs.reg[UNWIND_X86_RBP] = at(words[i]);
-		memset(fake.stack, 0x40, sizeof(fake.stack));
-		cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_NOT_RISING));
+		fake.stack[words[i] + 1] = RA;
+		cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_OK));
+		assert_caller(at(words[i] + 2), RA);
+		cr_assert(eq(u8, regs.falls, 1));
 	}
-	cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 0)), UNWIND_STEP_NOT_RISING));
-	fake.stack[100] = RA; /* by one word it does */
-	regs.reg[UNWIND_X86_RBP] = at(99);
-	cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_OK));
+}
+
+Test(unwind_step, frames_do_not_fall_for_ever)
+{
+	fake.stack[51] = RA;
+	for (int i = 0; i < 8; i++) {
+		regs.reg[UNWIND_X86_RSP] = at(100);
+		regs.reg[UNWIND_X86_RBP] = at(50);
+		cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_OK), "fall %d", i);
+	}
+	regs.reg[UNWIND_X86_RSP] = at(100);
+	cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_NOT_RISING));
+	regs.reg[UNWIND_X86_RSP] = at(40);
+	cr_assert(eq(int, step(rule_of(UNWIND_BASE_FP, 2)), UNWIND_STEP_OK), "it rises");
 }
 
 Test(unwind_step, frame_that_cannot_be_read)
@@ -173,13 +199,30 @@ Test(unwind_step, frame_that_cannot_be_read)
 
 Test(unwind_step, return_address_that_is_none)
 {
-	static const __u64 bad[] = { 0, 1, 4095, 1ULL << 56, 0xffffffff81000000ULL, UINT64_MAX };
+	static const __u64 bad[] = { 1, 4095, 1ULL << 56, 0xffffffff81000000ULL, UINT64_MAX };
 
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 5; i++) {
 		set_up();
 		fake.stack[100] = bad[i];
 		cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 1)), UNWIND_STEP_BAD_RETURN));
 	}
+}
+
+/* Whoever starts a thread puts it there. */
+Test(unwind_step, return_address_of_zero)
+{
+	cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 1)), UNWIND_STEP_ZERO));
+}
+
+/* Bit 13: the rule is right as far as the code was understood. */
+Test(unwind_step, rule_that_was_found_by_looking_at_the_code)
+{
+	fake.stack[101] = RA;
+	regs.by_fallback = 0;
+	cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 2) | 1 << 13), UNWIND_STEP_OK));
+	cr_assert(eq(u64, regs.reg[UNWIND_X86_RSP], at(102)), "the bit is none of the offset");
+	cr_assert(eq(u64, regs.pc, RA));
+	cr_assert(regs.by_fallback);
 }
 
 /* --- special rules ---------------------------------------------------------------------------- */
@@ -219,6 +262,7 @@ Test(unwind_step, plt)
 {
 	assert_plt(UNWIND_PLT, 11);
 	assert_plt(UNWIND_PLT_SEC, 10);
+	assert_plt(UNWIND_PLT_IBT, 9);
 }
 
 #if defined(__x86_64__)
@@ -319,10 +363,46 @@ Test(unwind_step, ext_cfa_of_each_register)
 		fake.stack[147] = RA;
 		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
 		assert_caller(at(148), RA);
-		set_up();
-		regs.known &= ~(1u << reg);
-		cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
 	}
+}
+
+/* rax + 16 leads up in this stack, and below that to behind a call. */
+static struct unwind_ext set_up_unknown(void)
+{
+	struct unwind_ext ext = ext_of_cfa();
+
+	set_up();
+	ext.cfa_reg = 0;
+	ext.cfa_off = 16;
+	regs.reg[0] = at(150);
+	regs.known &= ~1u;
+	fake.stack[151] = RA;
+	memcpy(&fake.code[RA - FAKE_CODE - 2], "\xff\xd0", 2); /* call *%rax */
+	return ext;
+}
+
+/* Hand-written code whose callees are known to leave the register alone. */
+Test(unwind_step, ext_cfa_of_a_register_that_is_not_known)
+{
+	struct unwind_ext ext = set_up_unknown();
+
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	cr_assert(eq(u64, regs.reg[UNWIND_X86_RSP], at(152)));
+	cr_assert(eq(u64, regs.pc, RA));
+	cr_assert(regs.by_fallback, "it is a guess");
+
+	ext = set_up_unknown(); /* behind no call */
+	fake.code[RA - FAKE_CODE - 2] = 0x90;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+	ext = set_up_unknown(); /* not up */
+	regs.reg[UNWIND_X86_RSP] = at(152);
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+	ext = set_up_unknown(); /* not aligned */
+	ext.cfa_off += 4;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+	ext = set_up_unknown(); /* not in this stack */
+	regs.reg[0] = FAKE_STACK_END;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
 }
 
 /* OpenSSL's assembly: the caller's stack pointer was saved somewhere. */
@@ -343,24 +423,174 @@ Test(unwind_step, ext_cfa_in_memory)
 	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNREADABLE));
 }
 
-/* OpenSSL's Montgomery multiplication: behind a vector whose length is in a register. */
-Test(unwind_step, ext_cfa_in_an_array)
+Test(unwind_step, ext_caller_may_be_interrupted)
 {
 	struct unwind_ext ext = ext_of_cfa();
 
+	ext.flags = UNWIND_EXT_EXACT;
+	fake.stack[104] = RA;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	cr_assert(eq(u64, regs.pc, RA));
+	cr_assert(regs.is_exact);
+}
+
+/* What asmcgocall() saves: the depth in a stack and its struct g, or the stack pointer. */
+Test(unwind_step, ext_go_back_from_c)
+{
+	struct unwind_ext ext = ext_of_cfa();
+
+	ext.cfa = UNWIND_CFA_GO_CALL;
+	ext.cfa_off = 40;
+	ext.cfa_add = 16;
+	fake.stack[105] = 8 * 50;
+	fake.stack[106] = at(1000);
+	fake.stack[1001] = at(600); /* g.stack.hi */
+	fake.stack[551] = RA;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	assert_caller(at(552), RA);
+
+	set_up();
+	fake.stack[105] = at(700);
+	fake.stack[106] = 0;
+	fake.stack[701] = RA;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	assert_caller(at(702), RA);
+
+	set_up();
+	fake.stack[106] = 4096;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNREADABLE));
+}
+
+#define G0   1000
+#define M    1100
+#define CURG 1200
+#define BP   12
+
+static const struct unwind_ext go_stack = {
+	.cfa = UNWIND_CFA_GO_STACK, .cfa_off = 8 * 20, .cfa_add = 8 * BP, .ra = { .off = 128 }
+};
+
+/* Structs that refer to each other; the goroutine is behind a call of @target. */
+static void set_up_go(__u64 target)
+{
+	__s32 rel = (__s32)(target - (FAKE_CODE + 0x1005));
+
+	set_up();
+	regs.pc = FAKE_CODE + 0x500;
+	regs.reg[14] = at(G0);
+	fake.stack[G0 + 6] = at(M);
+	fake.stack[M] = at(G0);
+	fake.stack[M + 20] = at(CURG);
+	fake.stack[CURG + 6] = at(M);
+	fake.stack[CURG + 7] = at(300);
+	fake.stack[CURG + 8] = FAKE_CODE + 0x1005;
+	fake.stack[CURG + BP] = at(310);
+	fake.code[0x1000] = 0xe8;
+	memcpy(&fake.code[0x1001], &rel, sizeof(rel));
+}
+
+Test(unwind_step, ext_finds_the_goroutine_that_gets_a_stack)
+{
+	set_up_go(FAKE_CODE + 0x520);
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_OK));
+	assert_caller(at(300), FAKE_CODE + 0x1005);
+	cr_assert(eq(u64, regs.reg[UNWIND_X86_RBP], at(310)));
+	cr_assert(eq(u64, regs.reg[14], at(CURG)));
+	cr_assert(eq(u64, regs.known, 1u << 14 | 1u << UNWIND_X86_RSP | 1u << UNWIND_X86_RBP));
+}
+
+Test(unwind_step, ext_does_not_take_another_goroutine)
+{
+	set_up_go(FAKE_CODE + 0x200); /* it waits in mcall() */
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_END));
+	set_up_go(FAKE_CODE + 0x500);
+	fake.stack[M + 20] = 0;
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_END));
+}
+
+Test(unwind_step, ext_does_not_believe_what_is_no_goroutine)
+{
+	set_up_go(FAKE_CODE + 0x500);
+	fake.stack[M] = at(CURG);
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_UNSUPPORTED));
+	set_up_go(FAKE_CODE + 0x500);
+	fake.stack[CURG + 6] = at(G0);
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_UNSUPPORTED));
+	set_up_go(FAKE_CODE + 0x500);
+	regs.known &= ~(1u << 14);
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_UNSUPPORTED));
+	set_up_go(FAKE_CODE + 0x500);
+	regs.reg[14] = 8;
+	cr_assert(eq(int, step_ext(&go_stack), UNWIND_STEP_UNSUPPORTED));
+}
+
+/* OpenSSL's multi-block code: CFA = *(rsp + 16 + 8 * r9) + 8. */
+static struct unwind_ext set_up_index(void)
+{
+	struct unwind_ext ext = ext_of_cfa();
+
+	set_up();
 	ext.cfa = UNWIND_CFA_DEREF;
+	ext.cfa_off = 16;
 	ext.cfa_index = 9 + 1;
-	ext.cfa_off = 64;
 	ext.cfa_add = 8;
-	regs.reg[9] = 32;
-	fake.stack[108 + 32] = at(400);
+	regs.reg[9] = 5;
+	fake.stack[107] = at(400);
 	fake.stack[400] = RA;
+	return ext;
+}
+
+Test(unwind_step, ext_cfa_in_an_array)
+{
+	struct unwind_ext ext = set_up_index();
+
 	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
 	assert_caller(at(401), RA);
 
-	set_up();
+	ext = set_up_index();
+	regs.reg[9] = 1 << 20;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNREADABLE));
+	ext = set_up_index();
 	regs.known &= ~(1u << 9);
 	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNSUPPORTED));
+	ext = set_up_index(); /* register 0 is an index, too */
+	ext.cfa_index = 1;
+	regs.reg[0] = 5;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	assert_caller(at(401), RA);
+}
+
+Test(unwind_step, ext_frames_do_not_fall_for_ever)
+{
+	struct unwind_ext ext = ext_of_cfa();
+
+	ext.cfa_reg = UNWIND_X86_RBX;
+	fake.stack[54] = RA;
+	for (int i = 0; i < 9; i++) {
+		regs.reg[UNWIND_X86_RSP] = at(100);
+		regs.reg[UNWIND_X86_RBX] = at(50);
+		cr_assert(eq(int, step_ext(&ext), i < 8 ? UNWIND_STEP_OK : UNWIND_STEP_NOT_RISING),
+			  "fall %d", i);
+	}
+}
+
+/* Of a rule, or of the place that it leads to. */
+Test(unwind_step, ext_flags)
+{
+	struct unwind_ext ext = ext_of_cfa();
+
+	fake.stack[104] = RA;
+	ext.flags = UNWIND_EXT_EXACT;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	cr_assert(regs.is_exact);
+	cr_assert(not(regs.by_fallback));
+
+	set_up();
+	fake.stack[104] = RA;
+	ext.flags = UNWIND_EXT_BY_CODE;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_OK));
+	cr_assert(not(regs.is_exact));
+	cr_assert(regs.by_fallback);
 }
 
 Test(unwind_step, ext_return_address_in_each_place)
@@ -403,7 +633,10 @@ Test(unwind_step, ext_return_address_that_is_not_to_be_had)
 	ext = ext_of_cfa();
 	ext.cfa_off = 1 << 20;
 	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_UNREADABLE));
-	ext.cfa_off = 40; /* a word of zeros */
+	ext.cfa_off = 40;
+	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_ZERO));
+	set_up();
+	fake.stack[104] = 1;
 	cr_assert(eq(int, step_ext(&ext), UNWIND_STEP_BAD_RETURN));
 }
 

@@ -86,8 +86,9 @@ Test(unwind_walk, each_end)
 		{ UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED), 0, USER_END_UNSUPPORTED },
 		{ UNWIND_RULE_SPECIAL(99), 0, USER_END_UNSUPPORTED },
 		{ BY_SP(0), 0, USER_END_NOT_RISING },
-		{ BY_SP(4095), 0, USER_END_UNREADABLE },
-		{ BY_SP(1), 0, USER_END_BAD_RETURN },
+		{ BY_SP(2047), 0, USER_END_UNREADABLE },
+		{ BY_SP(1), 0, USER_END_ZERO },
+		{ BY_SP(1), 1, USER_END_BAD_RETURN },
 		{ BY_SP(1), 0x300000, USER_END_BAD_RETURN },
 		{ RULE_NONE, 0, USER_END_NO_RULE },
 	};
@@ -95,7 +96,8 @@ Test(unwind_walk, each_end)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		walk_reset();
 		set_rule(1, cases[i].rule);
-		fake.stack[100] = cases[i].ra;
+		walk.regs.reg[UNWIND_SP] = at(FAKE_STACK_WORDS - 100);
+		fake.stack[FAKE_STACK_WORDS - 100] = cases[i].ra;
 		cr_assert(eq(int, walk_on(), cases[i].end), "case %zu", i);
 		ASSERT_FRAMES(F(1) | FRAME_EXACT);
 	}
@@ -137,15 +139,86 @@ Test(unwind_walk, return_address_in_no_code_is_no_frame)
 
 static void add_fp_frame(int word, __u64 fp, __u64 ra);
 
-/* A call through a bad pointer: its return address is at hand, but a jump would look the same. */
+/* A jump through a bad pointer: who jumped is not to be known, whatever the registers say. */
 Test(unwind_walk, program_counter_in_no_code)
 {
 	walk.regs.pc = 0x10;
 	walk.regs.reg[UNWIND_FP] = at(110);
 	add_fp_frame(110, 0, F(2) + 8);
 	set_rule(2, RULE_END);
+	cr_assert(eq(int, walk_on(), USER_END_NO_CODE));
+	ASSERT_FRAMES(0x10 | FRAME_EXACT);
+}
+
+/* --- return addresses behind no function ------------------------------------------------------ */
+
+/* makecontext(3) lets the outermost function return to the begin of another one. */
+Test(unwind_walk, return_address_where_a_table_begins)
+{
+	set_rule(1, BY_SP(1));
+	set_rule(2, RULE_NONE);
+	set_rule(3, BY_SP(1));
+	set_rule(4, RULE_END);
+	fake.stack[100] = F(3);
+	fake.stack[101] = F(4) + 1; /* which F(3) does not return to */
 	cr_assert(eq(int, walk_on(), USER_END_ENTRY));
-	ASSERT_FRAMES(0x10 | FRAME_EXACT, (F(2) + 8) | FRAME_BY_FALLBACK);
+	ASSERT_FRAMES(F(1) | FRAME_EXACT, F(3));
+	cr_assert(eq(u64, fake.looked_up, F(3)));
+}
+
+/* musl's, of which no table says anything: nor of the byte before it. */
+Test(unwind_walk, signal_trampoline_behind_code_without_rules)
+{
+	const int context = 101;
+
+	set_rule(1, BY_SP(1)); /* the handler */
+	set_rule(2, RULE_NONE);
+	set_rule(3, RULE_SIGNAL);
+	set_rule(4, RULE_END);
+	fake.stack[100] = F(3);
+	fake.stack[context + 5 + 15] = at(300);
+	fake.stack[context + 5 + 16] = F(4);
+	cr_assert(eq(int, walk_on(), USER_END_ENTRY));
+	ASSERT_FRAMES(F(1) | FRAME_EXACT, F(3) | FRAME_EXACT, F(4) | FRAME_EXACT);
+}
+
+Test(unwind_walk, no_rule_on_either_side_of_a_return_address)
+{
+	static const int found[] = { UNWIND_FOUND, UNWIND_NOT_CODE };
+
+	for (int i = 0; i < 2; i++) {
+		walk_reset();
+		set_rule(1, BY_SP(1));
+		set_rule(2, RULE_NONE);
+		if (found[i] == UNWIND_FOUND)
+			set_rule(3, RULE_NONE);
+		set_rule(4, RULE_END);
+		fake.stack[100] = F(3);
+		walk.regs.reg[UNWIND_FP] = at(110);
+		add_fp_frame(110, 0, F(4) + 16);
+		cr_assert(eq(int, walk_on(), USER_END_ENTRY));
+		ASSERT_FRAMES(F(1) | FRAME_EXACT, F(3), (F(4) + 16) | FRAME_BY_FALLBACK);
+	}
+}
+
+Test(unwind_walk, rows_of_what_is_returned_to_are_not_loaded)
+{
+	set_rule(1, BY_SP(1));
+	set_rule(2, RULE_NONE);
+	add_found(F(3), F(4), UNWIND_NOT_LOADED);
+	fake.stack[100] = F(3);
+	cr_assert(eq(int, walk_on(), USER_END_NOT_LOADED));
+	ASSERT_FRAMES(F(1) | FRAME_EXACT, F(3));
+}
+
+/* What was interrupted is looked up where it is, and nowhere else. */
+Test(unwind_walk, no_rule_for_what_was_interrupted)
+{
+	walk.regs.pc = F(2) - 1;
+	set_rule(1, RULE_NONE);
+	set_rule(2, RULE_END);
+	cr_assert(eq(int, walk_on(), USER_END_NO_RULE));
+	cr_assert(eq(u64, fake.looked_up, F(2) - 1));
 }
 
 /* --- by frame pointer ------------------------------------------------------------------------- */
@@ -334,6 +407,22 @@ Test(unwind_walk, return_address_must_be_behind_a_call)
 			cr_assert(eq(int, walk_on(), USER_END_ENTRY), "instruction %zu", i);
 		else
 			assert_refused();
+	}
+}
+
+/* Interpreters made by a just-in-time compiler push an address and jump. */
+Test(unwind_walk, return_address_in_memory_of_a_compiler)
+{
+	for (int jit = 0; jit < 2; jit++) {
+		set_fp_walk();
+		put_code(F(2) + 16, "\xc3", 1);
+		fake.code_is_jit = jit;
+		if (!jit) {
+			assert_refused();
+			continue;
+		}
+		cr_assert(eq(int, walk_on(), USER_END_ENTRY));
+		ASSERT_FRAMES(F(1) | FRAME_EXACT, (F(2) + 16) | FRAME_BY_FALLBACK);
 	}
 }
 

@@ -28,6 +28,7 @@ struct unwind_memory {
 	__u64 stack[FAKE_STACK_WORDS];
 	__u8 code[FAKE_CODE_SIZE];
 	int code_is_unreadable;
+	int code_is_jit;
 	struct fake_rule rules[FAKE_RULES_MAX]; /* the first that covers an address counts */
 	int n_rules;
 	__u64 looked_up; /* last */
@@ -78,6 +79,11 @@ static __attribute__((unused)) int unwind_find(struct unwind_memory *mem, __u64 
 		return r->found;
 	}
 	return UNWIND_NOT_CODE;
+}
+
+static __attribute__((unused)) int unwind_is_jit(struct unwind_memory *mem, __u64 addr)
+{
+	return addr >= FAKE_CODE && addr < FAKE_CODE + sizeof(mem->code) && mem->code_is_jit;
 }
 
 static __attribute__((unused)) int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)

@@ -25,6 +25,7 @@ static inline void walk_reset(void)
 	walk.regs.known = UNWIND_KNOWN_ALL;
 	walk.regs.is_exact = 1;
 	walk.regs.by_fallback = 0;
+	walk.regs.falls = 0;
 	walk.n = 0;
 	walk.end = USER_END_NONE;
 }

@@ -3,7 +3,8 @@
 # without frame pointers unless their name says so. Included by workloads.mk.
 
 BURN_HDR    := $(WL_DIR)/burn.h $(WL_DIR)/work.h $(WL_DIR)/args.h $(WL_DIR)/burn.mk
-BURN_CFLAGS := -std=gnu11 -O2 -fomit-frame-pointer -DWORK_OMIT_FRAME -D_GNU_SOURCE -pthread $(WARNINGS)
+BURN_CFLAGS := -std=gnu11 -O2 -fomit-frame-pointer -DWORK_OMIT_FRAME -D_GNU_SOURCE -pthread \
+               $(WARNINGS)
 MUSL_CC     := musl-gcc
 RUSTC       ?= $(firstword $(shell command -v rustc) $(HOME)/.cargo/bin/rustc)
 GO          ?= $(firstword $(shell command -v go) /usr/local/go/bin/go)
@@ -23,7 +24,8 @@ CHAINS := chain chain-fp chain-static chain-static-pie chain-nopie chain-cet cha
 BURN_X86 := frames signals stacks nocfi binding libtiny.so $(CHAINS) chain-musl chain-musl-static
 
 BURN_PROGRAMS := $(addprefix $(WL)/,libc-calls plugins libplugin_alpha.so libplugin_beta.so \
-                 switching launch storm storm-child templates chain-rust chain-go chain-go-stripped chain-cgo chain-cgo-stripped \
+                 switching launch storm storm-child templates chain-rust chain-go \
+                 chain-go-stripped chain-cgo chain-cgo-stripped \
                  $(if $(filter x86_64,$(ARCH)),$(BURN_X86)))
 
 chain_FLAGS             := -fPIE -pie
@@ -80,7 +82,8 @@ $(WL)/libc-calls: $(WL_DIR)/libc_calls.c $(BURN_HDR)
 	$(call BURN_LINK,$(WL_CC),-fno-builtin)
 
 $(WL)/binding: $(WL_DIR)/binding.c $(BURN_HDR) | $(WL)/libtiny.so
-	$(call BURN_LINK,$(WL_CC),-fcf-protection=none -Wl$(comma)-z$(comma)lazy,-L$(WL) -ltiny '-Wl$(comma)-rpath$(comma)$$ORIGIN')
+	$(call BURN_LINK,$(WL_CC),-fcf-protection=none -Wl$(comma)-z$(comma)lazy,-L$(WL) -ltiny \
+		'-Wl$(comma)-rpath$(comma)$$ORIGIN')
 
 $(WL)/libtiny.so: $(WL_DIR)/tiny.c $(BURN_HDR)
 	$(call BURN_LINK,$(WL_CC),-shared -fPIC)
@@ -101,7 +104,8 @@ $(WL)/templates: $(WL_DIR)/templates.cc $(WL_DIR)/burn.mk
 $(WL)/chain-rust: $(WL_DIR)/chain.rs $(WL_DIR)/burn.mk
 	$(call say,WORK,$@)
 	@mkdir -p $(@D)
-	$(Q)MAKEFLAGS= $(RUSTC) --edition 2021 -C opt-level=2 -C force-frame-pointers=no --crate-name chain $< -o $@
+	$(Q)MAKEFLAGS= $(RUSTC) --edition 2021 -C opt-level=2 -C force-frame-pointers=no \
+		--crate-name chain $< -o $@
 
 $(WL)/chain-go $(WL)/chain-go-stripped: $(WL_DIR)/chain.go $(WL_DIR)/burn.mk
 	$(call say,WORK,$@)

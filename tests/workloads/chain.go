@@ -10,7 +10,7 @@ package main
 import (
 	"os"
 	"strconv"
-	"time"
+	"syscall"
 )
 
 const (
@@ -42,11 +42,11 @@ func outer(x uint64, n int) uint64 {
 }
 
 //go:noinline
-func worker(id int, in, out chan uint64, end time.Time) {
+func worker(id int, in, out chan uint64, seconds float64) {
 	for x := range in {
 		sink[id] = make([]uint64, 10000)
 		sink[id][0] = outer(x, steps/20)
-		if time.Now().After(end) {
+		if cpuSeconds() > seconds {
 			break
 		}
 		out <- sink[id][0]
@@ -54,7 +54,7 @@ func worker(id int, in, out chan uint64, end time.Time) {
 	close(out)
 }
 
-func ring(end time.Time) {
+func ring(seconds float64) {
 	var channels [goroutines]chan uint64
 
 	for i := range channels {
@@ -62,12 +62,19 @@ func ring(end time.Time) {
 	}
 	for i := range channels {
 		if i > 0 {
-			go worker(i, channels[i], channels[(i+1)%goroutines], end)
+			go worker(i, channels[i], channels[(i+1)%goroutines], seconds)
 		}
 	}
 	channels[0] <- 1
 	channels[4] <- 1
-	worker(0, channels[0], channels[1], end)
+	worker(0, channels[0], channels[1], seconds)
+}
+
+func cpuSeconds() float64 {
+	var r syscall.Rusage
+
+	syscall.Getrusage(syscall.RUSAGE_SELF, &r)
+	return float64(r.Utime.Nano()+r.Stime.Nano()) / 1e9
 }
 
 func main() {
@@ -75,12 +82,11 @@ func main() {
 	if len(os.Args) > 3 {
 		seconds, _ = strconv.ParseFloat(os.Args[3], 64)
 	}
-	end := time.Now().Add(time.Duration(seconds * float64(time.Second)))
 	if len(os.Args) > 1 && os.Args[1] == "goroutines" {
-		ring(end)
+		ring(seconds)
 		return
 	}
-	for x := uint64(1); time.Now().Before(end); {
+	for x := uint64(1); cpuSeconds() < seconds; {
 		x = outer(x, steps)
 	}
 }

@@ -10,6 +10,7 @@
 #include "elf/elf_facts.h"
 #include "proc/maps.h"
 #include "proc/process.h"
+#include "unwind/unwind_table.h"
 
 #define MAPS_MAX (64u << 20)
 
@@ -54,18 +55,20 @@ static void report_symbols(struct elf_file *ef, const struct dso *dso,
 	finding_print(&f, worst);
 }
 
-static void report_unwinding(const struct dso *dso, const struct elf_facts *facts,
-			     enum finding_state *worst)
+/* What the table is made from matters to nobody, whether there is one does. */
+static void report_unwinding(struct elf_file *ef, const struct dso *dso, enum finding_state *worst)
 {
+	CLEANUP(unwind_table_closep) struct unwind_table *table = NULL;
 	char what[512];
 	struct finding f = { .what = what };
 
-	snprintf(what, sizeof(what), "%s: unwind tables (.eh_frame)", dso->path);
-	if (facts->eh_frame) {
-		f.follows = "there, but this version walks frame pointers only";
+	snprintf(what, sizeof(what), "%s: unwind tables", dso->path);
+	if (unwind_table_open(ef, &table) == 0) {
+		f.follows = "whole stacks, whatever it was built with";
 	} else {
 		f.state = FINDING_NO;
-		f.follows = "stacks through it depend on frame pointers";
+		f.follows = "stacks through it depend on frame pointers (counted as "
+			    "frames_by_fallback)";
 		f.remedy = "build it with -fasynchronous-unwind-tables";
 	}
 	finding_print(&f, worst);
@@ -86,7 +89,7 @@ static void report_file(pid_t pid, const struct mapping *m, enum finding_state *
 	}
 	elf_facts_read(ef, &facts);
 	report_symbols(ef, m->dso, &facts, worst);
-	report_unwinding(m->dso, &facts, worst);
+	report_unwinding(ef, m->dso, worst);
 }
 
 static bool is_first_of_its_file(const struct process *p, size_t i)
@@ -108,11 +111,17 @@ static void report_files(const struct process *p, enum finding_state *worst)
 		if (m->dso->kind == DSO_FILE && is_first_of_its_file(p, i))
 			report_file(p->pid, m, worst);
 	}
-	if (n_anon)
-		finding_print(&(struct finding){ "names of code made at run time (JIT)", FINDING_NO,
-						 "anonymous executable memory shows as [anon+0x…]",
-						 NULL },
-			      worst);
+	if (!n_anon)
+		return;
+	finding_print(&(struct finding){ "names of code made at run time (JIT)", FINDING_NO,
+					 "anonymous executable memory shows as [anon+0x…]", NULL },
+		      worst);
+	finding_print(
+		&(struct finding){ "unwind tables of code made at run time", FINDING_NO,
+				   "stacks through it depend on frame pointers (counted as "
+				   "frames_by_fallback)",
+				   "java: -XX:+PreserveFramePointer; node keeps them anyway" },
+		worst);
 }
 
 /* --- trace context ---------------------------------------------------------------------------- */

@@ -17,9 +17,10 @@
 #include "sym/symbolizer.h"
 #include "unwind/unwinder.h"
 
-#define MAPS_MAX  (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
-#define RESCAN_NS NSEC_PER_SEC
-#define SWEEP_NS  NSEC_PER_SEC
+#define MAPS_MAX   (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
+#define RESCAN_NS  NSEC_PER_SEC
+#define SWEEP_NS   NSEC_PER_SEC
+#define PEEK_PAUSE 20 /* times as long as the last look ahead took: 5 % of a CPU at most */
 
 struct session {
 	struct session_options opt;
@@ -31,7 +32,8 @@ struct session {
 	uint64_t counters[STAT_COUNT]; /* the session's own */
 	VEC(pid_t) targets;	       /* that still run */
 	uint64_t start_ns, end_ns, swept_ns;
-	bool events_lost; /* so what is known of processes may be wrong */
+	uint64_t peek_due_ns; /* no look ahead before */
+	bool events_lost;     /* so what is known of processes may be wrong */
 };
 
 /* --- processes -------------------------------------------------------------------------------- */
@@ -330,14 +332,35 @@ static void finish_stack(struct session *s, const struct process *p, struct samp
 		s->counters[STAT_UNWIND_CUT]++;
 }
 
+/*
+ * A program that has just started is known only when its events have had their turn, and by then
+ * many more samples would have come without rows. So it is looked at now, as far as that is cheap.
+ */
+static void load_rows_of_new(struct session *s, pid_t pid, const struct sample_rest *rest)
+{
+	CLEANUP(process_freep) struct process *p = NULL;
+	CLEANUP(freep) char *text = NULL;
+	uint64_t start = monotonic_ns();
+	size_t len;
+
+	if (start < s->peek_due_ns)
+		return;
+	if (maps_read(pid, MAPS_MAX, &text, &len) == 0 &&
+	    process_peek(&s->procs, pid, text, len, &p) == 0)
+		unwinder_load(s->unwinder, p, rest);
+	s->peek_due_ns = start + PEEK_PAUSE * (monotonic_ns() - start);
+}
+
 static void on_rows_missing(void *ctx, const struct sample_record *rec,
 			    const struct sample_rest *rest)
 {
 	struct session *s = ctx;
 	const struct process *p = process_find(&s->procs, rec->tgid);
 
-	if (p)
+	if (p && !p->exited_ns && unwinder_knows(p, rest))
 		unwinder_load(s->unwinder, p, rest);
+	else
+		load_rows_of_new(s, rec->tgid, rest);
 }
 
 static int take_sample(struct session *s, struct sample_record *rec, uint64_t *frames,

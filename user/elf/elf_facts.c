@@ -20,6 +20,5 @@ void elf_facts_read(struct elf_file *ef, struct elf_facts *ret)
 		.dynsym = elf_symtab_find(ef, ELF_SYMTAB_DYNAMIC, &st) == 0,
 		.debug_info = has_section(ef, ".debug_info") || has_section(ef, ".zdebug_info"),
 		.mini_debug = has_section(ef, ".gnu_debugdata"),
-		.eh_frame = has_section(ef, ".eh_frame"),
 	};
 }

@@ -10,7 +10,6 @@ struct elf_facts {
 	bool dynsym;	 /* .dynsym: names of exported functions */
 	bool debug_info; /* DWARF */
 	bool mini_debug; /* .gnu_debugdata: compressed symbols */
-	bool eh_frame;	 /* unwind tables */
 };
 
 void elf_facts_read(struct elf_file *ef, struct elf_facts *ret);

@@ -20,14 +20,13 @@ static bool pid_eq(const void *value, const void *key)
 	return ((const struct process *)value)->pid == *(const pid_t *)key;
 }
 
-static void process_free(struct process *p)
+void process_free(struct process *p)
 {
 	if (!p)
 		return;
 	vec_free(&p->maps);
 	free(p);
 }
-DEFINE_CLEANUP(struct process *, process_free)
 
 int process_table_init(struct process_table *t)
 {
@@ -348,30 +347,51 @@ static void load_identity(struct process_table *t, struct process *p)
 		p->exited_ns = 0; /* has memory, so its main thread lives */
 }
 
-int process_load(struct process_table *t, pid_t pid, const char *maps, size_t len,
-		 struct process **ret)
+static int load_maps(struct process_table *t, struct process *p, const char *maps, size_t len)
 {
 	struct maps_cursor cursor = { .buf = maps, .len = len };
 	struct map_entry e;
+
+	p->maps.n = 0;
+	while (maps_next(&cursor, &e)) {
+		int r = e.exec ? load_mapping(t, p, &e) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int process_load(struct process_table *t, pid_t pid, const char *maps, size_t len,
+		 struct process **ret)
+{
 	struct process *p;
 	int r;
 
 	r = process_get(t, pid, &p);
+	if (r == 0)
+		r = load_maps(t, p, maps, len);
 	if (r < 0)
 		return r;
-
-	p->maps.n = 0;
-	while (maps_next(&cursor, &e)) {
-		if (!e.exec)
-			continue;
-		r = load_mapping(t, p, &e);
-		if (r < 0)
-			return r;
-	}
 	load_comm(p);
 	load_identity(t, p);
 	*ret = p;
 	return 0;
+}
+
+int process_peek(struct process_table *t, pid_t pid, const char *maps, size_t len,
+		 struct process **ret)
+{
+	CLEANUP(process_freep) struct process *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	p->pid = pid;
+	r = load_maps(t, p, maps, len);
+	if (r == 0)
+		*ret = TAKE_PTR(p);
+	return r;
 }
 
 const char *process_name(const struct process *p)

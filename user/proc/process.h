@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/cleanup.h"
 #include "base/vec.h"
 #include "proc/dso.h"
 
@@ -53,6 +54,15 @@ int process_get(struct process_table *t, pid_t pid, struct process **ret);
  */
 int process_load(struct process_table *t, pid_t pid, const char *maps, size_t len,
 		 struct process **ret);
+
+/*
+ * The mappings of @pid as a process of its own, which is not in the table (its files are): for a
+ * look ahead of the events that are still to come. The caller frees. -ENOMEM.
+ */
+int process_peek(struct process_table *t, pid_t pid, const char *maps, size_t len,
+		 struct process **ret);
+void process_free(struct process *p); /* NULL is fine */
+DEFINE_CLEANUP(struct process *, process_free)
 
 /* Events; all -ENOMEM or 0. A process that nobody announced comes into being by its first event. */
 int process_on_fork(struct process_table *t, pid_t parent, pid_t child);

@@ -13,7 +13,7 @@ int profile_new(struct profile **ret)
 	return 0;
 }
 
-static void process_free(struct profile_process *p)
+static void profile_process_free(struct profile_process *p)
 {
 	if (!p)
 		return;
@@ -21,7 +21,7 @@ static void process_free(struct profile_process *p)
 	free(p->service);
 	free(p);
 }
-DEFINE_CLEANUP(struct profile_process *, process_free)
+DEFINE_CLEANUP(struct profile_process *, profile_process_free)
 
 static void free_values(struct hashmap *map)
 {
@@ -41,7 +41,7 @@ void profile_free(struct profile *p)
 	if (!p)
 		return;
 	while ((proc = hashmap_next(&p->processes, &pos)))
-		process_free(proc);
+		profile_process_free(proc);
 	hashmap_clear(&p->processes);
 	free_values(&p->stacks);
 	free_values(&p->samples);
@@ -73,7 +73,7 @@ static int rename_to(char **name, const char *now)
 static int process_add(struct profile *p, const struct process *process,
 		       struct profile_process **ret)
 {
-	CLEANUP(process_freep) struct profile_process *fresh = calloc(1, sizeof(*fresh));
+	CLEANUP(profile_process_freep) struct profile_process *fresh = calloc(1, sizeof(*fresh));
 	int r;
 
 	if (!fresh)
@@ -129,8 +129,8 @@ static bool stack_eq(const void *value, const void *k)
 	const struct profile_stack *stack = value;
 	const struct profile_stack_key *key = k;
 
-	return stack->n == key->n && stack->n_kernel == key->n_kernel &&
-	       stack->end == key->end && stack->kernel_cut == key->kernel_cut &&
+	return stack->n == key->n && stack->n_kernel == key->n_kernel && stack->end == key->end &&
+	       stack->kernel_cut == key->kernel_cut &&
 	       frames_eq(stack->frames, key->frames, key->n);
 }
 

@@ -25,7 +25,9 @@ static const char *const entries[] = {
 	"runtime.goexit",
 	"runtime.mstart.abi0", /* Go: a thread's own stack */
 	"runtime.mstart",
-	"runtime.mcall", /* Go: the scheduler, after it has left a goroutine for good */
+	"runtime.mcall",	  /* Go: the scheduler, after it has left a goroutine for good */
+	"runtime.morestack.abi0", /* the same, of a goroutine that had run for long enough */
+	"runtime.morestack",
 	"runtime.rt0_go.abi0",
 	"runtime.rt0_go",
 };

@@ -6,11 +6,11 @@
 
 #include "elf/debug_file.h"
 #include "elf/elf_file.h"
+#include "elf/vdso.h"
 #include "sym/dwarf_names.h"
 #include "sym/elf_names.h"
 #include "sym/kallsyms.h"
 #include "sym/sym_batch.h"
-#include "elf/vdso.h"
 
 struct symbolizer {
 	struct name_table names;

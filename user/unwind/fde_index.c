@@ -35,6 +35,8 @@ struct fde_index {
 	bool is_hdr;
 	uint64_t hdr_vaddr;
 	uint64_t rows_off; /* in the file */
+	/* Row 0 of each window, of which one is held: a search reads one window at most. */
+	VEC(int32_t) firsts;
 	uint64_t held_from, held;
 	struct hdr_row window[WINDOW];
 };
@@ -45,24 +47,23 @@ void fde_index_free(struct fde_index *ix)
 		return;
 
 	vec_free(&ix->own);
+	vec_free(&ix->firsts);
 	free(ix);
 }
 
 /* --- the linker's table ----------------------------------------------------------------------- */
 
-static int read_rows(struct fde_index *ix, uint64_t from, struct hdr_row *rows, size_t n)
+/* Makes the window that has row @i the one that is held. */
+static int hold_row(struct fde_index *ix, uint64_t i)
 {
-	return elf_span_read(ix->src->ef, ix->rows_off + from * sizeof(*rows), rows,
-			     n * sizeof(*rows));
-}
-
-static int hold_rows(struct fde_index *ix, uint64_t from)
-{
-	uint64_t n = ix->n - from < WINDOW ? ix->n - from : WINDOW;
+	uint64_t from = i - i % WINDOW, n = ix->n - from < WINDOW ? ix->n - from : WINDOW;
 	int r;
 
+	if (ix->held && ix->held_from == from)
+		return 0;
 	ix->held = 0;
-	r = read_rows(ix, from, ix->window, n);
+	r = elf_span_read(ix->src->ef, ix->rows_off + from * sizeof(ix->window[0]), ix->window,
+			  n * sizeof(ix->window[0]));
 	if (r < 0)
 		return r;
 	ix->held_from = from;
@@ -70,35 +71,38 @@ static int hold_rows(struct fde_index *ix, uint64_t from)
 	return 0;
 }
 
-/*
- * A search in a table that is not sorted would find something wrong. Addresses are sorted as what
- * they are relative to, unless they wrap around.
- */
-static int check_sorted(struct fde_index *ix)
+/* Do the rows of the window ascend, from @last on? */
+static bool is_sorted(const struct fde_index *ix, int32_t last)
+{
+	for (size_t k = 0; k < ix->held; k++) {
+		if (ix->window[k].start < last)
+			return false;
+		last = ix->window[k].start;
+	}
+	return true;
+}
+
+/* A search in a table that is not sorted would find something wrong. */
+static int load_firsts(struct fde_index *ix)
 {
 	int32_t last = INT32_MIN;
 	int r;
 
-	if (ix->hdr_vaddr < (uint64_t)INT32_MAX + 1 && ix->n) {
-		r = hold_rows(ix, 0);
+	for (uint64_t i = 0; i < ix->n; i += WINDOW) {
+		r = hold_row(ix, i);
 		if (r < 0)
 			return r;
-		if ((int64_t)ix->hdr_vaddr + ix->window[0].start < 0)
+		if (!is_sorted(ix, last))
 			return -EBADMSG;
-	}
-	if (ix->hdr_vaddr > UINT64_MAX - INT32_MAX)
-		return -EBADMSG;
-
-	for (uint64_t i = 0; i < ix->n; i += ix->held) {
-		r = hold_rows(ix, i);
+		last = ix->window[ix->held - 1].start;
+		r = vec_push(&ix->firsts, ix->window[0].start);
 		if (r < 0)
 			return r;
-		for (size_t k = 0; k < ix->held; k++) {
-			if (ix->window[k].start < last)
-				return -EBADMSG;
-			last = ix->window[k].start;
-		}
 	}
+	/* Addresses ascend as what they are relative to, unless they wrap around. */
+	if (ix->hdr_vaddr > INT64_MAX - INT32_MAX ||
+	    (int64_t)ix->hdr_vaddr + ix->firsts.data[0] < 0)
+		return -EBADMSG;
 	return 0;
 }
 
@@ -143,7 +147,7 @@ int fde_index_of_hdr(const struct fde_source *src, const struct elf_span *hdr,
 	ix->hdr_vaddr = hdr->vaddr;
 	r = read_hdr(ix, hdr, ret_eh_frame);
 	if (r == 0)
-		r = check_sorted(ix);
+		r = load_firsts(ix);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(ix);
@@ -260,63 +264,46 @@ int fde_index_get(struct fde_index *ix, uint64_t i, struct fde_entry *ret)
 		return 0;
 	}
 
-	if (i < ix->held_from || i - ix->held_from >= ix->held) {
-		r = hold_rows(ix, i);
-		if (r < 0)
-			return r;
-	}
+	r = hold_row(ix, i);
+	if (r < 0)
+		return r;
 	*ret = entry_of_row(ix, &ix->window[i - ix->held_from]);
 	return 0;
 }
 
-/* Where entry @i starts, without giving up the window for it. */
-static int start_of(struct fde_index *ix, uint64_t i, uint64_t *ret)
+/* Narrows [*lo, *hi) to the one window where the answer is. */
+static void narrow(const struct fde_index *ix, uint64_t vaddr, uint64_t *lo, uint64_t *hi)
 {
-	struct fde_entry entry;
-	struct hdr_row row;
-	int r;
+	uint64_t first = 0, end = ix->firsts.n;
 
-	if (ix->is_hdr && (i < ix->held_from || i - ix->held_from >= ix->held)) {
-		r = read_rows(ix, i, &row, 1);
-		entry = entry_of_row(ix, &row);
-	} else {
-		r = fde_index_get(ix, i, &entry);
+	while (first < end) {
+		uint64_t mid = first + (end - first) / 2;
+
+		if (ix->hdr_vaddr + (int64_t)ix->firsts.data[mid] <= vaddr)
+			first = mid + 1;
+		else
+			end = mid;
 	}
-	if (r < 0)
-		return r;
-	*ret = entry.start;
-	return 0;
-}
-
-/* Narrows [*lo, *hi) to the window if the answer is there, as when pages come in order. */
-static void try_window(struct fde_index *ix, uint64_t vaddr, uint64_t *lo, uint64_t *hi)
-{
-	uint64_t first, last;
-
-	if (!ix->is_hdr || ix->held < 2)
-		return;
-	first = entry_of_row(ix, &ix->window[0]).start;
-	last = entry_of_row(ix, &ix->window[ix->held - 1]).start;
-	if (vaddr < first || vaddr >= last)
-		return;
-	*lo = ix->held_from;
-	*hi = ix->held_from + ix->held;
+	*lo = first ? (first - 1) * WINDOW : 0;
+	*hi = first * WINDOW < ix->n ? first * WINDOW : ix->n;
 }
 
 int fde_index_find(struct fde_index *ix, uint64_t vaddr, uint64_t *ret)
 {
-	uint64_t lo = 0, hi = ix->n, start;
+	uint64_t lo = 0, hi = ix->n;
+	struct fde_entry entry;
 	int r;
 
-	try_window(ix, vaddr, &lo, &hi);
+	if (ix->is_hdr)
+		narrow(ix, vaddr, &lo, &hi);
 	/* All before lo start at or before vaddr, none from hi on does. */
 	while (lo < hi) {
 		uint64_t mid = lo + (hi - lo) / 2;
 
-		r = start_of(ix, mid, &start);
+		r = fde_index_get(ix, mid, &entry);
 		if (r < 0)
 			return r;
-		if (start <= vaddr)
+		if (entry.start <= vaddr)
 			lo = mid + 1;
 		else
 			hi = mid;

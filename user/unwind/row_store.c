@@ -8,9 +8,9 @@
 
 #define TABLE_ENTRIES_MIN 64u
 #define TABLE_ENTRIES_MAX (UNWIND_ARENA_LINES / 2) /* line 0 is not to be had */
-#define EVICT_SHARE	  16 /* of the loaded pages, at a time */
-#define USED_SHIFT	  30 /* of struct unwind_packed.used */
-#define AGES		  64 /* that are told apart, in its units */
+#define EVICT_SHARE	  16			   /* of the loaded pages, at a time */
+#define USED_SHIFT	  30			   /* of struct unwind_packed.used */
+#define AGES		  64			   /* that are told apart, in its units */
 
 struct row_file {
 	uint64_t first_page, code_off;
@@ -297,10 +297,13 @@ int row_store_set_key(struct row_store *s, const struct unwind_file_key *key, st
 	while (r == 0 && (!slot || (slot->state == UNWIND_FILE_FREE &&
 				    4 * (s->n_keys + 1) > 3 * (c->file_mask + 1)))) {
 		r = table_grow(s);
+		if (r == -ENOSPC && slot)
+			break; /* it is crowded, and serves all the same */
 		slot = r < 0 ? NULL : table_find(s, c->file_table, c->file_mask, key);
 	}
-	if (r < 0)
+	if (!slot)
 		return r;
+	r = 0;
 	if (slot->state == UNWIND_FILE_FREE) {
 		s->n_keys++;
 		slot->key = *key;
@@ -404,6 +407,80 @@ int row_store_find(struct row_store *s, const struct row_file *f, uint64_t off, 
 	return UNWIND_FOUND;
 }
 
+/* --- dropping a file -------------------------------------------------------------------------- */
+
+static uint32_t packed_lines(const struct row_store *s, uint32_t line)
+{
+	const struct unwind_packed *packed = line_ptr(s, line);
+
+	return lines_for(UNWIND_PACKED_SIZE((uint32_t)packed->first[16], packed->n_ext));
+}
+
+static int unload_page(struct row_store *s, struct row_file *f, uint32_t *entry)
+{
+	const struct unwind_packed *packed = line_ptr(s, *entry);
+	uint32_t n_rows = packed->first[16];
+	int r = let_go(s, *entry, packed_lines(s, *entry));
+
+	if (r < 0)
+		return r;
+	publish(entry, 0);
+	f->n_loaded--;
+	s->stats.pages--;
+	s->stats.rows -= n_rows;
+	return 0;
+}
+
+/* The file's directories: one, or a list and those in it. */
+static int let_go_dirs(struct row_store *s, const struct row_file *f)
+{
+	const uint32_t *list = line_ptr(s, f->dir);
+	uint32_t n = is_listed(f) ? (f->n_pages - 1) / UNWIND_DIR_PAGES + 1 : f->n_pages;
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && is_listed(f) && i < n; i++)
+		if (list[i])
+			r = let_go(s, list[i], lines_for(UNWIND_DIR_PAGES * sizeof(uint32_t)));
+	return r < 0 ? r : let_go(s, f->dir, lines_for((n ? n : 1) * sizeof(uint32_t)));
+}
+
+static void take_off_keys(struct row_store *s, const struct row_file *f)
+{
+	const struct unwind_control *c = s->backing.control;
+
+	for (uint32_t i = 0; c->file_table && i <= c->file_mask; i++) {
+		struct unwind_file *key = table_entry(s, c->file_table, i);
+
+		if (key->state == UNWIND_FILE_ROWS && key->dir == f->dir)
+			publish(&key->state, UNWIND_FILE_NO_ROWS);
+	}
+	forget_copies(s);
+}
+
+int row_store_drop_file(struct row_store *s, struct row_file *f)
+{
+	int r = 0;
+
+	if (!f)
+		return 0;
+	take_off_keys(s, f);
+	for (uint32_t i = 0; r == 0 && f->n_loaded && i < f->n_pages; i++) {
+		uint32_t *entry = dir_entry(s, f, i);
+
+		if (entry && *entry)
+			r = unload_page(s, f, entry);
+	}
+	if (r == 0)
+		r = let_go_dirs(s, f);
+	if (r < 0)
+		return r;
+	for (size_t k = 0; k < s->files.n; k++)
+		if (s->files.data[k] == f)
+			s->files.data[k--] = s->files.data[--s->files.n];
+	file_free(f);
+	return give_back(s);
+}
+
 /* --- making room ------------------------------------------------------------------------------ */
 
 typedef int (*page_fn)(struct row_store *s, struct row_file *f, uint32_t *entry, void *arg);
@@ -466,19 +543,13 @@ struct eviction {
 static int evict_page(struct row_store *s, struct row_file *f, uint32_t *entry, void *arg)
 {
 	struct eviction *ev = arg;
-	const struct unwind_packed *packed = line_ptr(s, *entry);
-	uint32_t n_rows = packed->first[16];
 	int r;
 
 	if (age_of(s, *entry, ev->newest) < ev->min_age)
 		return 0;
-	r = let_go(s, *entry, lines_for(UNWIND_PACKED_SIZE(n_rows, packed->n_ext)));
+	r = unload_page(s, f, entry);
 	if (r < 0)
 		return r;
-	publish(entry, 0);
-	f->n_loaded--;
-	s->stats.pages--;
-	s->stats.rows -= n_rows;
 	s->stats.pages_evicted++;
 	return --ev->left == 0;
 }

@@ -42,6 +42,9 @@ struct row_extent {
 /* Nothing is loaded yet. -ENOMEM, -ENOSPC. */
 int row_store_add_file(struct row_store *s, const struct row_extent *code, struct row_file **ret);
 
+/* Unloads it, and takes it off every key; it is gone. NULL is fine. -ENOMEM: it stays. */
+int row_store_drop_file(struct row_store *s, struct row_file *file);
+
 /*
  * From now on the kernel side finds under @key what is loaded of @file; NULL: it need not ask for
  * this one, there are no rows. What was under the key is replaced. -ENOMEM, -ENOSPC.

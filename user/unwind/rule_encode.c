@@ -215,6 +215,8 @@ static uint32_t plt_rule(const struct cfi_cie *cie, const struct cfi_state *st)
 		return UNWIND_RULE_SPECIAL(UNWIND_PLT);
 	case DW_OP_lit10:
 		return UNWIND_RULE_SPECIAL(UNWIND_PLT_SEC);
+	case DW_OP_lit9:
+		return UNWIND_RULE_SPECIAL(UNWIND_PLT_IBT);
 	default:
 		return UNSUPPORTED;
 	}

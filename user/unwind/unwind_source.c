@@ -89,8 +89,10 @@ static bool same_contents(const struct unwind_file_key *a, const struct unwind_f
 
 static int reopen(struct unwind_source *src, struct row_store *store)
 {
-	int r;
+	int r = row_store_drop_file(store, src->file);
 
+	if (r < 0)
+		return r;
 	close_table(src);
 	r = elf_file_open_fd(src->dso->fd, &src->ef);
 	if (r < 0 && r != -ENOMEM)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unwind/unwind_table.h"
 
+#include <elf.h>
 #include <string.h>
 
 #include "elf/elf_unwind.h"
 #include "unwind/fde_walk.h"
+#include "unwind/gap_rows.h"
+#include "unwind/go_table.h"
 #include "unwind/page_rows.h"
 #include "unwind/sigreturn_stub.h"
 
@@ -28,6 +31,7 @@ struct unwind_table {
 	struct elf_span *segments; /* executable ones, by offset */
 	size_t n_segments;
 	struct table_source eh, debug;
+	struct go_table *go; /* NULL: it has no code of Go */
 	struct unwind_table_stats stats;
 };
 
@@ -44,6 +48,7 @@ void unwind_table_close(struct unwind_table *t)
 
 	source_clear(&t->eh);
 	source_clear(&t->debug);
+	go_table_free(t->go);
 	free(t->segments);
 	free(t);
 }
@@ -115,6 +120,17 @@ static int open_debug_frame(struct unwind_table *t, const struct elf_unwind *u)
 	return build_index(t, s);
 }
 
+/* Go's table knows all that its .debug_frame does; the C code of such a program has .eh_frame. */
+static int open_sources(struct unwind_table *t, const struct elf_unwind *u)
+{
+	int r = open_eh_frame(t, u);
+
+	if (r < 0)
+		return r;
+	r = go_table_open(t->ef, &t->go);
+	return r == -ENODATA ? open_debug_frame(t, u) : r;
+}
+
 int unwind_table_open(struct elf_file *ef, struct unwind_table **ret)
 {
 	CLEANUP(unwind_table_closep) struct unwind_table *t = calloc(1, sizeof(*t));
@@ -132,12 +148,11 @@ int unwind_table_open(struct elf_file *ef, struct unwind_table **ret)
 		return r;
 
 	elf_unwind_find(ef, &u);
-	r = t->n_segments ? open_eh_frame(t, &u) : 0;
-	if (r == 0 && t->n_segments)
-		r = open_debug_frame(t, &u);
+	r = t->n_segments ? open_sources(t, &u) : 0;
 	if (r < 0)
 		return r;
-	if (!t->eh.ix && !t->debug.ix)
+	if (!t->eh.ix && !t->debug.ix && !t->go &&
+	    (!t->n_segments || t->arch->machine != EM_X86_64))
 		return u.hdr.size || u.debug_frame.size ? -EBADMSG : -ENODATA;
 	*ret = TAKE_PTR(t);
 	return 0;
@@ -171,10 +186,12 @@ void unwind_table_pages(const struct unwind_table *t, uint64_t *ret_first, uint6
 struct compiler {
 	struct unwind_table *t;
 	struct fde_walk *eh, *debug; /* NULL: no such section */
+	struct gap_rows *gaps;	     /* NULL: not for this machine */
 	struct page_rows rows;
 	size_t budget;
 	uint64_t vaddr; /* of the page's byte 0, in the segment at hand */
-	bool has_code;	/* code is of the page and segment at hand */
+	const struct elf_span *segment;
+	bool has_code; /* code is of the page and segment at hand */
 	struct sigreturn_page code;
 };
 
@@ -185,6 +202,7 @@ static void compiler_free(struct compiler *c)
 
 	fde_walk_free(c->eh);
 	fde_walk_free(c->debug);
+	gap_rows_free(c->gaps);
 	free(c);
 }
 DEFINE_CLEANUP(struct compiler *, compiler_free)
@@ -198,10 +216,16 @@ static int compiler_new(struct unwind_table *t, struct compiler **ret)
 		return -ENOMEM;
 	c->t = t;
 	c->eh = c->debug = NULL;
+	c->gaps = NULL;
 	if (t->eh.ix)
 		r = fde_walk_new(&t->eh.src, t->eh.ix, &c->eh);
 	if (r == 0 && t->debug.ix)
 		r = fde_walk_new(&t->debug.src, t->debug.ix, &c->debug);
+	if (r == 0 && t->arch->machine == EM_X86_64) {
+		const struct table_source *s = t->eh.ix ? &t->eh : &t->debug;
+
+		r = gap_rows_new(t->ef, &s->src, s->ix, &c->gaps);
+	}
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(c);
@@ -215,12 +239,48 @@ static int walk(struct compiler *c, struct fde_walk *w, uint64_t from, uint64_t 
 	return fde_walk_range(w, &range, fn, c);
 }
 
+/* What the code itself says where nothing else does. */
+static int add_gap(struct compiler *c, const struct fde_span *span)
+{
+	const struct gap_piece piece = {
+		.segment = c->segment,
+		.from = span->from,
+		.to = span->to,
+		.open_before = (span->from - c->vaddr) % UNWIND_PAGE_SIZE == 0,
+		.open_behind = (span->to - c->vaddr) % UNWIND_PAGE_SIZE == 0,
+	};
+	const struct code_rows *rows;
+	uint64_t base;
+	int r;
+
+	if (!c->gaps ||
+	    (span->to - span->from < GAP_MIN && !piece.open_before && !piece.open_behind))
+		return 0;
+	r = gap_rows_find(c->gaps, &piece, &rows, &base);
+	for (size_t i = 0; r == 0 && i < rows->rows.n; i++) {
+		const struct code_row *row = &rows->rows.data[i];
+		bool is_last = i + 1 == rows->rows.n;
+		uint64_t from = base + row->at;
+
+		if (from >= span->to)
+			break;
+		if (!is_last && base + rows->rows.data[i + 1].at <= span->from)
+			continue;
+		if (from < span->from)
+			from = span->from;
+		page_rows_add(&c->rows, from - c->vaddr, row->rule,
+			      (row->rule & 3) == UNWIND_BASE_EXT ? &rows->ext.data[row->rule >> 2]
+								 : NULL);
+	}
+	return r;
+}
+
 static int add_span(void *arg, const struct fde_span *span)
 {
 	struct compiler *c = arg;
 
 	page_rows_add(&c->rows, span->from - c->vaddr, span->rule, &span->ext);
-	return 0;
+	return span->covered ? 0 : add_gap(c, span);
 }
 
 /* .eh_frame first; .debug_frame for what it does not cover, as Go's code in a program with C. */
@@ -233,23 +293,49 @@ static int add_span_or_ask_debug_frame(void *arg, const struct fde_span *span)
 	return walk(c, c->debug, span->from, span->to, add_span);
 }
 
-/* The part of a page that one segment has. */
-static int compile_part(struct compiler *c, uint64_t from, uint64_t to)
+static int walk_sections(struct compiler *c, uint64_t from, uint64_t to)
 {
+	const struct fde_span nothing = { .from = from, .to = to };
+
+	if (!c->eh && !c->debug)
+		return add_span(c, &nothing);
 	if (!c->eh)
 		return walk(c, c->debug, from, to, add_span);
 	return walk(c, c->eh, from, to, c->debug ? add_span_or_ask_debug_frame : add_span);
 }
 
+static int add_go_span_or_ask_sections(void *arg, const struct fde_span *span)
+{
+	return span->covered ? add_span(arg, span) : walk_sections(arg, span->from, span->to);
+}
+
+/* The part of a page that one segment has. */
+static int compile_part(struct compiler *c, uint64_t from, uint64_t to)
+{
+	const struct fde_range range = { from, to, &c->budget, &c->t->stats.bad_fdes };
+
+	if (c->t->go)
+		return go_table_range(c->t->go, &range, add_go_span_or_ask_sections, c);
+	return walk_sections(c, from, to);
+}
+
+static bool is_by_code(uint32_t rule)
+{
+	uint32_t base = rule & 3;
+
+	return (base == UNWIND_BASE_SP || base == UNWIND_BASE_FP) &&
+	       (rule >> UNWIND_BY_CODE_SHIFT & 1);
+}
+
 /*
- * Code that calls sigreturn(2) is not always described (musl), or as an ordinary function (Go,
- * whose description is .debug_frame). What it does is beyond doubt.
+ * Code that calls sigreturn(2) is not always described (musl), or as an ordinary function
+ * (Go). What it does is beyond doubt.
  */
 static bool may_be_stub(const struct compiler *c, uint32_t rule)
 {
-	return rule == UNWIND_RULE_SPECIAL(UNWIND_NONE) ||
+	return rule == UNWIND_RULE_SPECIAL(UNWIND_NONE) || is_by_code(rule) ||
 	       rule == UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED) ||
-	       (c->debug && rule != UNWIND_RULE_SPECIAL(UNWIND_SIGNAL));
+	       ((c->debug || c->t->go) && rule != UNWIND_RULE_SPECIAL(UNWIND_SIGNAL));
 }
 
 /* In row @i of the page. The code is read when the first row asks for it. */
@@ -304,6 +390,7 @@ static int compile_segment(struct compiler *c, const struct elf_span *s, uint64_
 	int r;
 
 	c->vaddr = s->vaddr + begin - s->off;
+	c->segment = s;
 	r = compile_part(c, c->vaddr + (from - begin), c->vaddr + (to - begin));
 	if (r == 0 && to < end)
 		page_rows_add(&c->rows, to - begin, UNWIND_RULE_SPECIAL(UNWIND_NONE), NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The unwind information of one ELF file (.eh_frame, else .debug_frame), compiled to rows page by
+ * The unwind information of one ELF file (.gopclntab for Go code, .eh_frame, else .debug_frame),
+ * compiled to rows page by
  * page when it is asked for. Foreign bytes: bounded in time and memory. Never logs.
  */
 #ifndef UNWIND_UNWIND_TABLE_H

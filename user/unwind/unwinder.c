@@ -182,6 +182,14 @@ void unwinder_load(struct unwinder *u, const struct process *p, const struct sam
 	walk_on(u, p, rest, u->frames, 1);
 }
 
+bool unwinder_knows(const struct process *p, const struct sample_rest *rest)
+{
+	const struct unwind_memory mem = { .key = rest->key, .backing = rest->backing };
+	const struct mapping *m = process_find_mapping(p, rest->regs.pc);
+
+	return m && (!is_asked(&rest->key) || is_file_of(&mem, m->dso));
+}
+
 /* The kernel's own, which every process has. */
 static int load_vdso(struct unwinder *u)
 {

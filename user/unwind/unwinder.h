@@ -34,6 +34,9 @@ uint32_t unwinder_finish(struct unwinder *u, const struct process *p,
  */
 void unwinder_load(struct unwinder *u, const struct process *p, const struct sample_rest *rest);
 
+/* Is the file that the kernel side saw where the walk broke off the one that @p has there? */
+bool unwinder_knows(const struct process *p, const struct sample_rest *rest);
+
 /* Adds its own to @counters[STAT_COUNT]. */
 void unwinder_read_stats(const struct unwinder *u, uint64_t *counters);
 

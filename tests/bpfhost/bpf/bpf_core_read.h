@@ -14,6 +14,7 @@ struct mm_struct___6_4;
 struct mm_struct___6_13;
 struct vm_area_struct___rb;
 struct vm_area_struct___6_4;
+struct backing_file___6_7;
 
 /* Where in struct X the fields of struct X___Y are. */
 #define BPFHOST_IS(ptr, type) __builtin_types_compatible_p(__typeof__(ptr), type *)
@@ -25,6 +26,7 @@ struct vm_area_struct___6_4;
 	 : BPFHOST_IS(ptr, struct mm_struct___6_4)	? offsetof(struct mm_struct, seq_6_4)      \
 	 : BPFHOST_IS(ptr, struct mm_struct___6_13)	? offsetof(struct mm_struct, seq_6_13)     \
 	 : BPFHOST_IS(ptr, struct vm_area_struct___rb)	? offsetof(struct vm_area_struct, rb)      \
+	 : BPFHOST_IS(ptr, struct backing_file___6_7)	? offsetof(struct file, user_6_7)          \
 	 : BPFHOST_IS(ptr, struct vm_area_struct___6_4) ? offsetof(struct vm_area_struct, seq_6_4) \
 							: 0)
 

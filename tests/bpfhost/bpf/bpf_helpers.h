@@ -34,6 +34,5 @@ long bpf_task_pt_regs(struct task_struct *task);
 long bpf_current_task_under_cgroup(const void *map, __u32 index);
 long bpf_get_stack(void *ctx, void *buf, __u32 size, __u64 flags);
 long bpf_ringbuf_output(void *ring, void *data, __u64 size, __u64 flags);
-__u64 bpf_ringbuf_query(void *ring, __u64 flags);
 
 #endif

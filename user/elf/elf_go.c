@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "elf/elf_go.h"
+
+#include <string.h>
+
+#include "elf/elf_image.h"
+
+/* $GOROOT/src/runtime/symtab.go: pcHeader, and moduledata of Go 1.16 and later. */
+#define TEXT_IN_HEADER 24
+#define TEXT_IN_MODULE 176
+
+/* Words in writable data that may be the begin of runtime.firstmoduledata. */
+#define MODULES_MAX 8
+
+/* Magic numbers of all versions in their first byte; then ff ff ff 00 00, quantum, pointer size. */
+static bool is_header(const uint8_t *p)
+{
+	static const uint8_t rest[] = { 0xff, 0xff, 0xff, 0, 0 };
+
+	return (p[0] == 0xfb || p[0] == 0xfa || p[0] == 0xf0 || p[0] == 0xf1) &&
+	       memcmp(p + 1, rest, sizeof(rest)) == 0 && (p[6] == 1 || p[6] == 4) && p[7] == 8;
+}
+
+static bool has_header(struct elf_file *ef, uint64_t off)
+{
+	uint8_t head[8];
+
+	return elf_image_read(ef, off, head, sizeof(head)) == 0 && is_header(head);
+}
+
+/* @size bytes at @off end with the file. */
+static struct elf_span span_of(struct elf_file *ef, uint64_t off, uint64_t size, uint64_t vaddr)
+{
+	uint64_t there = off < ef->size ? ef->size - off : 0;
+
+	return (struct elf_span){ off, size < there ? size : there, vaddr };
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+static int find_section(struct elf_file *ef, const char *name, struct elf_go *ret)
+{
+	GElf_Shdr sh;
+
+	if (elf_image_section_by_name(ef, name, &sh) < 0 || sh.sh_type == SHT_NOBITS ||
+	    !has_header(ef, sh.sh_offset))
+		return -ENODATA;
+	ret->pclntab = span_of(ef, sh.sh_offset, sh.sh_size, sh.sh_addr);
+	return 0;
+}
+
+/* The table is aligned to 8 bytes at least. */
+static int search_span(struct elf_file *ef, const struct elf_span *in, struct elf_go *ret)
+{
+	struct elf_window w;
+	const uint8_t *p;
+
+	elf_window_init(&w, ef, in->off, in->size, 8);
+	for (uint64_t at = 0; (p = elf_window_next(&w)); at += 8) {
+		if (!is_header(p))
+			continue;
+		ret->pclntab = span_of(ef, in->off + at, in->size - at, in->vaddr + at);
+		return 0;
+	}
+	return -ENODATA;
+}
+
+static int search_segments(struct elf_file *ef, struct elf_go *ret)
+{
+	for (size_t i = 0; i < ef->n_phdrs; i++) {
+		const GElf_Phdr *ph = &ef->phdrs[i];
+		struct elf_span in = span_of(ef, ph->p_offset, ph->p_filesz, ph->p_vaddr);
+
+		if (ph->p_type == PT_LOAD && !(ph->p_flags & PF_X) && in.off % 8 == 0 &&
+		    search_span(ef, &in, ret) == 0)
+			return 0;
+	}
+	return -ENODATA;
+}
+
+static bool has_section(struct elf_file *ef, const char *name)
+{
+	GElf_Shdr sh;
+
+	return elf_image_section_by_name(ef, name, &sh) == 0;
+}
+
+int elf_go_find(struct elf_file *ef, struct elf_go *ret)
+{
+	struct elf_go go;
+
+	if (elf_image_is_debug_only(ef))
+		return -ENODATA;
+	if (find_section(ef, ".gopclntab", &go) < 0 &&
+	    find_section(ef, ".data.rel.ro.gopclntab", &go) < 0) {
+		if (ef->n_sections && !has_section(ef, ".go.buildinfo") &&
+		    !has_section(ef, ".note.go.buildid"))
+			return -ENODATA;
+		if (search_segments(ef, &go) < 0)
+			return -ENODATA;
+	}
+	*ret = go;
+	return 0;
+}
+
+/* --- the code --------------------------------------------------------------------------------- */
+
+static int text_in_header(struct elf_file *ef, const struct elf_go *go, uint64_t *ret)
+{
+	uint64_t text;
+
+	if (elf_image_read(ef, go->pclntab.off + TEXT_IN_HEADER, &text, sizeof(text)) < 0 || !text)
+		return -ENODATA;
+	*ret = text;
+	return 0;
+}
+
+static int text_section(struct elf_file *ef, uint64_t *ret)
+{
+	GElf_Shdr sh;
+
+	if (elf_image_section_by_name(ef, ".text", &sh) < 0)
+		return -ENODATA;
+	*ret = sh.sh_addr;
+	return 0;
+}
+
+/* By the first word of runtime.firstmoduledata, which is the table's address. */
+static int text_in_module(struct elf_file *ef, const struct elf_go *go, uint64_t *ret)
+{
+	struct elf_window w;
+	const uint8_t *p;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < ef->n_phdrs; i++) {
+		const GElf_Phdr *ph = &ef->phdrs[i];
+
+		if (ph->p_type != PT_LOAD || !(ph->p_flags & PF_W))
+			continue;
+		elf_window_init(&w, ef, ph->p_offset, ph->p_filesz, 8);
+		for (uint64_t at = ph->p_offset; n < MODULES_MAX && (p = elf_window_next(&w));
+		     at += 8) {
+			if (memcmp(p, &go->pclntab.vaddr, 8) != 0)
+				continue;
+			n++;
+			if (elf_image_read(ef, at + TEXT_IN_MODULE, ret, sizeof(*ret)) == 0 && *ret)
+				return 0;
+		}
+	}
+	return -ENODATA;
+}
+
+static bool is_relative(const struct elf_file *ef, const Elf64_Rela *rela)
+{
+	uint32_t type = ELF64_R_TYPE(rela->r_info);
+
+	return ef->ehdr.e_machine == EM_X86_64 ? type == R_X86_64_RELATIVE
+					       : type == R_AARCH64_RELATIVE;
+}
+
+/* Where relocations put the address @value; up to @max such places. */
+static size_t find_relocated(struct elf_file *ef, const struct elf_span *rela, uint64_t value,
+			     uint64_t *places, size_t max)
+{
+	struct elf_window w;
+	const Elf64_Rela *r;
+	size_t n = 0;
+
+	elf_window_init(&w, ef, rela->off, rela->size, sizeof(*r));
+	while (n < max && (r = elf_window_next(&w)))
+		if (is_relative(ef, r) && (uint64_t)r->r_addend == value)
+			places[n++] = r->r_offset;
+	return n;
+}
+
+static int find_addend(struct elf_file *ef, const struct elf_span *rela, const uint64_t *places,
+		       size_t n, uint64_t *ret)
+{
+	struct elf_window w;
+	const Elf64_Rela *r;
+
+	elf_window_init(&w, ef, rela->off, rela->size, sizeof(*r));
+	while ((r = elf_window_next(&w)))
+		for (size_t i = 0; is_relative(ef, r) && i < n; i++)
+			if (r->r_offset == places[i] + TEXT_IN_MODULE) {
+				*ret = r->r_addend;
+				return 0;
+			}
+	return -ENODATA;
+}
+
+/* Of a PIE: its addresses are 0 in the file. */
+static int text_by_relocation(struct elf_file *ef, const struct elf_go *go, uint64_t *ret)
+{
+	uint64_t places[MODULES_MAX], off, avail;
+	struct elf_dynamic dyn;
+	struct elf_span rela;
+	size_t n;
+
+	if (elf_image_dynamic(ef, &dyn) < 0 || !dyn.rela ||
+	    elf_image_vaddr_to_offset(ef, dyn.rela, &off, &avail) < 0)
+		return -ENODATA;
+	rela = span_of(ef, off, dyn.relasz < avail ? dyn.relasz : avail, dyn.rela);
+	n = find_relocated(ef, &rela, go->pclntab.vaddr, places, MODULES_MAX);
+	return n ? find_addend(ef, &rela, places, n, ret) : -ENODATA;
+}
+
+int elf_go_text(struct elf_file *ef, const struct elf_go *go, unsigned i, uint64_t *ret)
+{
+	int r;
+
+	*ret = 0;
+	switch (i) {
+	case 0:
+		r = text_in_header(ef, go, ret);
+		break;
+	case 1:
+		r = text_section(ef, ret);
+		break;
+	case 2:
+		r = text_in_module(ef, go, ret);
+		break;
+	case 3:
+		r = text_by_relocation(ef, go, ret);
+		break;
+	default:
+		return -ENOENT;
+	}
+	/* A guess that cannot be made is one that leads nowhere. */
+	return r == -ENODATA ? 0 : r;
+}
