@@ -171,7 +171,11 @@ static int take_frame(Dwfl_Frame *frame, void *arg)
 		return DWARF_CB_ABORT;
 	w->is_bare = c->n > w->leg_start + 1 && is_bare_trampoline(w->j, pc) &&
 		     dwfl_frame_reg(frame, UNWIND_X86_RSP, &w->sp) == 0;
-	return w->is_bare ? DWARF_CB_ABORT : DWARF_CB_OK;
+	if (!w->is_bare)
+		return DWARF_CB_OK;
+	/* Nothing was called right before it: the byte before belongs to another function. */
+	c->frames[c->n - 1] |= FRAME_EXACT;
+	return DWARF_CB_ABORT;
 }
 
 /* What the kernel will restore: sigcontext of the frame at @sp (uapi/asm/sigcontext.h). */

@@ -51,20 +51,22 @@ static long unwind_read(struct unwind_memory *mem, void *dst, __u32 len, __u64 a
 	return 0;
 }
 
+static int unwind_is_jit(struct unwind_memory *mem, __u64 addr)
+{
+	const struct mapping *m = process_find_mapping(mem->l->process, addr);
+
+	if (mem->trace)
+		vec_push(&mem->trace->places, addr);
+	return m && m->dso->kind == DSO_ANON;
+}
+
 static int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)
 {
 	const struct region *region = stop_region(mem->stop, sp);
 
 	if (mem->trace)
-		vec_push(&mem->trace->stacks, sp);
+		vec_push(&mem->trace->places, sp);
 	return region && end <= region->end;
-}
-
-static int unwind_is_jit(struct unwind_memory *mem, __u64 addr)
-{
-	const struct mapping *m = process_find_mapping(mem->l->process, addr);
-
-	return m && m->dso->kind == DSO_ANON;
 }
 
 /* NULL: it has no table that can be used. */
@@ -189,7 +191,7 @@ void walk_trace_clear(struct walk_trace *t)
 {
 	vec_free(&t->words);
 	vec_free(&t->rules);
-	vec_free(&t->stacks);
+	vec_free(&t->places);
 }
 
 /* --- walks ------------------------------------------------------------------------------------ */

@@ -30,7 +30,7 @@ struct walk_trace {
 	uint64_t readable_end; /* memory from here on is not, 0: no limit */
 	VEC(struct traced_word) words;
 	VEC(struct traced_rule) rules;
-	VEC(uint64_t) stacks; /* addresses whose mapping it asked for */
+	VEC(uint64_t) places; /* whose mapping it asked for */
 };
 
 void walk_trace_clear(struct walk_trace *t);

@@ -118,8 +118,8 @@ static void write_maps(FILE *f, const struct snapshot *s)
 
 	for (size_t i = 0; i < s->trace->rules.n; i++)
 		vec_push(&addrs, s->trace->rules.data[i].addr);
-	for (size_t i = 0; i < s->trace->stacks.n; i++)
-		vec_push(&addrs, s->trace->stacks.data[i]);
+	for (size_t i = 0; i < s->trace->places.n; i++)
+		vec_push(&addrs, s->trace->places.data[i]);
 	if (addrs.n)
 		qsort(addrs.data, addrs.n, sizeof(*addrs.data), by_value);
 	for (size_t i = 0; i < addrs.n; i++) {
