@@ -7,6 +7,7 @@
 #: test-bpf      tests/bpf, in the running kernel; needs root
 #: test-e2e      tests/e2e: the program on tests/workloads; needs root
 #: cfi-diff      unwind tables against libdw, all ELF files in CFI_DIFF_PATHS (/usr, $HOME)
+#: code-diff     rules found in code without tables against .eh_frame, CODE_DIFF_PATHS
 #: bench         tests/bench, one after the other
 #: fuzz          every tests/fuzz/fuzz_*.c for FUZZ_SECONDS (3600)
 #: format        clang-format all C; format-check only says what it would change
@@ -103,6 +104,20 @@ $(CFI_DIFF): $(CFI_DIFF_SRC) $(wildcard tests/diff/*.h) $(BUILDDIR)/libspanprof.
 cfi-diff: $(CFI_DIFF)
 	$(Q)$(CFI_DIFF) $(CFI_DIFF_ARGS) $(CFI_DIFF_PATHS)
 
+# --- code against .eh_frame --------------------------------------------------------------------
+CODE_DIFF       := $(TB)/code_diff
+CODE_DIFF_PATHS ?= $(wildcard /lib/$(ARCH)-linux-gnu/libc.so.6 /usr/lib/$(ARCH)-linux-gnu/libcrypto.so.3 \
+                   /usr/lib/$(ARCH)-linux-gnu/libstdc++.so.6 /usr/bin/python3.11)
+
+$(CODE_DIFF): tests/codediff/code_diff.c $(BUILDDIR)/libspanprof.a
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(TEST_WARN) $< $(BUILDDIR)/libspanprof.a \
+		$(ALL_LDFLAGS) $(LIBS) -o $@
+
+code-diff: $(CODE_DIFF)
+	$(Q)$(CODE_DIFF) $(CODE_DIFF_ARGS) $(CODE_DIFF_PATHS)
+
 # One after the other also under -j: the last two measure.
 test:
 	$(Q)$(MAKE) test-unit && $(MAKE) test-bpf && $(MAKE) test-e2e
@@ -198,7 +213,7 @@ lint-sizes:
 	@wc -l user/*/*.[ch] bpf/*.[ch] bpf/shared/*.h | awk '$$2 != "total" && $$1 > 1000 { print; bad = 1 } \
 		END { if (bad) print "longer than 1000 lines"; exit bad }' >&2
 
-.PHONY: test test-unit test-bpf test-e2e unit-build bpf-build workloads sink cfi-diff bench bench-build fuzz \
+.PHONY: test test-unit test-bpf test-e2e unit-build bpf-build workloads sink cfi-diff code-diff bench bench-build fuzz \
         fuzz-build \
         $(FUZZ_TARGETS:%=fuzz-%) format format-check lint layers lint-headers lint-clang lint-tidy \
         lint-tests lint-sizes

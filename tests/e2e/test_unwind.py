@@ -11,6 +11,7 @@ from collections import Counter
 import pytest
 
 import chains
+import stack_end
 from chains import START, THREAD, prefixes
 
 FREQUENCY = 999
@@ -78,19 +79,40 @@ def test_prologues_and_epilogues(burn, program):
     assert {"outer", "middle", "leaf"} <= leaves, found
 
 
+# libc's function that calls main() has no name in the stripped library.
+MUSL_START = "_start;~.*;"
+
+
 @pytest.mark.parametrize("program", ["chain-musl", "chain-musl-static"])
-def test_musl(burn, program):
-    """Its C library has no CFI: which functions are above main() is not looked at."""
-    check(burn(program, "long"), program, LONG, start="...;")
+@pytest.mark.parametrize("mode, stacks", [("long", LONG), ("short", SHORT)])
+def test_musl(burn, program, mode, stacks):
+    """Its C library has neither CFI nor frame pointers: its code tells who called main()."""
+    r = burn(program, mode)
+    check(r, program, stacks, start=MUSL_START)
+    assert any(stack_end.by_fallback(s) for s in of_program(r, program)[1])
 
 
-def test_code_without_any_tables(burn):
-    """There is no way to know the callers: the leaf stays, and is said to be cut."""
-    r = burn("chain-bare", "long")
-    in_profile, _ = of_program(r, "chain-bare")
-    found = chains.judge(in_profile, [START + s for s in LONG])
-    assert not found.wrong and not found.right, found
-    assert found.cut > 0.5 * CPU_SECONDS * FREQUENCY
+MUSL_MODES = ("print", "scan", "sort", "search", "match", "alloc", "copy", "lists", "time", "math", "io",
+              "threads", "signals")  # fmt: skip
+
+
+@pytest.mark.parametrize("program", ["musl-calls", "musl-calls-static"])
+@pytest.mark.parametrize("mode", MUSL_MODES)
+def test_within_musl(burn, program, mode):
+    """From all over the library back to main(), or to the begin of the thread."""
+    in_profile, in_dump = of_program(burn(program, mode), program)
+    complete, warm = chains.completeness(in_dump)
+    assert warm - complete <= 1 + warm // 200, f"{warm - complete} of {warm} stacks are cut"
+    assert warm > 0.3 * CPU_SECONDS * FREQUENCY
+    whole = [names for names, cut in map(chains.user_stack, in_profile) if not cut and names]
+    lost = [n for n in whole if n[0] == "_start" and "main" in n and n[2] != "main"]
+    known = [n for n in whole if f"mode_{mode}" in n or "everything" in n]
+    assert not lost and len(known) > 0.5 * len(whole), Counter(whole).most_common(5)
+
+
+@pytest.mark.parametrize("mode, stacks", [("long", LONG), ("short", SHORT)])
+def test_code_without_any_tables(burn, mode, stacks):
+    check(burn("chain-bare", mode), "chain-bare", stacks)
 
 
 @pytest.mark.parametrize("how", ["memfd", "deleted", "replaced"])
@@ -229,27 +251,14 @@ def test_borrowed_stacks(burn):
 NOCFI = {
     "frame": "main;mode_frame;nocfi_call_frame;leaf",
     "leaf-frame": "main;mode_leaf_frame;nocfi_spin_frame",
+    "bare": "main;mode_bare;nocfi_call_bare;leaf",
+    "leaf-bare": "main;mode_leaf_bare;nocfi_spin_bare",
 }
 
 
 @pytest.mark.parametrize("mode", NOCFI)
-def test_frame_pointer_where_there_is_no_cfi(burn, mode):
+def test_hand_written_code_without_cfi(burn, mode):
     check(burn("nocfi", mode), "nocfi", prefixes(NOCFI[mode], 2))
-
-
-@pytest.mark.parametrize(
-    "mode, leaf", [("bare", "leaf"), ("leaf-bare", "nocfi_spin_bare")]
-)
-def test_neither_cfi_nor_frame_pointer(burn, mode, leaf):
-    """Nothing can be known beyond it, so nothing is invented."""
-    calls = {"main", f"mode_{mode.replace('-', '_')}", "nocfi_call_bare", leaf, "_start",
-             "__libc_start_call_main", "__libc_start_main"}  # fmt: skip
-    samples = [s for s in of_program(burn("nocfi", mode), "nocfi")[0] if leaf in s.names]
-    assert sum(s.values[0] for s in samples) > 0.5 * CPU_SECONDS * FREQUENCY
-    for s in samples:
-        names, cut = chains.user_stack(s)
-        assert names[-1] == leaf
-        assert set(names) <= calls and len(set(names)) == len(names), names
 
 
 # --- libraries ----------------------------------------------------------------------------------

@@ -72,6 +72,17 @@ Test(unwind_step, cfa_by_stack_pointer)
 	}
 }
 
+Test(unwind_step, rule_found_in_the_code_marks_the_caller)
+{
+	set_up();
+	fake.stack[101] = RA;
+	cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 2) | 1u << UNWIND_BY_CODE_SHIFT),
+		     UNWIND_STEP_OK));
+	cr_assert(eq(u8, regs.by_fallback, 1));
+	regs.by_fallback = 0;
+	assert_caller(at(102), RA);
+}
+
 Test(unwind_step, cfa_by_frame_pointer)
 {
 	fake.stack[201] = RA;

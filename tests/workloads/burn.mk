@@ -21,7 +21,8 @@ GO_STRIP = $(if $(findstring stripped,$@),-ldflags '-s -w')
 # chain.c, in all these ways.
 CHAINS := chain chain-fp chain-static chain-static-pie chain-nopie chain-cet chain-lto \
           chain-nohdr chain-debug-frame chain-bare chain-remap chain-clang
-BURN_X86 := frames signals stacks nocfi binding libtiny.so $(CHAINS) chain-musl chain-musl-static
+BURN_X86 := frames signals stacks nocfi binding libtiny.so $(CHAINS) chain-musl chain-musl-static \
+            musl-calls musl-calls-static
 
 BURN_PROGRAMS := $(addprefix $(WL)/,libc-calls plugins libplugin_alpha.so libplugin_beta.so \
                  switching launch storm storm-child templates chain-rust chain-go \
@@ -59,6 +60,12 @@ $(WL)/chain-musl: $(WL_DIR)/chain.c $(BURN_HDR)
 	$(call BURN_LINK,$(MUSL_CC))
 
 $(WL)/chain-musl-static: $(WL_DIR)/chain.c $(BURN_HDR)
+	$(call BURN_LINK,$(MUSL_CC),-static)
+
+$(WL)/musl-calls: $(WL_DIR)/musl_calls.c $(BURN_HDR)
+	$(call BURN_LINK,$(MUSL_CC))
+
+$(WL)/musl-calls-static: $(WL_DIR)/musl_calls.c $(BURN_HDR)
 	$(call BURN_LINK,$(MUSL_CC),-static)
 
 # Without the gaps between functions a return address at a function's end is in the next one.

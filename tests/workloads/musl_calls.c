@@ -132,7 +132,7 @@ WORK_FUNCTION static void mode_copy(void)
 		memcpy(a, b, size - i);
 		memmove(a + 1, a, size - 1);
 		memset(b, i, size - i);
-		sink += memcmp(a, b, size) + memchr(a, 255, size) - (void *)a;
+		sink += memcmp(a, b, size) + (memchr(a, 255, size) != NULL);
 	}
 }
 
@@ -249,7 +249,7 @@ WORK_FUNCTION static void mode_signals(void)
 
 WORK_FUNCTION static void mode_children(void)
 {
-	static char *const argv[] = { "true", NULL };
+	static char name[] = "true", *const argv[] = { name, NULL };
 	pid_t pid = fork();
 
 	if (pid == 0) {

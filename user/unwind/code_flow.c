@@ -296,8 +296,14 @@ static int new_block(struct code_flow *f, uint32_t at, uint32_t region, const st
 static int join_block(struct code_flow *f, struct block *b, uint32_t region,
 		      const struct stack_state *s)
 {
-	int changed = stack_state_join(&b->in, s);
+	int changed;
 
+	/* The last system call of an outermost frame does not return: what follows is another's. */
+	if (s->outermost && !b->in.outermost) {
+		saw(f, region, SAW_END);
+		return 0;
+	}
+	changed = stack_state_join(&b->in, s);
 	/* What is reached by fewer assumptions is the better known. */
 	if (changed < 0)
 		return contradict(f, region ? region : b->region);

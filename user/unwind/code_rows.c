@@ -31,7 +31,6 @@ static void builder_clear(struct builder *b)
 	code_map_clear(&b->map);
 	vec_free(&b->pending);
 }
-DEFINE_CLEANUP(struct builder *, builder_clear)
 
 void code_rows_clear(struct code_rows *rows)
 {
@@ -256,19 +255,16 @@ static int make_rows(struct builder *b)
 
 int code_rows_build(const struct code_rows_input *in, struct code_rows *ret)
 {
-	CLEANUP(builder_clearp) struct builder *b = NULL;
-	struct builder builder = { .rows = ret };
+	CLEANUP(builder_clear) struct builder b = { .rows = ret };
 	int r;
 
 	*ret = (struct code_rows){ 0 };
 	if (in->len > CODE_ROWS_MAX)
 		return -EFBIG;
-	r = code_map_init(&builder.map, in->bytes, in->len, in->vaddr);
-	if (r < 0)
-		return r;
-	b = &builder;
-	r = code_flow_new(&b->map, &b->flow);
+	r = code_map_init(&b.map, in->bytes, in->len, in->vaddr);
 	if (r == 0)
-		r = add_functions(b, in);
-	return r == 0 ? make_rows(b) : r;
+		r = code_flow_new(&b.map, &b.flow);
+	if (r == 0)
+		r = add_functions(&b, in);
+	return r == 0 ? make_rows(&b) : r;
 }

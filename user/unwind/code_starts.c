@@ -12,8 +12,7 @@ struct search {
 
 void code_starts_clear(struct code_starts *s)
 {
-	if (s)
-		vec_free(&s->at);
+	vec_free(&s->at);
 }
 
 static int add_symbol(void *arg, const struct elf_symtab *st, const Elf64_Sym *sym)

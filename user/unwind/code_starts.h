@@ -17,7 +17,6 @@ struct code_starts {
  * the symbols. The caller clears *ret, whatever is returned. -ENOMEM.
  */
 int code_starts_find(struct elf_file *ef, uint64_t from, uint64_t to, struct code_starts *ret);
-void code_starts_clear(struct code_starts *s); /* NULL is fine */
-DEFINE_CLEANUP(struct code_starts *, code_starts_clear)
+void code_starts_clear(struct code_starts *s);
 
 #endif

@@ -117,10 +117,9 @@ static int find_window(struct gap_rows *g, const struct gap_piece *piece, struct
 
 static int build(struct gap_rows *g, const struct elf_span *segment, const struct window *w)
 {
-	CLEANUP(code_starts_clearp) struct code_starts *starts = NULL;
+	CLEANUP(code_starts_clear) struct code_starts found = { 0 };
 	CLEANUP(freep) uint8_t *bytes = malloc(w->to - w->from);
 	struct code_rows_input in = { .len = w->to - w->from, .vaddr = w->from };
-	struct code_starts found = { 0 };
 	uint64_t entry = elf_file_entry(g->ef);
 	int r;
 
@@ -129,7 +128,6 @@ static int build(struct gap_rows *g, const struct elf_span *segment, const struc
 	r = elf_span_read(g->ef, segment->off + (w->from - segment->vaddr), bytes, in.len);
 	if (r < 0)
 		return r;
-	starts = &found;
 	if (in.len >= SYMBOLS_MIN)
 		r = code_starts_find(g->ef, w->from, w->to, &found);
 	if (r < 0)
