@@ -363,8 +363,8 @@ static inline enum unwind_step unwind_ext_find_cfa(struct unwind_memory *mem,
 #if !defined(UNWIND_ARCH_AARCH64)
 #define UNWIND_GO_G 14 /* r14 */
 
-#define UNWIND_GO_NEXT_FUNC 64 /* bytes behind the call in morestack() to the end of its padding   \
-				*/
+/* Bytes behind the call in morestack() to the end of its padding. */
+#define UNWIND_GO_NEXT_FUNC 64
 
 /* Does @ra follow a call of morestack(), or of morestack_noctxt() behind it? @pc is in it. */
 static inline int unwind_go_grows(struct unwind_memory *mem, __u64 ra, __u64 pc, __u64 size)

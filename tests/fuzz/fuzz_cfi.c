@@ -32,7 +32,8 @@ static void check_rule(const struct cfi_arch *arch, uint32_t rule, const struct 
 		return;
 
 	check(rule == UNWIND_RULE_EXT(0));
-	check(ext->cfa <= UNWIND_CFA_DEREF && ext->cfa_reg < arch->n_regs && !ext->reserved);
+	check(ext->cfa <= UNWIND_CFA_DEREF && ext->cfa_reg < arch->n_regs &&
+	      ext->cfa_index <= arch->n_regs);
 	check(ext->ra.where < UNWIND_UNKNOWN && ext->ra.reg < arch->n_regs);
 	for (unsigned i = 0; i < UNWIND_EXT_SAVED_MAX; i++)
 		check(ext->saved[i].where <= UNWIND_UNKNOWN && ext->saved[i].reg < arch->n_regs);
