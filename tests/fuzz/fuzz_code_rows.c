@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Code without unwind tables. The input is a byte of flags (1: functions begin at byte 0; 2: the
- * program's entry is in it), the number of known functions, two bytes for the begin of each, and the
- * code.
+ * program's entry is in it), the number of known functions, two bytes for the begin of each, and
+ * the code.
  */
 #include <stddef.h>
 #include <stdint.h>
