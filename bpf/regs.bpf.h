@@ -75,22 +75,32 @@ struct arch_regs {
 #define PSR_MODE_MASK  0xf
 #define PSR_MODE32_BIT 0x10
 
+/* The verifier wants the offset into a context in the load itself; the compiler may share a sum. */
+static __always_inline __u64 regs_load(const struct arch_regs *regs, __u32 at)
+{
+	__asm__ volatile("" : "+r"(regs));
+	return *(const __u64 *)((const char *)regs + at);
+}
+
+#define REGS_LOAD(regs, field) regs_load(regs, __builtin_offsetof(struct arch_regs, field))
+
 static __always_inline bool regs_are_user(const struct arch_regs *regs)
 {
-	return (regs->pstate & PSR_MODE_MASK) == 0; /* EL0t */
+	return (REGS_LOAD(regs, pstate) & PSR_MODE_MASK) == 0; /* EL0t */
 }
 
 static __always_inline bool regs_are_compat(const struct arch_regs *regs)
 {
-	return regs->pstate & PSR_MODE32_BIT;
+	return REGS_LOAD(regs, pstate) & PSR_MODE32_BIT;
 }
 
 static __always_inline void regs_to_user(const struct arch_regs *regs, struct unwind_regs *ret)
 {
-	ret->pc = regs->pc;
+	ret->pc = REGS_LOAD(regs, pc);
+#pragma clang loop unroll(full)
 	for (int i = 0; i < 31; i++)
-		ret->reg[i] = regs->regs[i];
-	ret->reg[UNWIND_A64_SP_REG] = regs->sp;
+		ret->reg[i] = regs_load(regs, 8 * i);
+	ret->reg[UNWIND_A64_SP_REG] = REGS_LOAD(regs, sp);
 }
 
 /* TPIDR_EL0 as saved at the last switch; 0 for a main thread that has never been switched. */
@@ -134,7 +144,10 @@ static __always_inline long regs_of_user(struct bpf_perf_event_data *ctx, struct
 	ret->reserved = 0;
 	if (in_user) {
 		regs_to_user((struct arch_regs *)ctx, ret);
-		return regs_are_compat((struct arch_regs *)ctx);
+		err = regs_are_compat((struct arch_regs *)ctx);
+		/* So that the end of this is not one with what follows: no load is from both. */
+		__asm__ volatile("" : "+r"(err));
+		return err;
 	}
 
 	err = regs_of_entry(task, room);

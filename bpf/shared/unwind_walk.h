@@ -148,7 +148,8 @@ static inline enum user_end unwind_to_caller(struct unwind_memory *mem, struct u
  * return address belongs to the byte before it. Where no table covers that one, but one begins
  * right at the address, nothing was called: somebody has put the address there for a function to
  * return to, the kernel that of a signal's trampoline, or makecontext(3) that of the outermost
- * frame.
+ * frame. An exact address behind the trampoline's last byte is that of a thread whose system call
+ * has not taken it back yet.
  */
 static inline int unwind_find_rule(struct unwind_memory *mem, struct unwind_walk *w)
 {
@@ -156,15 +157,15 @@ static inline int unwind_find_rule(struct unwind_memory *mem, struct unwind_walk
 	struct unwind_regs *r = &w->regs;
 	int found = unwind_find(mem, r->is_exact ? r->pc : r->pc - 1, &w->found);
 
-	if (r->is_exact || found != UNWIND_FOUND || w->found.rule != none)
+	if (found != UNWIND_FOUND || w->found.rule != none)
 		return found;
-	found = unwind_find(mem, r->pc, &w->found);
+	found = unwind_find(mem, r->is_exact ? r->pc - 1 : r->pc, &w->found);
 	if (found != UNWIND_FOUND)
-		w->found.rule = none; /* the byte before is code, at least */
+		w->found.rule = none; /* the other byte is code, at least */
 	else if (w->found.rule == UNWIND_RULE_SPECIAL(UNWIND_SIGNAL))
 		r->is_exact = 1; /* the byte before is not of its function */
 	else if (w->found.rule != none)
-		w->found.rule = UNWIND_RULE_SPECIAL(UNWIND_END);
+		w->found.rule = r->is_exact ? none : UNWIND_RULE_SPECIAL(UNWIND_END);
 	return found == UNWIND_NOT_LOADED ? found : UNWIND_FOUND;
 }
 

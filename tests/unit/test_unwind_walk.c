@@ -63,6 +63,29 @@ Test(unwind_walk, what_a_signal_interrupted_is_exact)
 	ASSERT_FRAMES(F(1) | FRAME_EXACT, F(2) + 1, F(4) | FRAME_EXACT, F(5) + 1);
 }
 
+/* The kernel notes where a system call returns to: behind the trampoline, whose last it is. */
+Test(unwind_walk, trampoline_that_is_in_its_system_call)
+{
+	const int context = 100;
+
+	set_rule(0, RULE_SIGNAL); /* what it returns to begins here */
+	set_rule(4, RULE_END);
+	fake.stack[context + 5 + 15] = at(300);
+	fake.stack[context + 5 + 16] = F(4);
+	set_rule(1, RULE_NONE);
+	cr_assert(eq(int, walk_on(), USER_END_ENTRY));
+	ASSERT_FRAMES(F(1) | FRAME_EXACT, F(4) | FRAME_EXACT);
+}
+
+/* A function without rules does not take those of the one before it. */
+Test(unwind_walk, first_byte_of_a_function_without_rules)
+{
+	set_rule(0, RULE_END);
+	set_rule(1, RULE_NONE);
+	cr_assert(eq(int, walk_on(), USER_END_NO_RULE));
+	ASSERT_FRAMES(F(1) | FRAME_EXACT);
+}
+
 Test(unwind_walk, extended_rule)
 {
 	set_rule(1, UNWIND_RULE_EXT(3));
@@ -218,7 +241,7 @@ Test(unwind_walk, no_rule_for_what_was_interrupted)
 	set_rule(1, RULE_NONE);
 	set_rule(2, RULE_END);
 	cr_assert(eq(int, walk_on(), USER_END_NO_RULE));
-	cr_assert(eq(u64, fake.looked_up, F(2) - 1));
+	cr_assert(eq(u64, fake.looked_up, F(2) - 2), "nothing behind it");
 }
 
 /* --- by frame pointer ------------------------------------------------------------------------- */
