@@ -1034,9 +1034,9 @@ Test(oncpu, code_of_a_file_that_no_table_covers)
 		rows = NULL;
 		add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(0));
 		tell_file(0, 2, 2); /* its pages 2 and 3 have rows */
-		set_user_regs(&k.regs, LIB_A + pages[i] * 4096, at(0), at(4));
+		set_user_regs(&k.regs, LIB_A + pages[i] * 4096 + 8, at(0), at(4));
 		set_frame(4, 0, CODE + 1);
-		assert_walk((__u64[]){ (LIB_A + pages[i] * 4096) | FRAME_EXACT, walk[1] }, 2,
+		assert_walk((__u64[]){ (LIB_A + pages[i] * 4096 + 8) | FRAME_EXACT, walk[1] }, 2,
 			    USER_END_ZERO, STAT_USTACK_END_ZERO);
 	}
 }
