@@ -971,6 +971,7 @@ Test(oncpu, frames_that_fall)
 /* Nothing was called there: makecontext(3) has put it there for its function to return to. */
 Test(oncpu, return_address_at_the_begin_of_a_table)
 {
+	const __u64 context_start = 0x48243c8b48dc8948; /* __start_context() of glibc */
 	const __u64 want[] = { by_rows[0], LIB_B + 0x4000 };
 	struct row_file *b;
 
@@ -979,6 +980,8 @@ Test(oncpu, return_address_at_the_begin_of_a_table)
 	put_page(b, 3, UNWIND_RULE_SPECIAL(UNWIND_NONE));
 	put_page(b, 4, BY_SP(4));
 	k.stack[1] = LIB_B + 0x4000;
+	k.code_at = LIB_B + 0x4000;
+	memcpy(k.code, &context_start, sizeof(context_start));
 	assert_walk(want, 2, USER_END_ENTRY, STAT_USTACK_ENTRY);
 }
 
