@@ -45,4 +45,11 @@ static __always_inline struct scratch *scratch_get(void)
 	return bpf_map_lookup_elem(&scratches, &cpu);
 }
 
+__noinline int user_vma(__u64 addr)
+{
+	struct scratch *s = scratch_get();
+
+	return s && vma_find((struct mm_struct *)s->room.mm, addr, &s->room.node, &s->room.vma);
+}
+
 #endif

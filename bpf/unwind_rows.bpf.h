@@ -42,6 +42,12 @@ struct unwind_memory {
 	struct unwind_room *room;
 };
 
+/*
+ * The current process's mapping of @addr, into the vma of the scratch memory's room; 0: there is
+ * none. Global, so that the verifier looks at it once; defined in scratch.bpf.h.
+ */
+int user_vma(__u64 addr);
+
 /* --- arenas --------------------------------------------------------------------------------- */
 
 static __always_inline const void *arena_of(__u32 line)
@@ -155,8 +161,7 @@ static __noinline int space_add(struct unwind_memory *mem, __u64 addr)
 	struct mapped *m;
 	__u32 i;
 
-	if (!vma_find((struct mm_struct *)mem->room->mm, addr, &room->node, &room->vma) ||
-	    !(room->vma.flags & VM_EXEC))
+	if (!user_vma(addr) || !(room->vma.flags & VM_EXEC))
 		return 0;
 	i = space->next;
 	if (i >= SPACE_MAPPED)
@@ -281,7 +286,7 @@ static __always_inline int unwind_is_stack(struct unwind_memory *mem, __u64 sp, 
 	if (sp < mem->room->stack_start || sp >= mem->room->stack_end) {
 		struct vma *vma = &mem->room->vma;
 
-		if (!vma_find((struct mm_struct *)mem->room->mm, sp, &mem->room->node, vma))
+		if (!user_vma(sp))
 			return 0;
 		mem->room->stack_start = vma->start;
 		mem->room->stack_end = vma->end;

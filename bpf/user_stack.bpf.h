@@ -84,7 +84,7 @@ static __always_inline __u32 rest_stack_len(struct scratch *s, __u64 start)
 	struct vma *vma = &s->room.vma;
 	__u64 len;
 
-	if (!vma_find((struct mm_struct *)s->room.mm, start, &s->room.node, vma))
+	if (!user_vma(start))
 		return 0;
 	len = vma->end - start;
 	return len < REST_STACK_MAX ? len : REST_STACK_MAX;
