@@ -274,7 +274,7 @@ LIBC = {
              "main;...;clock_gettime;~.*"],
     "syscall": ["main;mode_syscall", "main;mode_syscall;~.*getppid"],
     "vfork": ["main;mode_vfork;in_child;leaf", "main;mode_vfork;in_child",
-              "main;mode_vfork;...;~.*(vfork|wait4?|waitpid|exit|clock_gettime).*|\\[vdso.*\\]",
+              "main;mode_vfork;...;~.*(vfork|wait4?|waitpid|exit|clock_gettime|getrusage).*|\\[vdso.*\\]",
               "main;mode_vfork"],
 }  # fmt: skip
 PLT = "~tiny|.*@plt|\\[.*\\]"
