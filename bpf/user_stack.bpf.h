@@ -90,10 +90,14 @@ static __always_inline __u32 rest_stack_len(struct scratch *s, __u64 start)
 	return len < REST_STACK_MAX ? len : REST_STACK_MAX;
 }
 
-/* Page by page, as far as it is in memory. */
-static __always_inline __u32 rest_copy_stack(__u8 *dst, __u64 start, __u32 len)
+/*
+ * Page by page. What was never touched, as most of a large array on the stack, is not in memory;
+ * the frames above it are.
+ */
+static __always_inline __u32 rest_copy_stack(struct sample_rest *rest, __u64 start, __u32 len)
 {
 	__u32 first = REST_CHUNK - (start & (REST_CHUNK - 1)), done;
+	__u8 *dst = (__u8 *)(rest + 1);
 
 	if (bpf_probe_read_user(dst, first, (void *)start))
 		return 0;
@@ -105,10 +109,19 @@ static __always_inline __u32 rest_copy_stack(__u8 *dst, __u64 start, __u32 len)
 			break;
 		if (bpf_probe_read_user(dst + i * REST_CHUNK + first, REST_CHUNK,
 					(void *)(start + at)))
-			break;
-		done = at + REST_CHUNK;
+			rest->absent |= 2u << i;
+		else
+			done = at + REST_CHUNK;
 	}
 	return done < len ? done : len;
+}
+
+static __always_inline __u32 rest_copy(struct scratch *s, struct sample_rest *rest, __u64 start)
+{
+	__u32 len = rest_stack_len(s, start);
+
+	rest->stack_addr = start;
+	return len ? rest_copy_stack(rest, start, len) : 0;
 }
 
 /* Bytes of it behind the frames. */
@@ -118,22 +131,21 @@ RARELY __u32 rest_add(struct scratch *s)
 	struct sample_rest *rest = (struct sample_rest *)&s->frames[n];
 	__u64 start = (s->walk.regs.reg[UNWIND_SP] - RED_ZONE) & ~7ULL;
 	struct unwind_file_key key = s->room.key;
-	__u32 len = rest_stack_len(s, start);
 
-	if (!len) /* nothing below the stack pointer: a page of it just begins */
-		len = rest_stack_len(s, start += RED_ZONE);
-	if (!ring_has_room(s->rec.cpu)) {
-		stat_inc(STAT_REST_LEFT_OUT); /* samples come first */
-		len = 0;
-	}
-	len = len ? rest_copy_stack((__u8 *)(rest + 1), start, len) : 0;
 	rest->key = key;
 	rest->backing = s->room.backing;
 	rest->stack_addr = start;
-	rest->stack_len = len;
-	rest->reserved = 0;
+	rest->stack_len = 0;
+	rest->absent = 0;
 	rest->regs = s->walk.regs;
-	return sizeof(*rest) + len;
+	if (!ring_has_room(s->rec.cpu)) {
+		stat_inc(STAT_REST_LEFT_OUT); /* samples come first */
+		return sizeof(*rest);
+	}
+	rest->stack_len = rest_copy(s, rest, start);
+	if (!rest->stack_len) /* what is below the stack pointer lies in a page that is not there */
+		rest->stack_len = rest_copy(s, rest, start + RED_ZONE);
+	return sizeof(*rest) + rest->stack_len;
 }
 
 #endif

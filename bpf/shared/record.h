@@ -70,7 +70,7 @@ _Static_assert(sizeof(struct sample_record) == 72, "no padding that nobody write
 _Static_assert(KERNEL_FRAMES_MAX + USER_FRAMES_MAX < 2048, "frames are indexed with 11 bits");
 
 #define REST_STACK_MAX 32768 /* bytes of stack, a multiple of the following */
-#define REST_CHUNK     4096
+#define REST_CHUNK     4096  /* a page, or a part of one */
 
 /* What is needed to go on with a walk: registers of its last frame, and the stack above it. */
 struct sample_rest {
@@ -78,8 +78,10 @@ struct sample_rest {
 	struct unwind_backing backing;
 	__u64 stack_addr; /* of the first byte */
 	__u32 stack_len;  /* bytes of stack behind this struct, a multiple of 8 */
-	__u32 reserved;
+	__u32 absent;	  /* bit n: the nth page of these was not in memory, and reads as zeroes */
 	struct unwind_regs regs;
 };
+
+_Static_assert(REST_STACK_MAX / REST_CHUNK < 32, "a bit for each page of a copy");
 
 #endif

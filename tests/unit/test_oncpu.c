@@ -58,6 +58,7 @@ static struct {
 	struct proc_info proc;
 	int has_proc, proc_lookups;
 	__u64 stack[STACK_WORDS];
+	__u64 absent, absent_end; /* bytes of it that are not in memory: from, to */
 	__u64 tls;
 	struct thread_ctx record;
 	__u64 record_at;
@@ -117,6 +118,8 @@ static const void *user_memory(__u64 addr, __u32 size)
 		{ k.code_at, k.code_at ? sizeof(k.code) : 0, k.code },
 	};
 
+	if (addr + size > STACK_BASE + k.absent && addr < STACK_BASE + k.absent_end)
+		return NULL;
 	for (size_t i = 0; i < sizeof(regions) / sizeof(regions[0]); i++)
 		if (size <= regions[i].size && addr >= regions[i].addr &&
 		    addr - regions[i].addr <= regions[i].size - size)
@@ -971,17 +974,14 @@ Test(oncpu, frames_that_fall)
 /* Nothing was called there: makecontext(3) has put it there for its function to return to. */
 Test(oncpu, return_address_at_the_begin_of_a_table)
 {
-	const __u64 context_start = 0x48243c8b48dc8948; /* __start_context() of glibc */
 	const __u64 want[] = { by_rows[0], LIB_B + 0x4000 };
 	struct row_file *b;
 
 	make_libraries();
 	b = tell_file(1, 0, 16);
 	put_page(b, 3, UNWIND_RULE_SPECIAL(UNWIND_NONE));
-	put_page(b, 4, BY_SP(4));
+	put_page(b, 4, UNWIND_RULE_SPECIAL(UNWIND_END));
 	k.stack[1] = LIB_B + 0x4000;
-	k.code_at = LIB_B + 0x4000;
-	memcpy(k.code, &context_start, sizeof(context_start));
 	assert_walk(want, 2, USER_END_ENTRY, STAT_USTACK_ENTRY);
 }
 
@@ -1547,6 +1547,47 @@ Test(oncpu, copy_ends_with_what_is_in_memory)
 	}
 	cr_assert(zero(u32, rest_at(end + 128)->stack_len));
 	cr_assert(zero(u32, rest_at(0x1234)->stack_len), "no mapping there");
+}
+
+/* The stack pointer has never been below this page: there is no red zone to be copied. */
+Test(oncpu, copy_begins_with_what_is_in_memory)
+{
+	fill_stack();
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
+	k.absent_end = 0x1000;
+	assert_copy(rest_at(STACK_BASE + 0x1000), STACK_BASE + 0x1000, REST_STACK_MAX);
+	assert_copy(rest_at(STACK_BASE + 0x1078), STACK_BASE + 0x1078, REST_STACK_MAX);
+	assert_copy(rest_at(STACK_BASE + 0x1080), STACK_BASE + 0x1000, REST_STACK_MAX);
+	cr_assert(zero(u32, rest_at(STACK_BASE + 0xff8)->stack_len));
+}
+
+/* A large array lies between two frames, of which the program has used little. */
+Test(oncpu, copy_has_what_is_behind_absent_pages)
+{
+	const struct sample_rest *rest;
+	const char *bytes;
+
+	fill_stack();
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
+	k.absent = 0x2000;
+	k.absent_end = 0x4000;
+	rest = rest_at(STACK_BASE + 0x200 + 128);
+	bytes = (const char *)(rest + 1);
+	cr_assert(eq(u64, rest->stack_addr, STACK_BASE + 0x200));
+	cr_assert(eq(u32, rest->stack_len, REST_STACK_MAX));
+	cr_assert(eq(u32, rest->absent, 1 << 2 | 1 << 3));
+	cr_assert(zero(int, memcmp(bytes, (char *)k.stack + 0x200, 0x1e00)));
+	cr_assert(zero(int,
+		       memcmp(bytes + 0x3e00, (char *)k.stack + 0x4000, REST_STACK_MAX - 0x3e00)));
+	/* The next one starts anew. */
+	k.absent_end = k.absent;
+	cr_assert(zero(u32, rest_at(STACK_BASE + 0x200 + 128)->absent));
+	/* What is not there at the end is not sent. */
+	k.absent = 0x3000;
+	k.absent_end = sizeof(k.stack);
+	assert_copy(rest_at(STACK_BASE + 128), STACK_BASE, 0x3000);
 }
 
 Test(oncpu, copy_ends_with_its_mapping)

@@ -273,6 +273,27 @@ Test(unwinder, stack_that_is_longer_than_its_copy)
 	cr_assert(eq(u32, finish(1, USER_END_UNREADABLE), 1));
 }
 
+/* Pages of the stack that were not in memory read as zeroes, which would mean that it ends. */
+Test(unwinder, stack_of_which_a_page_is_absent)
+{
+	const int page = REST_CHUNK / 8;
+
+	build("lib.so", "");
+	set_calls("lib.so");
+	set_regs(addr_of("lib.so", "inner_at"), page - 2); /* frames of 2, 4 words, and 1 */
+	copy.stack[page - 1] = addr_of("lib.so", "outer_ret");
+	copy.stack[page + 3] = addr_of("lib.so", "entry_ret");
+	assert_calls("lib.so", finish(1, USER_END_ENTRY));
+	copy.stack[page + 3] = 0;
+	copy.rest.absent = 1 << 1;
+	cr_assert(eq(u32, finish(1, USER_END_UNREADABLE), 2));
+	copy.rest.absent = 1 << 0;
+	cr_assert(eq(u32, finish(1, USER_END_UNREADABLE), 1));
+	copy.stack[page + 3] = addr_of("lib.so", "entry_ret");
+	copy.rest.absent = 1 << 2;
+	assert_calls("lib.so", finish(1, USER_END_ENTRY));
+}
+
 Test(unwinder, return_address_in_no_mapping)
 {
 	build("lib.so", "");

@@ -25,6 +25,7 @@ struct unwind_memory {
 	const struct process *process;
 	const uint8_t *stack;
 	uint64_t stack_addr, stack_len;
+	uint32_t absent; /* as in struct sample_rest */
 	uint64_t now;
 	struct unwind_file_key key; /* of the file that the kernel side does not know; zero: none */
 	struct unwind_backing backing;
@@ -36,11 +37,23 @@ static bool is_in_stack(const struct unwind_memory *mem, uint64_t addr, uint64_t
 	       addr - mem->stack_addr <= mem->stack_len - len;
 }
 
+/* Has the kernel side read all of it? */
+static bool is_present(const struct unwind_memory *mem, uint64_t addr, uint64_t len)
+{
+	uint64_t base = mem->stack_addr / REST_CHUNK;
+	uint64_t first = addr / REST_CHUNK - base, last = (addr + len - 1) / REST_CHUNK - base;
+
+	for (uint64_t i = first; i <= last; i++)
+		if (mem->absent >> i & 1)
+			return false;
+	return true;
+}
+
 static long unwind_read(struct unwind_memory *mem, void *dst, __u32 len, __u64 addr)
 {
 	const struct mapping *m;
 
-	if (is_in_stack(mem, addr, len)) {
+	if (is_in_stack(mem, addr, len) && is_present(mem, addr, len)) {
 		memcpy(dst, mem->stack + (addr - mem->stack_addr), len);
 		return 0;
 	}
@@ -134,30 +147,36 @@ static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_foun
 	return UNWIND_FOUND;
 }
 
-/* The last frame is looked up again, now with its table. Number of frames. */
-static uint32_t walk_on(struct unwinder *u, const struct process *p, const struct sample_rest *rest,
-			uint64_t *frames, uint32_t n)
+static struct unwind_memory memory_of(struct unwinder *u, const struct process *p,
+				      const struct sample_rest *rest)
 {
-	struct unwind_memory mem = {
+	return (struct unwind_memory){
 		.u = u,
 		.process = p,
 		.stack = (const uint8_t *)(rest + 1),
 		.stack_addr = rest->stack_addr,
 		.stack_len = rest->stack_len,
+		.absent = rest->absent,
 		.now = monotonic_ns(),
 		.key = rest->key,
 		.backing = rest->backing,
 	};
-	struct unwind_walk *w = &u->walk;
+}
 
-	w->regs = rest->regs;
+/* The last frame is looked up again, now with its table. Number of frames. */
+static uint32_t walk_on(struct unwind_memory *mem, const struct unwind_regs *regs, uint64_t *frames,
+			uint32_t n)
+{
+	struct unwind_walk *w = &mem->u->walk;
+
+	w->regs = *regs;
 	w->n = n - 1;
 	w->end = USER_END_NONE;
 	while (w->end == USER_END_NONE && w->n < USER_FRAMES_MAX) {
 		uint32_t at = w->n;
 		__u64 frame;
 
-		if (unwind_frame(&mem, w, &frame))
+		if (unwind_frame(mem, w, &frame))
 			frames[at] = frame;
 	}
 	if (w->end == USER_END_NONE)
@@ -169,7 +188,9 @@ uint32_t unwinder_finish(struct unwinder *u, const struct process *p,
 			 const struct sample_rest *rest, uint64_t *frames, uint32_t n,
 			 enum user_end *ret_end)
 {
-	n = walk_on(u, p, rest, frames, n);
+	struct unwind_memory mem = memory_of(u, p, rest);
+
+	n = walk_on(&mem, &rest->regs, frames, n);
 	*ret_end = u->walk.end;
 	u->counters[STAT_UNWIND_FINISHED]++;
 	if (*ret_end == USER_END_NOT_LOADED)
@@ -179,7 +200,9 @@ uint32_t unwinder_finish(struct unwinder *u, const struct process *p,
 
 void unwinder_load(struct unwinder *u, const struct process *p, const struct sample_rest *rest)
 {
-	walk_on(u, p, rest, u->frames, 1);
+	struct unwind_memory mem = memory_of(u, p, rest);
+
+	walk_on(&mem, &rest->regs, u->frames, 1);
 }
 
 bool unwinder_knows(const struct process *p, const struct sample_rest *rest)
