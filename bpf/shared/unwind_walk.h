@@ -143,21 +143,6 @@ static inline enum user_end unwind_to_caller(struct unwind_memory *mem, struct u
 	return unwind_end_of(step);
 }
 
-/* glibc's __start_context(): mov %rbx,%rsp; mov (%rsp),%rdi; test %rdi,%rdi. */
-#define UNWIND_CONTEXT_START 0x48243c8b48dc8948ULL
-
-/* Does makecontext(3)'s code begin at @pc, by which the outermost function of a stack returns? */
-static inline int unwind_is_context_start(struct unwind_memory *mem, __u64 pc)
-{
-#if defined(UNWIND_ARCH_AARCH64)
-	return 0;
-#else
-	__u64 code;
-
-	return !unwind_read(mem, &code, 8, pc) && code == UNWIND_CONTEXT_START;
-#endif
-}
-
 /*
  * The rule for the frame in w->regs. A call may be the last instruction of its function, so a
  * return address belongs to the byte before it. Where no table covers that one, but one begins
@@ -179,10 +164,8 @@ static inline int unwind_find_rule(struct unwind_memory *mem, struct unwind_walk
 		w->found.rule = none; /* the other byte is code, at least */
 	else if (w->found.rule == UNWIND_RULE_SPECIAL(UNWIND_SIGNAL))
 		r->is_exact = 1; /* the byte before is not of its function */
-	else if (w->found.rule != none)
-		w->found.rule = !r->is_exact && unwind_is_context_start(mem, r->pc)
-					? UNWIND_RULE_SPECIAL(UNWIND_END)
-					: none;
+	else if (r->is_exact || w->found.rule != UNWIND_RULE_SPECIAL(UNWIND_END))
+		w->found.rule = none;
 	return found == UNWIND_NOT_LOADED ? found : UNWIND_FOUND;
 }
 

@@ -19,7 +19,9 @@
 #include "elf/elf_unwind.h"
 #include "frame_values.h"
 
-#define EXAMPLES 20 /* differences of a kind that are printed */
+#define EXAMPLES    20	/* differences of a kind that are printed */
+#define BEHIND_MARK 64	/* bytes */
+#define START_MAX   256 /* bytes of the function where a program starts, at most */
 #define SUPPORTED_MIN                                                                              \
 	100000 /* places for one that is unsupported; a Debian system has 1 in a million */
 
@@ -33,13 +35,16 @@ enum difference {
 	DIFF_SAVED,
 	DIFF_LIBDW, /* libdw says that this is malformed, ours does not */
 	OK_SAME,
-	OK_UNSUPPORTED, /* ours says that it cannot express it */
+	OK_UNSUPPORTED, /* ours says that it cannot express it, or that the page is too dense */
 	OK_UNKNOWN_REG, /* ours says that it cannot express a register, all others are the same */
 	OK_UNSAID_REG,	/* libdw cannot tell a register, all others are the same */
 	OK_BOTH_BAD,	/* ours says so, libdw that it is malformed */
 	OK_BEHIND,	/* libdw stops at the terminator in the middle of .debug_frame */
 	OK_STUB,	/* the code of sigreturn(2) without, or with another description */
+	OK_CONTEXT,	/* the begin of __start_context(), which libc describes as called */
+	OK_START,	/* where a process or thread starts, which no table knows */
 	OK_GO,		/* what .gopclntab tells and .debug_frame does not */
+	OK_CODE,	/* no table knows it, ours is from the instructions: see code_diff.c */
 	DIFFERENCES,
 };
 
@@ -59,7 +64,10 @@ static const char *const names[DIFFERENCES] = {
 	[OK_BOTH_BAD] = "malformed for both",
 	[OK_BEHIND] = "behind a terminator",
 	[OK_STUB] = "sigreturn",
+	[OK_CONTEXT] = "begin of contexts",
+	[OK_START] = "start of a thread",
 	[OK_GO] = "of Go",
+	[OK_CODE] = "by the code",
 };
 
 struct path {
@@ -86,6 +94,8 @@ struct pair {
 	struct elf_span *segments;
 	size_t n_segments;
 	Dwarf_CFI *eh, *debug;
+	uint64_t entry;
+	bool is_program; /* the kernel starts it with an interpreter, or at its own addresses */
 	bool is_go;
 	bool debug_is_cut; /* libdw does not see all of .debug_frame */
 	/* The page at hand. */
@@ -100,6 +110,18 @@ static void report(const struct pair *p, enum difference what, uint64_t pc, uint
 		printf("%s: %#" PRIx64 ": %s (rule %#x)\n", p->path, pc, names[what], rule);
 }
 
+/* @len bytes at the virtual address @vaddr, of which the page at hand has some. */
+static bool read_code(const struct pair *p, uint64_t vaddr, char *ret, size_t len)
+{
+	for (size_t i = 0; i < p->n_segments; i++) {
+		const struct elf_span *s = &p->segments[i];
+
+		if (p->machine.pc - s->vaddr < s->size)
+			return pread(p->fd, ret, len, s->off + vaddr - s->vaddr) == (ssize_t)len;
+	}
+	return false;
+}
+
 /* Is the place in the code that calls sigreturn(2)? */
 static bool is_stub(const struct pair *p)
 {
@@ -109,15 +131,36 @@ static bool is_stub(const struct pair *p)
 	size_t len = (is_x86 ? sizeof(x86) : sizeof(a64)) - 1;
 	char code[2 * sizeof(x86)];
 
-	for (size_t i = 0; i < p->n_segments; i++) {
-		const struct elf_span *s = &p->segments[i];
-		uint64_t off = s->off + p->machine.pc - s->vaddr - (len - 1);
+	return read_code(p, p->machine.pc - (len - 1), code, 2 * len - 1) &&
+	       memmem(code, 2 * len - 1, is_x86 ? x86 : a64, len);
+}
 
-		if (p->machine.pc - s->vaddr < s->size &&
-		    pread(p->fd, code, 2 * len - 1, off) == (ssize_t)(2 * len - 1))
-			return memmem(code, 2 * len - 1, is_x86 ? x86 : a64, len);
-	}
-	return false;
+/* Is the place the begin of __start_context()? */
+static bool is_context(const struct pair *p)
+{
+	static const char x86[] =
+		"\x48\x89\xdc\x48\x8b\x3c\x24",		    /* mov %rbx,%rsp; mov (%rsp),%rdi */
+		a64[] = "\x1f\x20\x03\xd5\xe0\x03\x13\xaa"; /* nop; mov x0, x19 */
+	bool is_x86 = p->machine.e_machine == EM_X86_64;
+	unsigned first = is_x86 ? 3 : 8, len = (is_x86 ? sizeof(x86) : sizeof(a64)) - 1;
+	char code[2 * sizeof(a64)];
+
+	return read_code(p, p->machine.pc - (first - 1), code, first - 1 + len) &&
+	       memmem(code, first - 1 + len, is_x86 ? x86 : a64, len);
+}
+
+/*
+ * Is the place where a process starts, or not far behind code that marks itself as outermost
+ * (x86-64 psABI 3.4.1: xor %ebp, %ebp)?
+ */
+static bool is_start(const struct pair *p)
+{
+	char code[BEHIND_MARK];
+
+	if (p->is_program && p->machine.pc - p->entry < START_MAX)
+		return true;
+	return read_code(p, p->machine.pc - sizeof(code) + 4, code, sizeof(code)) &&
+	       memmem(code, sizeof(code), "\x31\xed", 2);
 }
 
 static enum difference compare_values(const struct pair *p, const struct frame_values *a,
@@ -131,6 +174,8 @@ static enum difference compare_values(const struct pair *p, const struct frame_v
 		return OK_UNSUPPORTED;
 	if (a->signal && !b->signal)
 		return is_stub(p) ? OK_STUB : DIFF_KIND;
+	if (a->kind == FRAME_END && b->kind == FRAME_CALLER && is_context(p))
+		return OK_CONTEXT;
 	if (a->kind != b->kind)
 		return DIFF_KIND;
 	if (a->kind == FRAME_END)
@@ -191,6 +236,7 @@ static enum difference allow_go(enum difference d, uint32_t rule)
 	case DIFF_KIND:
 	case OK_UNSUPPORTED:
 	case OK_STUB:
+	case OK_START:
 		return OK_GO;
 	case DIFF_CFA:
 	case DIFF_RA:
@@ -215,9 +261,15 @@ static enum difference compare_both(struct pair *p, uint64_t pc, uint32_t rule, 
 		return OK_SAME;
 	if (known == 0 && p->debug_is_cut)
 		return OK_BEHIND;
+	if (known == 0 && ours.by_code)
+		return OK_CODE;
+	if (known == 0 && ours.kind == FRAME_UNSUPPORTED)
+		return OK_UNSUPPORTED;
+	if (known == 0 && ours.kind == FRAME_END && is_start(p))
+		return OK_START;
 	if (known == 0)
 		return ours.signal && is_stub(p) ? OK_STUB : DIFF_INVENTED;
-	if (ours.kind == FRAME_NONE)
+	if (ours.kind == FRAME_NONE || ours.by_code)
 		return DIFF_NONE;
 	return compare_values(p, &ours, &theirs);
 }
@@ -323,11 +375,25 @@ static void count_fdes(struct pair *p, Elf *elf)
 	}
 }
 
+static void find_start(struct pair *p, Elf *elf)
+{
+	GElf_Ehdr ehdr;
+	GElf_Phdr ph;
+
+	if (!gelf_getehdr(elf, &ehdr))
+		return;
+	p->entry = ehdr.e_entry;
+	p->is_program = ehdr.e_type == ET_EXEC;
+	for (int i = 0; gelf_getphdr(elf, i, &ph); i++)
+		p->is_program |= ph.p_type == PT_INTERP;
+}
+
 static int open_pair(struct pair *p, struct elf_file *ef, int fd, Elf **elf, Dwarf **dwarf)
 {
 	*elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
 	if (!*elf)
 		return -1;
+	find_start(p, *elf);
 	p->machine.e_machine = elf_file_machine(ef);
 	p->eh = dwarf_getcfi_elf(*elf);
 	*dwarf = dwarf_begin_elf(*elf, DWARF_C_READ, NULL);

@@ -91,7 +91,9 @@ static void short_rule(const struct machine *m, uint32_t rule, struct frame_valu
 	bool x86 = m->e_machine == EM_X86_64;
 	unsigned sp = x86 ? 7 : 31, fp = x86 ? 6 : 29;
 
-	f->cfa = machine_reg(m, (rule & 3) == UNWIND_BASE_SP ? sp : fp) + (rule >> 2 & 0xfff) * 8;
+	f->by_code = x86 && rule >> 13 & 1;
+	f->cfa = machine_reg(m, (rule & 3) == UNWIND_BASE_SP ? sp : fp) +
+		 (rule >> 2 & (x86 ? 0x7ff : 0xfff)) * 8;
 	f->sp = value(f->cfa);
 	(x86 ? short_x86 : short_a64)(m, rule, f);
 }
@@ -120,7 +122,10 @@ static void ext_rule(const struct machine *m, const struct unwind_ext *e, struct
 	const int *regs;
 	unsigned n = machine_saved(m, &regs);
 
+	f->by_code = e->flags & UNWIND_EXT_BY_CODE;
 	f->cfa = machine_reg(m, e->cfa_reg) + e->cfa_off;
+	if (e->cfa_index)
+		f->cfa += machine_reg(m, e->cfa_index - 1) * 8;
 	if (e->cfa == UNWIND_CFA_DEREF)
 		f->cfa = machine_mem(f->cfa) + e->cfa_add;
 	f->sp = value(f->cfa);

@@ -36,6 +36,7 @@ struct frame_values {
 	enum frame_kind kind;
 	uint64_t cfa; /* not for a signal's frame, where no rule says what it is */
 	bool signal;
+	bool by_code; /* no table says so, but the instructions */
 	struct frame_value sp, ra;
 	struct frame_value saved[FRAME_SAVED_MAX]; /* in the order of struct unwind_ext */
 	/*

@@ -18,8 +18,9 @@ static void fini(void)
 
 TestSuite(unwind_table, .init = samples_init, .fini = fini);
 
-#define LIBC   "/lib/x86_64-linux-gnu/libc.so.6"
-#define PYTHON "/usr/bin/python3.11"
+#define LIBC	 "/lib/x86_64-linux-gnu/libc.so.6"
+#define LIBC_A64 "/usr/aarch64-linux-gnu/lib/libc.so.6"
+#define PYTHON	 "/usr/bin/python3.11"
 
 #define NONE	    UNWIND_RULE_SPECIAL(UNWIND_NONE)
 #define END	    UNWIND_RULE_SPECIAL(UNWIND_END)
@@ -515,6 +516,62 @@ Test(unwind_table, procedure_linkage_tables)
 	close_table(&s);
 }
 
+/* Code without tables takes long to look through: less of it is loaded at once. */
+Test(unwind_table, what_tells_of_the_code)
+{
+	const struct {
+		const char *code;
+		bool by_code;
+	} cases[] = {
+		{ "f:	.cfi_startproc\n	.fill 400, 1, 0x90\n	ret\n	.cfi_endproc\n",
+		  false },
+		{ "f:	.fill 4000, 1, 0x90\n	ret\n", true },
+		/* As musl's libc, in which a few functions of the compiler have it. */
+		{ "f:	.cfi_startproc\n	ret\n	.cfi_endproc\n	.fill 40000, 1, 0x90\n",
+		  true },
+		{ "	.cfi_sections .debug_frame\n"
+		  "f:	.cfi_startproc\n	.fill 400, 1, 0x90\n	ret\n	.cfi_endproc\n",
+		  false },
+	};
+	struct sample_table s;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		sample_write("f.s", cases[i].code);
+		sh(LINK "f.s -o f.so");
+		cr_assert_eq(open_table("f.so", &s), 0);
+		cr_assert_eq(unwind_table_is_by_code(s.t), cases[i].by_code, "case %zu", i);
+		close_table(&s);
+	}
+}
+
+#define START(first)                                                                               \
+	"	.text\n	.globl start\n	.type start, @function\n"                                         \
+	"start:	" first "\n	call g\n	ret\ng:	.fill 600, 1, 0x90\n	ret\n"
+
+/* Old linkers name the begin of a library's code as its entry. */
+Test(unwind_table, only_a_program_has_an_outermost_function)
+{
+	const struct {
+		const char *code, *link;
+		uint32_t rule;
+	} cases[] = {
+		{ START(""), LINK "-Wl,-e,start", SP(8) | 1u << UNWIND_BY_CODE_SHIFT },
+		{ START("xor %ebp, %ebp"), LINK "-Wl,-e,start", UNWIND_RULE_SPECIAL(UNWIND_END) },
+		{ START("xor %rbp, %rbp"), LINK "-Wl,-e,start", UNWIND_RULE_SPECIAL(UNWIND_END) },
+		{ START(""), "gcc -nostdlib -no-pie -Wl,-e,start ",
+		  UNWIND_RULE_SPECIAL(UNWIND_END) },
+	};
+	struct sample_table s;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		sample_write("f.s", cases[i].code);
+		sh("%s f.s -o f.so", cases[i].link);
+		cr_assert_eq(open_table("f.so", &s), 0);
+		expect_rule(&s, nm_value("f.so", "start"), cases[i].rule);
+		close_table(&s);
+	}
+}
+
 #define X86_STUB "	mov $15, %rax\n	syscall\n"
 
 Test(unwind_table, trampolines_of_signal_handlers)
@@ -576,6 +633,38 @@ Test(unwind_table, glibcs_trampoline)
 	cr_assert_eq(open_table(LIBC, &s), 0);
 	for (int i = 0; i < 10; i++)
 		expect_rule(&s, at + i, SIGNAL);
+	close_table(&s);
+}
+
+/* makecontext(3) has its function return to the first byte of __start_context(). */
+Test(unwind_table, glibcs_begin_of_contexts)
+{
+	struct sample_table s;
+	uint64_t at;
+
+	/* By its first two instructions, which no other code of libc has. */
+	at = strtoull(first_line("objdump -d " LIBC " | grep -A1 'mov  *%%rbx,%%rsp' | "
+				 "grep -B1 'mov  *(%%rsp),%%rdi' | head -1"),
+		      NULL, 16);
+	cr_assert_neq(at, 0);
+	cr_assert_eq(open_table(LIBC, &s), 0);
+	expect_rule(&s, at - 1, NONE);
+	for (int i = 0; i < 3; i++)
+		expect_rule(&s, at + i, UNWIND_RULE_SPECIAL(UNWIND_END));
+	expect_rule(&s, at + 3, SP(8));
+	close_table(&s);
+
+	/* aarch64's, of the compiler's own library, is behind a nop. */
+	at = strtoull(first_line("aarch64-linux-gnu-objdump -d " LIBC_A64 " | "
+				 "grep -A2 'mov.x0, x19' | grep -A1 -B1 'cbnz.x0,' | "
+				 "grep -B2 '	b	' | head -1"),
+		      NULL, 16);
+	cr_assert_neq(at, 0);
+	cr_assert_eq(open_table(LIBC_A64, &s), 0);
+	expect_rule(&s, at - 5, NONE);
+	for (int i = -4; i < 4; i++)
+		expect_rule(&s, at + i, UNWIND_RULE_SPECIAL(UNWIND_END));
+	expect_rule(&s, at + 4, SP(0));
 	close_table(&s);
 }
 

@@ -3,6 +3,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <string.h>
 
 #include "unwind/code_starts.h"
 #include "unwind/fde_walk.h"
@@ -115,6 +116,18 @@ static int find_window(struct gap_rows *g, const struct gap_piece *piece, struct
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
+/*
+ * Does a process begin at @entry? Linkers give a library one, too: the begin of its code. What the
+ * kernel starts marks itself as outermost (x86-64 psABI 3.4.1: xor %ebp, %ebp, or of %rbp).
+ */
+static bool is_start(struct gap_rows *g, const uint8_t *entry, size_t len)
+{
+	static const uint8_t mark[] = { 0x48, 0x31, 0xed };
+
+	return elf_file_is_executable(g->ef) || (len >= 3 && memcmp(entry, mark, 3) == 0) ||
+	       (len >= 2 && memcmp(entry, mark + 1, 2) == 0);
+}
+
 static int build(struct gap_rows *g, const struct elf_span *segment, const struct window *w)
 {
 	CLEANUP(code_starts_clear) struct code_starts found = { 0 };
@@ -136,7 +149,8 @@ static int build(struct gap_rows *g, const struct elf_span *segment, const struc
 	in.starts = found.at.data;
 	in.n_starts = found.at.n;
 	in.begins = w->begins;
-	in.has_entry = entry && entry >= w->from && entry < w->to;
+	in.has_entry = entry && entry >= w->from && entry < w->to &&
+		       is_start(g, bytes + (entry - w->from), w->to - entry);
 	in.entry = in.has_entry ? entry - w->from : 0;
 	return code_rows_build(&in, &g->rows);
 }

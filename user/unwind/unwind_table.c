@@ -8,15 +8,18 @@
 #include "unwind/fde_walk.h"
 #include "unwind/gap_rows.h"
 #include "unwind/go_table.h"
+#include "unwind/known_code.h"
 #include "unwind/page_rows.h"
-#include "unwind/sigreturn_stub.h"
 
 #define DEBUG_FRAME_MAX (32 << 20) /* bytes of a packed .debug_frame when unpacked */
+
+/* Bytes of code for one of CFI. It is 5 to 15 in real files, and 3,000 in musl's libc. */
+#define CODE_PER_TABLE_MAX 64
 
 /* Bytes of instructions executed for one page. Real pages need some thousand. */
 #define PAGE_BUDGET (1 << 20)
 
-_Static_assert(SIGRETURN_PAGE == UNWIND_PAGE_SIZE, "one page of code for one of rows");
+_Static_assert(KNOWN_CODE_PAGE == UNWIND_PAGE_SIZE, "one page of code for one of rows");
 
 /* A section with its index. */
 struct table_source {
@@ -158,6 +161,21 @@ int unwind_table_open(struct elf_file *ef, struct unwind_table **ret)
 	return 0;
 }
 
+bool unwind_table_is_by_code(const struct unwind_table *t)
+{
+	uint64_t code = 0, tables = 0;
+
+	if (t->go)
+		return false;
+	for (size_t i = 0; i < t->n_segments; i++)
+		code += t->segments[i].size;
+	if (t->eh.ix)
+		tables += t->eh.src.span.size;
+	if (t->debug.ix)
+		tables += t->debug.src.span.size;
+	return tables < code / CODE_PER_TABLE_MAX;
+}
+
 struct unwind_table_stats unwind_table_stats(const struct unwind_table *t)
 {
 	return t->stats;
@@ -192,7 +210,7 @@ struct compiler {
 	uint64_t vaddr; /* of the page's byte 0, in the segment at hand */
 	const struct elf_span *segment;
 	bool has_code; /* code is of the page and segment at hand */
-	struct sigreturn_page code;
+	struct code_page code;
 };
 
 static void compiler_free(struct compiler *c)
@@ -239,6 +257,22 @@ static int walk(struct compiler *c, struct fde_walk *w, uint64_t from, uint64_t 
 	return fde_walk_range(w, &range, fn, c);
 }
 
+/* The rules that tables have come first: some room is kept for those. */
+#define GAP_EXT_MAX  (UNWIND_PAGE_EXT_MAX / 2)
+#define GAP_ROWS_MAX (UNWIND_PAGE_ROWS_MAX / 4 * 3)
+
+static void add_code_row(struct compiler *c, uint64_t at, const struct code_rows *rows,
+			 uint32_t rule)
+{
+	const struct unwind_ext *ext = NULL;
+
+	if ((rule & 3) == UNWIND_BASE_EXT)
+		ext = &rows->ext.data[rule >> 2];
+	if ((ext && c->rows.page.n_ext >= GAP_EXT_MAX) || c->rows.page.n_rows >= GAP_ROWS_MAX)
+		rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
+	page_rows_add(&c->rows, at - c->vaddr, rule, ext);
+}
+
 /* What the code itself says where nothing else does. */
 static int add_gap(struct compiler *c, const struct fde_span *span)
 {
@@ -268,9 +302,7 @@ static int add_gap(struct compiler *c, const struct fde_span *span)
 			continue;
 		if (from < span->from)
 			from = span->from;
-		page_rows_add(&c->rows, from - c->vaddr, row->rule,
-			      (row->rule & 3) == UNWIND_BASE_EXT ? &rows->ext.data[row->rule >> 2]
-								 : NULL);
+		add_code_row(c, from, rows, row->rule);
 	}
 	return r;
 }
@@ -338,7 +370,20 @@ static bool may_be_stub(const struct compiler *c, uint32_t rule)
 	       ((c->debug || c->t->go) && rule != UNWIND_RULE_SPECIAL(UNWIND_SIGNAL));
 }
 
-/* In row @i of the page. The code is read when the first row asks for it. */
+/* The code of the page at hand, which is read when the first row asks for it. */
+static int want_code(struct compiler *c, const struct elf_span *segment, uint64_t page)
+{
+	int r;
+
+	if (c->has_code)
+		return 0;
+	r = code_page_read(c->t->ef, c->t->arch->machine, segment, page << UNWIND_PAGE_SHIFT,
+			   &c->code);
+	c->has_code = r == 0;
+	return r;
+}
+
+/* In row @i of the page. */
 static int mark_stub(struct compiler *c, const struct elf_span *segment, uint64_t page, unsigned i)
 {
 	const struct unwind_page *rows = &c->rows.page;
@@ -350,28 +395,52 @@ static int mark_stub(struct compiler *c, const struct elf_span *segment, uint64_
 
 	if (to - from < size && to < (int)UNWIND_PAGE_SIZE)
 		return 0;
-	if (!c->has_code) {
-		r = sigreturn_page_read(c->t->ef, c->t->arch->machine, segment,
-					page << UNWIND_PAGE_SHIFT, &c->code);
-		if (r < 0)
-			return r;
-		c->has_code = true;
-	}
+	r = want_code(c, segment, page);
+	if (r < 0)
+		return r;
 	if (sigreturn_stub_find(&c->code, from, to, &at))
 		page_rows_overlay(&c->rows, at < 0 ? 0 : at, at + size,
 				  UNWIND_RULE_SPECIAL(UNWIND_SIGNAL));
 	return 0;
 }
 
-static int mark_stubs(struct compiler *c, const struct elf_span *segment, uint64_t page)
+/* Is row @i the begin of a function, behind padding, as long as __start_context() at least? */
+static bool may_be_context(const struct compiler *c, unsigned i)
+{
+	const struct unwind_page *rows = &c->rows.page;
+	bool is_x86 = c->t->arch->machine == EM_X86_64;
+	uint32_t entry = (is_x86 ? 1u << UNWIND_CFA_SHIFT : 0) | UNWIND_BASE_SP;
+	unsigned end = i + 1 < rows->n_rows ? rows->pc[i + 1] : UNWIND_PAGE_SIZE;
+
+	return rows->rule[i] == entry && end - rows->pc[i] >= KNOWN_CODE_MAX &&
+	       (i == 0 || rows->rule[i - 1] == UNWIND_RULE_SPECIAL(UNWIND_NONE));
+}
+
+static int mark_context(struct compiler *c, const struct elf_span *segment, uint64_t page,
+			unsigned i)
+{
+	int at = c->rows.page.pc[i];
+	int r = want_code(c, segment, page);
+
+	if (r == 0 && context_start_is_at(&c->code, at))
+		page_rows_overlay(&c->rows, at, at + context_start_size(c->t->arch->machine),
+				  UNWIND_RULE_SPECIAL(UNWIND_END));
+	return r;
+}
+
+/* Code whose instructions tell more than its table. */
+static int mark_known_code(struct compiler *c, const struct elf_span *segment, uint64_t page)
 {
 	const struct unwind_page *rows = &c->rows.page;
 	int r = 0;
 
 	c->has_code = false;
-	for (unsigned i = 0; r == 0 && i < rows->n_rows; i++)
+	for (unsigned i = 0; r == 0 && i < rows->n_rows; i++) {
 		if (may_be_stub(c, rows->rule[i]))
 			r = mark_stub(c, segment, page, i);
+		else if (may_be_context(c, i))
+			r = mark_context(c, segment, page, i);
+	}
 	return r;
 }
 
@@ -410,7 +479,7 @@ static int compile_page(struct compiler *c, uint64_t page)
 			r = compile_segment(c, &t->segments[i], page);
 	for (size_t i = 0; r == 0 && i < t->n_segments; i++)
 		if (is_in_page(&t->segments[i], page))
-			r = mark_stubs(c, &t->segments[i], page);
+			r = mark_known_code(c, &t->segments[i], page);
 	return r;
 }
 

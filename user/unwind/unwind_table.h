@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The unwind information of one ELF file (.gopclntab for Go code, .eh_frame, else .debug_frame),
- * compiled to rows page by
- * page when it is asked for. Foreign bytes: bounded in time and memory. Never logs.
+ * The unwind information of one ELF file (.gopclntab for Go code, .eh_frame, else .debug_frame,
+ * else the instructions themselves), compiled to rows page by page when it is asked for. Foreign
+ * bytes: bounded in time and memory. Never logs.
  */
 #ifndef UNWIND_UNWIND_TABLE_H
 #define UNWIND_UNWIND_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,9 @@ DEFINE_CLEANUP(struct unwind_table *, unwind_table_close)
 /* Pages of the file that hold code: those of its executable segments, [*ret_first, *ret_first + n).
  */
 void unwind_table_pages(const struct unwind_table *t, uint64_t *ret_first, uint64_t *ret_n);
+
+/* Does nothing tell of most of the file's code but the code itself? */
+bool unwind_table_is_by_code(const struct unwind_table *t);
 
 /*
  * Compiles @n pages from page number @first (file offset >> UNWIND_PAGE_SHIFT) on, and hands out
