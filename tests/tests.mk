@@ -6,6 +6,7 @@
 #: test-unit     tests/unit under ASAN and UBSAN (TEST_FILTER=suite/test, a glob)
 #: test-bpf      tests/bpf, in the running kernel; needs root
 #: test-e2e      tests/e2e: the program on tests/workloads; needs root
+#: bpf-insns     instructions of the BPF programs, beside bpf/instructions.txt; needs root
 #: cfi-diff      unwind tables against libdw, all ELF files in CFI_DIFF_PATHS (/usr, $HOME)
 #: code-diff     rules found in code without tables against .eh_frame, CODE_DIFF_PATHS
 #: bench         tests/bench, one after the other
@@ -75,6 +76,14 @@ bpf-build: $(BPF_TEST_BIN)
 
 test-bpf: $(BPF_TEST_BIN)
 	$(Q)$(SANITIZE_ENV) tests/run-criterion $(RESULTS)/bpf '$(TEST_FILTER)' $(BPF_TEST_BIN)
+
+$(TB)/bpf/count_insns: tests/bpf/count_insns.c
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(TEST_WARN) $< $(LDFLAGS) -lbpf -lelf -lz -o $@
+
+bpf-insns: $(TB)/bpf/count_insns $(BUILDDIR)/bpf/spanprof.linked.o
+	$(Q)tools/bpf-insns
 
 -include $(wildcard $(TB)/unit/*.d $(TB)/bpf/*.d)
 
@@ -213,7 +222,7 @@ lint-sizes:
 	@wc -l user/*/*.[ch] bpf/*.[ch] bpf/shared/*.h | awk '$$2 != "total" && $$1 > 1000 { print; bad = 1 } \
 		END { if (bad) print "longer than 1000 lines"; exit bad }' >&2
 
-.PHONY: test test-unit test-bpf test-e2e unit-build bpf-build workloads sink cfi-diff code-diff bench bench-build fuzz \
+.PHONY: test test-unit test-bpf test-e2e unit-build bpf-build workloads sink bpf-insns cfi-diff code-diff bench bench-build fuzz \
         fuzz-build \
         $(FUZZ_TARGETS:%=fuzz-%) format format-check lint layers lint-headers lint-clang lint-tidy \
         lint-tests lint-sizes
