@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Programs that publish rubbish. The profiler must survive, must not believe what says of itself that
-it is not to be believed, and must not confuse the neighbours.
+Programs that publish rubbish, and address spaces and files without measure. The profiler must
+survive, must not believe what says of itself that it is not to be believed, and must not confuse the
+neighbours.
 """
 
 import subprocess
@@ -10,6 +11,7 @@ from collections import Counter
 
 import pytest
 
+import chains
 from conftest import assert_nothing_lost
 from truth import judge
 
@@ -161,3 +163,87 @@ def test_library_that_goes_away(record, workloads, mode, library):
     assert ids["bystander_work", None] > 500
     if mode == "dlclose":
         assert ids["after_library_left", "d10c010203040506"] == 0
+
+
+# --- address spaces and files that are hard on the unwinder ---------------------------------------
+
+FDES = """
+	.text
+	.globl leaf
+	.type leaf, @function
+leaf:	.cfi_startproc
+1:	dec %rdi
+	jnz 1b
+	ret
+	.cfi_endproc
+	.rept 1000000
+	.cfi_startproc
+	push %rbx
+	.cfi_def_cfa_offset 16
+	ret
+	.cfi_endproc
+	.endr
+	.section .note.GNU-stack
+"""
+
+
+@pytest.fixture(scope="module")
+def library_of_a_million_fdes(tmp_path_factory):
+    """Without .eh_frame_hdr: they have to be sorted before one can be found."""
+    folder = tmp_path_factory.mktemp("fdes")
+    (folder / "fdes.s").write_text(FDES)
+    subprocess.run(
+        ["gcc", "-shared", "-nostdlib", "-Wl,--no-eh-frame-hdr", "-o", "fdes.so", "fdes.s"],
+        cwd=folder, check=True,
+    )  # fmt: skip
+    return folder / "fdes.so"
+
+
+def beside_a_chain(record, workloads, *arguments):
+    """(recording, stacks of mappings.c, those of a program whose stacks are known)"""
+    both = f"{workloads / 'mappings'} {' '.join(arguments)} --cpu-seconds 1 & \
+             {workloads / 'chain'} long --cpu-seconds 1; wait"
+    r = record("--", "sh", "-c", both)
+    assert_nothing_lost(r.stats)
+    by_name = {}
+    for s in r.profile.samples:
+        by_name.setdefault(s.labels["process.executable.name"], []).append(s)
+    good = chains.judge(by_name["chain"], [chains.START + c for c in CHAIN])
+    assert not good.wrong, good.wrong.most_common(3)
+    assert good.cut <= 0.05 * good.total, good
+    assert good.right >= 0.8 * 999, good
+    return r, by_name["mappings"]
+
+
+CHAIN = chains.prefixes("main;mode_long;outer;middle;leaf", 2)
+
+
+@pytest.mark.parametrize("mode", ["many", "churn"])
+def test_mappings_without_end(record, workloads, mode):
+    """60,000 of them, and new ones all the time."""
+    _, samples = beside_a_chain(record, workloads, mode)
+    found = chains.judge(
+        samples, [chains.START + c for c in chains.prefixes(f"main;mode_{mode};leaf", 3)],
+        common=set(chains.START.split(";")) | {"main", f"mode_{mode}"},
+    )  # fmt: skip
+    print(found)
+    assert not found.wrong and found.cut <= 0.02 * found.total, found
+    assert found.right >= 0.4 * 999, found
+
+
+def test_sparse_file_of_5_gib(record, workloads):
+    """Nothing says where the code in it begins or ends: its stack is cut, and says so."""
+    r, samples = beside_a_chain(record, workloads, "sparse")
+    in_hole = [s for s in samples if s.names and s.names[0] == "[memfd:sparse+0x100000003]"]
+    assert sum(s.values[0] for s in in_hole) > 500
+    assert all(s.names[-1] == chains.TRUNCATED for s in in_hole)
+    assert r.stats["user_stack_no_rule"] > 500
+
+
+def test_library_of_a_million_fdes(record, workloads, library_of_a_million_fdes):
+    _, samples = beside_a_chain(
+        record, workloads, "library", "--library", str(library_of_a_million_fdes)
+    )
+    found = chains.judge(samples, [chains.START + "main;mode_library;leaf"])
+    print(found)
+    assert found.right >= 0.8 * 999 and found.cut <= 0.1 * found.total, found

@@ -21,7 +21,7 @@ GO_STRIP = $(if $(findstring stripped,$@),-ldflags '-s -w')
 # chain.c, in all these ways.
 CHAINS := chain chain-fp chain-static chain-static-pie chain-nopie chain-cet chain-lto \
           chain-nohdr chain-debug-frame chain-bare chain-remap chain-clang
-BURN_X86 := frames signals stacks nocfi binding libtiny.so $(CHAINS) chain-musl chain-musl-static \
+BURN_X86 := frames mappings signals stacks nocfi binding libtiny.so $(CHAINS) chain-musl chain-musl-static \
             musl-calls musl-calls-static
 
 BURN_PROGRAMS := $(addprefix $(WL)/,libc-calls plugins libplugin_alpha.so libplugin_beta.so \
@@ -74,6 +74,9 @@ $(WL)/frames: $(WL_DIR)/frames.c $(BURN_HDR)
 
 $(WL)/signals $(WL)/switching $(WL)/launch: $(WL)/%: $(WL_DIR)/%.c $(BURN_HDR)
 	$(call BURN_LINK,$(WL_CC))
+
+$(WL)/mappings: $(WL_DIR)/mappings.c $(BURN_HDR)
+	$(call BURN_LINK,$(WL_CC),,-ldl)
 
 $(WL)/stacks $(WL)/nocfi: $(WL)/%: $(WL_DIR)/%.c $(WL_DIR)/%_asm.S $(BURN_HDR)
 	$(call BURN_LINK,$(WL_CC))
