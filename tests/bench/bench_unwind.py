@@ -20,7 +20,7 @@ from measure import (
     BUILD, CPUS, SPANPROF, WORKLOADS, bpf_run_time_all, bpf_stats, machine, programs, spread, table,
 )  # fmt: skip
 
-SETTLE = 2.5
+SETTLE = 4
 FLOOR = BUILD / "tests" / "bench" / "fp_floor"
 
 
