@@ -47,18 +47,24 @@ static __always_inline void add_kernel_stack(struct bpf_perf_event_data *ctx, st
 	}
 }
 
+static __always_inline bool is_in_execve(struct task_struct *task)
+{
+	return bpf_core_field_exists(struct task_struct, in_execve) &&
+	       BPF_CORE_READ_BITFIELD_PROBED(task, in_execve);
+}
+
 static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
 					   struct task_struct *task, struct mm_struct *mm,
 					   bool in_user, struct scratch *s)
 {
 	long err;
 
-	if (BPF_CORE_READ(task, flags) & PF_KTHREAD) {
+	if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
 		s->rec.flags |= SAMPLE_KERNEL_THREAD;
+	if (!mm || s->rec.flags & SAMPLE_KERNEL_THREAD) { /* without mm: on its way out */
+		user_stack_count(USER_END_NONE);
 		return;
 	}
-	if (!mm)
-		return; /* on its way out: there is no user stack any more */
 	err = regs_of_user(ctx, task, in_user, &s->entry_regs, &s->walk.regs);
 	if (err < 0)
 		s->rec.user_end = USER_END_NO_REGS;
@@ -66,8 +72,9 @@ static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
 		user_stack_pc_only(s, USER_END_COMPAT);
 	else
 		user_stack_walk(s, mm);
-	/* Whoever made a system call was in code: the address space has been replaced since. */
-	if (s->rec.user_end == USER_END_NO_CODE && !in_user) {
+	/* It was in code when it called execve(2), and the address space has been replaced since.
+	 */
+	if (s->rec.user_end == USER_END_NO_CODE && is_in_execve(task)) {
 		s->rec.n_user = 0;
 		s->rec.user_end = USER_END_NONE;
 		stat_inc(STAT_USTACK_REPLACED);
@@ -75,7 +82,8 @@ static __always_inline void add_user_stack(struct bpf_perf_event_data *ctx,
 	user_stack_count(s->rec.user_end);
 }
 
-/* User space empties the rings on a timer, and before they are full, or when a stack waits for
+/*
+ * User space empties the rings on a timer, and before they are full, or when a stack waits for
  * rows.
  */
 static __always_inline bool is_to_be_woken(struct scratch *s, __u32 len)
@@ -126,7 +134,7 @@ int oncpu_sample(struct bpf_perf_event_data *ctx)
 
 	s = scratch_get();
 	if (!s)
-		return 0; /* cannot be: array of one */
+		return 0; /* cannot be: there is one for each CPU */
 
 	stat_inc(STAT_SAMPLE_TAKEN);
 	task = (struct task_struct *)bpf_get_current_task();

@@ -49,7 +49,8 @@ __noinline int user_vma(__u64 addr)
 {
 	struct scratch *s = scratch_get();
 
-	return s && vma_find((struct mm_struct *)s->room.mm, addr, &s->room.node, &s->room.vma);
+	return s ? vma_find((struct mm_struct *)s->room.mm, addr, &s->room.node, &s->room.vma)
+		 : VMA_NONE;
 }
 
 #endif

@@ -30,6 +30,7 @@ struct unwind_room {
 	__u64 stack_start, stack_end; /* mapping of the last stack that was asked for */
 	__u32 at;		      /* index of the mapping that served last */
 	__u32 now;		      /* in the units of struct unwind_packed */
+	__u32 is_changing;	      /* the mapping that was looked for last is being changed */
 	struct vma vma;
 	struct vma_node node;
 	struct unwind_file_key key; /* of the file that user space has not heard of */
@@ -43,8 +44,8 @@ struct unwind_memory {
 };
 
 /*
- * The current process's mapping of @addr, into the vma of the scratch memory's room; 0: there is
- * none. Global, so that the verifier looks at it once; defined in scratch.bpf.h.
+ * The current process's mapping of @addr, into the vma of the scratch memory's room; returns enum
+ * vma_found. Global, so that the verifier looks at it once; defined in scratch.bpf.h.
  */
 int user_vma(__u64 addr);
 
@@ -159,9 +160,14 @@ static __noinline int space_add(struct unwind_memory *mem, __u64 addr)
 	struct unwind_room *room = mem->room;
 	struct space *space = mem->space;
 	struct mapped *m;
+	int found;
 	__u32 i;
 
-	if (!user_vma(addr) || !(room->vma.flags & VM_EXEC))
+	found = user_vma(addr);
+	if (found == VMA_NONE || !(room->vma.flags & VM_EXEC))
+		return 0;
+	room->is_changing = found == VMA_CHANGING;
+	if (found == VMA_CHANGING)
 		return 0;
 	i = space->next;
 	if (i >= SPACE_MAPPED)
@@ -255,8 +261,8 @@ static __noinline int unwind_find(struct unwind_memory *mem, __u64 addr,
 	void *arena;
 	__u32 line;
 
-	if (!m)
-		return UNWIND_NOT_CODE;
+	if (!m) /* user space knows what holds there, before or after the change */
+		return mem->room->is_changing ? UNWIND_NOT_LOADED : UNWIND_NOT_CODE;
 	ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
 	if (m->state == UNWIND_FILE_FREE) {
 		m->end = 0; /* it may be known the next time */

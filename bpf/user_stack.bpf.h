@@ -55,6 +55,7 @@ static __always_inline void user_stack_walk(struct scratch *s, struct mm_struct 
 	s->room.stack_start = 0;
 	s->room.stack_end = 0;
 	s->room.at = 0;
+	s->room.is_changing = 0;
 	s->room.now = s->rec.time_ns >> 30;
 	__builtin_memset(&s->room.key, 0, sizeof(s->room.key));
 	__builtin_memset(&s->room.backing, 0, sizeof(s->room.backing));

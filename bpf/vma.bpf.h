@@ -280,10 +280,18 @@ static __always_inline bool vma_is_whole(struct mm_struct *mm, struct vm_area_st
 	       BPF_CORE_READ(vma, vm_file) == read->file && vma_seq(vma) == seq;
 }
 
+/*
+ * VMA_CHANGING: there is one, and something is being done to it, perhaps by the interrupted thread
+ * itself; fork(2) does not even change what it marks. What was read may be neither the old state
+ * nor the new one.
+ */
+enum vma_found { VMA_NONE, VMA_FOUND, VMA_CHANGING };
+
 static __noinline int vma_try(struct mm_struct *mm, __u64 addr, struct vma_node *node,
 			      struct vma *ret)
 {
 	struct vm_area_struct *vma;
+	bool is_changing;
 	__u32 seq;
 
 	if (bpf_core_field_exists(struct mm_struct___rb, mm_rb))
@@ -291,28 +299,34 @@ static __noinline int vma_try(struct mm_struct *mm, __u64 addr, struct vma_node 
 	else
 		vma = maple_find(mm, addr, node);
 	if (!vma)
-		return false;
+		return VMA_NONE;
 
 	seq = vma_seq(vma);
-	if (vma_is_changing(mm, seq))
-		return false;
+	is_changing = vma_is_changing(mm, seq);
 	ret->start = BPF_CORE_READ(vma, vm_start);
 	ret->end = BPF_CORE_READ(vma, vm_end);
 	if (addr < ret->start || addr >= ret->end)
-		return false;
+		return VMA_NONE;
 	ret->flags = BPF_CORE_READ(vma, vm_flags);
 	ret->offset = BPF_CORE_READ(vma, vm_pgoff) << UNWIND_PAGE_SHIFT;
 	ret->file = BPF_CORE_READ(vma, vm_file);
 	if (ret->file)
 		file_key(ret->file, &ret->key);
-	return vma_is_whole(mm, vma, seq, ret);
+	if (!vma_is_whole(mm, vma, seq, ret))
+		return VMA_NONE;
+	return is_changing ? VMA_CHANGING : VMA_FOUND;
 }
 
-/* A node that has just been replaced makes a look-up fail, though the mapping itself stays. */
-static __always_inline bool vma_find(struct mm_struct *mm, __u64 addr, struct vma_node *node,
-				     struct vma *ret)
+/*
+ * Returns enum vma_found. A node that has just been replaced makes a look-up fail, though the
+ * mapping itself stays.
+ */
+static __always_inline int vma_find(struct mm_struct *mm, __u64 addr, struct vma_node *node,
+				    struct vma *ret)
 {
-	return vma_try(mm, addr, node, ret) || vma_try(mm, addr, node, ret);
+	int found = vma_try(mm, addr, node, ret);
+
+	return found ? found : vma_try(mm, addr, node, ret);
 }
 
 /* --- which address space --------------------------------------------------------------------- */

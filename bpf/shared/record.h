@@ -37,7 +37,7 @@ enum user_end {
  * signal interrupted are at the instruction itself, all others behind a call.
  */
 #define FRAME_EXACT	  (1ULL << 63)
-#define FRAME_BY_FALLBACK (1ULL << 62) /* found by frame pointer, for want of a table */
+#define FRAME_BY_FALLBACK (1ULL << 62) /* found by frame pointer or code, for want of a table */
 #define FRAME_ADDR_MASK	  ((1ULL << 57) - 1)
 
 enum sample_flag {

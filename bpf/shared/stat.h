@@ -22,7 +22,8 @@ enum stat_kind {
 	X(SAMPLE_LOST_RING, LOSS, "samples_lost_ring", "samples lost: ring buffer full")           \
 	X(KSTACK_FAILED, LOSS, "kernel_stack_failed", "kernel stack could not be read")            \
 	X(KSTACK_TRUNCATED, LOSS, "kernel_stack_truncated", "kernel stack deeper than the limit")  \
-	X(USTACK_NONE, INFO, "user_stack_none", "samples without a user stack: kernel threads")    \
+	X(USTACK_NONE, INFO, "user_stack_none",                                                    \
+	  "samples without a user stack: kernel threads, in execve, at exit")                      \
 	X(USTACK_ENTRY, INFO, "user_stack_entry", "user stacks unwound to their entry")            \
 	X(USTACK_END_ZERO, INFO, "user_stack_end_zero",                                            \
 	  "user stacks that ended with a frame pointer or return address of 0")                    \
@@ -38,14 +39,14 @@ enum stat_kind {
 	X(USTACK_UNSUPPORTED, LOSS, "user_stack_rule_unsupported",                                 \
 	  "unwind rule of a kind that is not followed")                                            \
 	X(USTACK_NOT_LOADED, INFO, "user_stack_rows_not_loaded",                                   \
-	  "stacks handed to user space, as rows were not loaded yet")                              \
+	  "stacks handed to user space: rows not loaded, or mappings being changed")               \
 	X(USTACK_DEPTH, LOSS, "user_stack_too_deep", "user stack deeper than the limit")           \
 	X(USTACK_REPLACED, INFO, "user_stack_replaced",                                            \
 	  "samples in execve, when the old program's stack is gone")                               \
 	X(REST_LEFT_OUT, LOSS, "user_stack_copies_left_out",                                       \
 	  "of the stacks handed to user space: cut, as the ring buffer was half full")             \
 	X(FRAME_BY_FALLBACK, INFO, "frames_by_fallback",                                           \
-	  "user frames found by frame pointer, for want of an unwind table")                       \
+	  "user frames found by frame pointer or by code, for want of an unwind table")            \
 	X(CTX_NO_WRITER, INFO, "context_no_writer", "process publishes no trace context")          \
 	X(CTX_STALE, INFO, "context_stale", "process has executed another program since")          \
 	X(CTX_NO_TLS, INFO, "context_no_tls", "thread has no thread pointer yet")                  \

@@ -39,9 +39,7 @@ int main(int argc, char **argv)
 		bpf_object__close(obj);
 		return 1;
 	}
-	bpf_object__for_each_program(prog, obj)
-		if (print_program(prog) < 0)
-			r = -1;
+	bpf_object__for_each_program(prog, obj) if (print_program(prog) < 0) r = -1;
 	bpf_object__close(obj);
 	return r < 0 ? 1 : 0;
 }

@@ -24,7 +24,7 @@ __noinline int look_up_one(void)
 	struct vma vma = {};
 
 	__builtin_memset(&l->is_found, 0, sizeof(*l) - sizeof(l->addr));
-	if (!vma_find(mm, l->addr, &node, &vma))
+	if (vma_find(mm, l->addr, &node, &vma) != VMA_FOUND)
 		return 0;
 	l->is_found = 1;
 	l->start = vma.start;

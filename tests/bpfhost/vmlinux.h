@@ -162,6 +162,7 @@ struct task_struct {
 	void *stack;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
+	unsigned int in_execve : 1;
 	struct {
 		unsigned long fsbase;
 		struct {

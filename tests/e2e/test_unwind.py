@@ -280,6 +280,21 @@ LIBC = {
 PLT = "~tiny|.*@plt|\\[.*\\]"
 
 
+def test_fork_of_a_large_process(burn):
+    """While it lasts the kernel marks all mappings as being changed."""
+    r = burn("mappings", "fork")
+    in_profile, in_dump = of_program(r, "mappings")
+    forking = [s for s in in_profile if any("copy_page_range" in n or "dup_mm" in n for n in s.names)]
+    stacks = Counter()
+    for s in forking:
+        names, cut = chains.user_stack(s)
+        stacks[";".join(names) + (";cut" if cut else "")] += s.values[0]
+    print(stacks)
+    assert sum(stacks.values()) > 50
+    right = sum(n for s, n in stacks.items() if "main;mode_fork;" in s and not s.endswith("cut"))
+    assert right >= 0.98 * sum(stacks.values()), stacks.most_common(5)
+
+
 @pytest.mark.parametrize("mode", LIBC)
 def test_libc(burn, mode):
     """Its assembly, the vDSO, and a child that runs on its parent's stack."""

@@ -348,7 +348,8 @@ static void fill_scratch(__u8 with)
 
 static void set_up(void)
 {
-	static const char *const v6_13[] = { "struct mm_struct___6_13.mm_lock_seq", NULL };
+	static const char *const v6_13[] = { "struct mm_struct___6_13.mm_lock_seq",
+					     "struct task_struct.in_execve", NULL };
 
 	memset(&k, 0, sizeof(k));
 	k.cpu = CPU;
@@ -604,6 +605,7 @@ Test(oncpu, kernel_thread_has_no_user_stack)
 	k.task.flags = PF_KTHREAD;
 	rec = fire();
 	cr_assert(eq(uint, rec->flags, SAMPLE_KERNEL_THREAD));
+	cr_assert(eq(u64, counts[STAT_USTACK_NONE], 1));
 	cr_assert(eq(uint, rec->n_kernel, 2));
 	cr_assert(zero(uint, rec->n_user));
 	cr_assert(eq(uint, rec->user_end, USER_END_NONE));
@@ -756,6 +758,7 @@ Test(oncpu, program_that_execve_has_replaced)
 	const struct sample_record *rec;
 
 	make_full_sample();
+	k.task.in_execve = 1;
 	set_user_regs(k.entry, 0x7e0000001000ULL, at(0), at(10));
 	rec = fire();
 	frames_of(rec);
@@ -765,6 +768,20 @@ Test(oncpu, program_that_execve_has_replaced)
 	cr_assert(eq(u64, counts[STAT_USTACK_REPLACED], 1));
 	cr_assert(eq(u64, counts[STAT_USTACK_NONE], 1));
 	cr_assert(zero(u64, counts[STAT_USTACK_NO_CODE]));
+}
+
+/* A page fault at the address that a bad pointer led to: nothing of this stack is known. */
+Test(oncpu, program_counter_that_is_no_code_in_the_kernel)
+{
+	const struct sample_record *rec;
+
+	make_full_sample();
+	set_user_regs(k.entry, 0x7e0000001000ULL, at(0), at(10));
+	rec = fire();
+	cr_assert(eq(uint, rec->n_user, 1));
+	cr_assert(eq(uint, rec->user_end, USER_END_NO_CODE));
+	cr_assert(eq(u64, counts[STAT_USTACK_NO_CODE], 1));
+	cr_assert(zero(u64, counts[STAT_USTACK_REPLACED]));
 }
 
 static void make_deep_chain(int word)
@@ -1421,6 +1438,33 @@ Test(oncpu, rest_of_a_walk_that_had_begun)
 	cr_assert(not(rest->regs.is_exact));
 	cr_assert(zero(int, memcmp(&rest->key, &none, sizeof(none))), "its file is known");
 	assert_backing(rest, 0, 0);
+}
+
+/*
+ * fork(2) marks each mapping as being changed, and changes none: user space knows them. The stack
+ * is one of them, and copied all the same.
+ */
+Test(oncpu, mappings_that_fork_has_marked)
+{
+	static const char *const v6_13[] = { "struct mm_struct___6_13.mm_lock_seq",
+					     "struct vm_area_struct___6_4.vm_lock_seq", NULL };
+	static const struct unwind_file_key none;
+	const struct sample_record *rec;
+	const struct sample_rest *rest;
+
+	make_libraries();
+	kernel_fields = v6_13;
+	k.mm.seq_6_13.sequence = 7;
+	for (int i = 0; i < k.n_vmas; i++)
+		k.vma[i].seq_6_4 = 7;
+	rec = fire();
+	rest = rest_of(rec);
+	cr_assert(eq(uint, rec->n_user, 1));
+	cr_assert(zero(int, memcmp(&rest->key, &none, sizeof(none))));
+	cr_assert(gt(u32, rest->stack_len, 0));
+	/* As a mapping that is not executable it is none, whatever is done to it. */
+	set_user_regs(&k.regs, STACK_BASE, at(0), 1);
+	cr_assert(eq(uint, fire()->user_end, USER_END_NO_CODE));
 }
 
 /* A key belongs to the last frame, or it would bring rows under the name of another file. */

@@ -86,7 +86,7 @@ TestSuite(vma, .init = set_up, .fini = leak_check);
 static bool find(__u64 addr, struct vma *ret)
 {
 	memset(&scratch, 0xa5, sizeof(scratch));
-	return vma_find(&k.mm, addr, &scratch, ret);
+	return vma_find(&k.mm, addr, &scratch, ret) == VMA_FOUND;
 }
 
 static void assert_none(__u64 addr)

@@ -5,6 +5,7 @@
  *
  *   mappings many     60,000 executable mappings, all of the program's own file
  *   mappings churn    a second thread maps code, changes its protection and unmaps it, for ever
+ *   mappings fork     forks with 128 MiB of memory, the page tables of which are copied: no leaf
  *   mappings sparse   leaf is at 4 GiB in an ELF file of 5 GiB, of which all but that is a hole
  *   mappings library --library FILE
  *                     leaf is the function `leaf` of a shared library
@@ -14,13 +15,15 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "burn.h"
 
-#define MANY	   60000
-#define SPARSE_LEN (5ULL << 30)
-#define CODE_AT	   (4ULL << 30)
+#define MANY	    60000
+#define SPARSE_LEN  (5ULL << 30)
+#define CODE_AT	    (4ULL << 30)
+#define FORK_MEMORY (128 << 20)
 
 static const char *library;
 
@@ -92,6 +95,26 @@ WORK_FUNCTION static void mode_churn(void)
 	BURN_NO_TAIL_CALL();
 }
 
+WORK_FUNCTION static void mode_fork(void)
+{
+	static char *memory;
+	pid_t pid;
+
+	if (!memory) {
+		memory = malloc(FORK_MEMORY);
+		if (!memory)
+			die("malloc");
+		memset(memory, 1, FORK_MEMORY);
+	}
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	if (pid < 0)
+		die("fork");
+	waitpid(pid, NULL, 0);
+	BURN_NO_TAIL_CALL();
+}
+
 /* 1: dec %rdi; jnz 1b; ret */
 static const unsigned char code[] = { 0x48, 0xff, 0xcf, 0x75, 0xfb, 0xc3 };
 
@@ -156,7 +179,7 @@ int main(int argc, char **argv)
 {
 	static const struct burn_mode modes[] = {
 		{ "many", mode_many },	     { "churn", mode_churn }, { "sparse", mode_sparse },
-		{ "library", mode_library }, { NULL, NULL },
+		{ "library", mode_library }, { "fork", mode_fork },   { NULL, NULL },
 	};
 
 	(void)argc;

@@ -44,6 +44,13 @@ struct backing_file___6_7;
 #define BPF_CORE_READ(src, ...)                                                                    \
 	BPFHOST_PICK_(__VA_ARGS__, BPFHOST_READ_2, BPFHOST_READ_1, )(src, __VA_ARGS__)
 
+#define BPF_CORE_READ_BITFIELD_PROBED(src, field)                                                  \
+	({                                                                                         \
+		__typeof__(*(src)) copy_;                                                          \
+		bpf_probe_read_kernel(&copy_, sizeof(copy_), src);                                 \
+		copy_.field;                                                                       \
+	})
+
 /* Of this kernel: 0 for one that is older than the enumerator. */
 extern int bpfhost_enum_value_exists;
 
