@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Which processes are of interest: -p, --cgroup and -- CMD act here, before a tick costs anything.
- */
+/* Which processes are of interest: -p, --cgroup and -- CMD act here, before a tick costs much. */
 #ifndef BPF_FILTER_BPF_H
 #define BPF_FILTER_BPF_H
 

@@ -15,8 +15,10 @@
 
 #include "shared/unwind_regs.h"
 
-/* THREAD_SIZE, for kernels without bpf_task_pt_regs() (before 5.15); 16 KiB unless KASAN or 64K
- * pages. */
+/*
+ * THREAD_SIZE, for kernels without bpf_task_pt_regs() (before 5.15); 16 KiB unless KASAN or 64K
+ * pages.
+ */
 const volatile __u32 cfg_thread_size __weak = 16384;
 
 #if defined(__TARGET_ARCH_x86)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The way out: ring buffers, sharded by CPU, that user space empties on a timer or when they fill.
- */
+/* The way out: ring buffers, sharded by CPU, emptied by user space on a timer or when they fill. */
 #ifndef BPF_RINGS_BPF_H
 #define BPF_RINGS_BPF_H
 

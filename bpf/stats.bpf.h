@@ -23,7 +23,8 @@ static __always_inline void stat_inc(__u32 id)
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct cpu_stats *s = bpf_map_lookup_elem(&stats, &cpu);
 
-	/* Not atomic: the set is this CPU's, and a nested tick may cost one count at worst. */
+	/* Not atomic: the set is this CPU's, and a tick within follow_* may cost one count at
+	 * worst. */
 	if (s)
 		s->n[id] += 1;
 }

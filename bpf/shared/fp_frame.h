@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* One step over a frame pointer chain, as pure logic: what a frame must look like to be believed.
- */
+/* What a frame of a frame pointer chain must look like to be believed. */
 #ifndef SHARED_FP_FRAME_H
 #define SHARED_FP_FRAME_H
 
 #include "shared/types.h"
-
-/* What lies at a frame pointer on x86_64 (pushed %rbp, return address) and aarch64 (x29, x30). */
-struct fp_frame {
-	__u64 fp; /* caller's */
-	__u64 ra;
-};
 
 #define USER_ADDR_MIN 4096ULL	   /* vm.mmap_min_addr at its lowest sane value */
 #define USER_ADDR_END (1ULL << 56) /* 5-level page tables, the largest user space there is */

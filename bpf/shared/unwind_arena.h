@@ -7,7 +7,6 @@
  *   file table   hash of (inode, device, change time) -> what is known of a file        1 line
  *   directory    page of the file -> packed page                                        1 line
  *   packed page  rows of the 4 KiB                                                      2 or 3
- * lines
  *
  * User space writes what is behind a number before the number, and a line is used again only when
  * no program that could have seen it runs any more. Reads are masked, not checked: a wrong number

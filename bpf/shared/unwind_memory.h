@@ -13,7 +13,7 @@ struct unwind_memory;
 /* Reads @len bytes (8 to 512, a multiple of 8). 0, or negative if not all of it can be read. */
 static long unwind_read(struct unwind_memory *mem, void *dst, __u32 len, __u64 addr);
 
-/* The rule for the instruction at @addr; returns enum unwind_found, and fills *ret for the first.
+/* The rule for the instruction at @addr; returns enum unwind_found, with *ret filled for the first.
  */
 static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_found_rule *ret);
 

@@ -5,6 +5,7 @@ their source (tests/workloads/burn.h).
 """
 
 import subprocess
+import time
 from bisect import bisect_right
 from collections import Counter
 
@@ -150,6 +151,19 @@ def test_code_moved_to_anonymous_memory(burn, workloads):
     complete, warm = chains.completeness(of_program(r, "chain-remap")[1])
     assert warm - complete <= 1 + warm // 200, f"{warm - complete} of {warm} stacks are cut"
     assert right > 0.5 * CPU_SECONDS * FREQUENCY
+
+
+def test_code_moved_before_anybody_looked(record, workloads):
+    """No mapping of the program's code is left that could be found in /proc."""
+    with subprocess.Popen([workloads / "chain-remap", "long", "--cpu-seconds", "1000"]) as program:
+        time.sleep(0.3)
+        try:
+            r = record("-p", program.pid, "-d", 1, frequency=FREQUENCY)
+        finally:
+            program.kill()
+    complete, warm = chains.completeness(r.samples)
+    assert warm > 500
+    assert warm - complete <= 1 + warm // 200, f"{warm - complete} of {warm} stacks are cut"
 
 
 # --- shapes of frames ---------------------------------------------------------------------------

@@ -592,3 +592,14 @@ Test(process, load_of_a_program_that_was_deleted)
 	cr_assert(eq(int, strncmp(p->exe->path, path, strlen(path)), 0));
 	stop_child(pid);
 }
+
+Test(process, where_exec_has_mapped_the_code)
+{
+	uint64_t start = 0, end = 0;
+	uint64_t here = (uint64_t)(uintptr_t)process_code_range;
+
+	cr_assert(zero(int, process_code_range(getpid(), &start, &end)));
+	cr_assert(lt(u64, start, here));
+	cr_assert(gt(u64, end, here));
+	cr_assert(lt(int, process_code_range(0x7ffffff0, &start, &end), 0));
+}

@@ -336,6 +336,7 @@ static void assert_chain(uint64_t ra)
 {
 	cr_assert(eq(u32, finish(1, USER_END_ZERO), 2));
 	cr_assert(eq(u64, frames[1], ra | FRAME_BY_FALLBACK));
+	cr_assert(eq(u64, counter(STAT_FRAME_BY_FALLBACK), 1));
 }
 
 /* Of a machine whose code is not understood. */

@@ -330,6 +330,8 @@ static void finish_stack(struct session *s, const struct process *p, struct samp
 	rec->user_end = end;
 	if (end != USER_END_ENTRY && end != USER_END_ZERO)
 		s->counters[STAT_UNWIND_CUT]++;
+	if (end != USER_END_NOT_LOADED)
+		s->counters[STAT_USTACK_NONE + end]++;
 }
 
 /*

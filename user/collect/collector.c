@@ -561,12 +561,12 @@ static int add_arena(void *ctx, uint32_t index, void **ret)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
 	struct collector *c = ctx;
-	CLEANUP(closep)
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "unwind_rows", sizeof(__u32), UNWIND_ARENA_SIZE,
-				1, &opts);
+	CLEANUP(closep) int fd = -1;
 	void *mem;
 	int r;
 
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "unwind_rows", sizeof(__u32), UNWIND_ARENA_SIZE, 1,
+			    &opts);
 	if (fd < 0)
 		return fd;
 	mem = mmap(NULL, UNWIND_ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -2,6 +2,7 @@
 #include "proc/process.h"
 
 #include <dirent.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -261,6 +262,32 @@ bool process_is_over(pid_t pid)
 	return state == 'X' || (state == 'Z' && !has_other_threads(pid));
 }
 
+#define SKIP_11 " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s"
+
+int process_code_range(pid_t pid, uint64_t *ret_start, uint64_t *ret_end)
+{
+	CLEANUP(freep) char *text = NULL;
+	uint64_t start, end;
+	char path[32];
+	const char *p;
+	size_t len;
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	r = read_whole_file(path, 4096, &text, &len);
+	if (r < 0)
+		return r;
+	/* Fields 26 and 27, proc(5); the third is the one behind the name. */
+	p = strrchr(text, ')');
+	if (!p || sscanf(p + 1, " %*c" SKIP_11 SKIP_11 " %" SCNu64 " %" SCNu64, &start, &end) != 2)
+		return -EBADMSG;
+	if (end <= 1) /* what those see who may not look into the process */
+		return -EPERM;
+	*ret_start = start;
+	*ret_end = end;
+	return 0;
+}
+
 static bool is_to_be_forgotten(const struct process *p, uint64_t before_ns)
 {
 	return p->exited_ns && p->exited_ns < before_ns && !has_other_threads(p->pid);
@@ -297,36 +324,45 @@ static void load_comm(struct process *p)
 	set_comm(p, text);
 }
 
+static int dso_of_entry(struct process_table *t, const struct map_entry *e, struct dso **ret)
+{
+	CLEANUP(freep) char *path = NULL;
+	int r = map_entry_path(e, &path);
+
+	if (r < 0)
+		return r;
+	return dso_table_get(
+		&t->dsos, &(struct dso_key){ e->path_len ? path : "//anon", e->dev, e->ino }, ret);
+}
+
 static int load_mapping(struct process_table *t, struct process *p, const struct map_entry *e)
 {
 	struct mapping m = { .start = e->start, .end = e->end, .offset = e->offset };
-	CLEANUP(freep) char *path = NULL;
-	int r;
+	int r = dso_of_entry(t, e, &m.dso);
 
-	r = map_entry_path(e, &path);
-	if (r < 0)
-		return r;
-	r = dso_table_get(&t->dsos,
-			  &(struct dso_key){ e->path_len ? path : "//anon", e->dev, e->ino },
-			  &m.dso);
-	if (r < 0)
-		return r;
-	return map_insert(p, &m);
+	return r < 0 ? r : map_insert(p, &m);
 }
 
-/* /proc/PID/exe is the only thing that says which of the mapped files is the program. */
-static struct dso *find_exe(const struct process *p)
+/*
+ * /proc/PID/exe is the only thing that says which of the mapped files is the program. Its code need
+ * not be mapped: some programs move it to anonymous memory. NULL: not known.
+ */
+static struct dso *find_exe(struct process_table *t, const struct process *p, const char *maps,
+			    size_t len)
 {
+	struct maps_cursor cursor = { .buf = maps, .len = len };
+	struct dso *exe = NULL;
+	struct map_entry e;
 	struct stat st;
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", p->pid);
 	if (stat(path, &st) < 0)
 		return NULL;
-	for (size_t i = 0; i < p->maps.n; i++)
-		if (p->maps.data[i].dso->kind == DSO_FILE && p->maps.data[i].dso->ino == st.st_ino)
-			return p->maps.data[i].dso;
-	return NULL;
+	while (!exe && maps_next(&cursor, &e))
+		if (e.ino == st.st_ino && dso_of_entry(t, &e, &exe) == 0 && exe->kind != DSO_FILE)
+			exe = NULL;
+	return exe;
 }
 
 /* A file that was deleted or renamed has another path, but is the same. */
@@ -336,9 +372,9 @@ static bool is_same_file(const struct dso *a, const struct dso *b)
 }
 
 /* What is known may be of an earlier user of the pid, when news of exec, exit or fork were lost. */
-static void load_identity(struct process_table *t, struct process *p)
+static void load_identity(struct process_table *t, struct process *p, const char *maps, size_t len)
 {
-	struct dso *exe = find_exe(p);
+	struct dso *exe = find_exe(t, p, maps, len);
 
 	if (p->exe && exe && !is_same_file(p->exe, exe))
 		p->id = t->next_id++;
@@ -374,7 +410,7 @@ int process_load(struct process_table *t, pid_t pid, const char *maps, size_t le
 	if (r < 0)
 		return r;
 	load_comm(p);
-	load_identity(t, p);
+	load_identity(t, p, maps, len);
 	*ret = p;
 	return 0;
 }
@@ -389,9 +425,11 @@ int process_peek(struct process_table *t, pid_t pid, const char *maps, size_t le
 		return -ENOMEM;
 	p->pid = pid;
 	r = load_maps(t, p, maps, len);
-	if (r == 0)
-		*ret = TAKE_PTR(p);
-	return r;
+	if (r < 0)
+		return r;
+	p->exe = find_exe(t, p, maps, len);
+	*ret = TAKE_PTR(p);
+	return 0;
 }
 
 const char *process_name(const struct process *p)

@@ -91,6 +91,12 @@ void process_on_exit(struct process_table *t, pid_t pid, uint64_t time_ns);
 typedef void (*process_gone_fn)(void *ctx, pid_t pid);
 void process_sweep(struct process_table *t, uint64_t before_ns, process_gone_fn gone, void *ctx);
 
+/*
+ * [*ret_start, *ret_end): where exec(2) has mapped the code of the program, whatever lies there
+ * now. -EPERM: no right to look into the process; -ENOENT, -ESRCH: it is gone; -EBADMSG.
+ */
+int process_code_range(pid_t pid, uint64_t *ret_start, uint64_t *ret_end);
+
 /* The mapping that holds @addr, or NULL. Valid until the next event of the process. */
 const struct mapping *process_find_mapping(const struct process *p, uint64_t addr);
 

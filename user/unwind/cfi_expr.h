@@ -22,7 +22,7 @@ enum cfi_value_kind {
 struct cfi_value {
 	uint8_t kind; /* enum cfi_value_kind */
 	uint8_t reg;
-	uint8_t index; /* register + 1 whose value * 8 is added to REG and within MEM_OF_REG; 0:
+	uint8_t index; /* register + 1, of which 8 times the value is added (REG, MEM_OF_REG); 0:
 			  none */
 	int64_t off;
 	int64_t add;

@@ -24,7 +24,7 @@ struct fde_span {
 	struct unwind_ext ext;
 };
 
-/* May be called with spans in ascending order, without a gap, from @from to @to. */
+/* Called with spans in ascending order, without a gap, from @from to @to. */
 typedef int (*fde_span_fn)(void *arg, const struct fde_span *span);
 
 struct fde_range {

@@ -65,8 +65,10 @@ struct go_prologue go_prologue_x86(const uint8_t *code, uint64_t size)
 	return p;
 }
 
-/* mov 0x38(%reg), %rsp (g.sched.sp of any Go since 1.5); mov (%rbx), %rsp in gogo(); mov %reg,
- * %rsp. */
+/*
+ * mov 0x38(%reg), %rsp (g.sched.sp of any Go since 1.5); mov (%rbx), %rsp in gogo(); mov %reg,
+ * %rsp.
+ */
 size_t go_stack_switch_x86(const uint8_t *code, size_t len)
 {
 	for (size_t i = 0; i + 4 <= len; i++) {

@@ -19,8 +19,7 @@ struct go_prologue {
 	bool saves_fp;	  /* x86_64: at CFA - 16; aarch64: 8 bytes below the stack pointer */
 	uint8_t fp_saved; /* from here on */
 	uint8_t fp_set;	  /* from here on the frame pointer is that of this frame */
-	uint8_t c_saved;  /* x86_64: from here on rbx and r12 to r15 are saved, below rbp; 0: never
-			   */
+	uint8_t c_saved;  /* x86_64: from here on rbx, r12 to r15 are saved below rbp; 0: never */
 	bool saves_lr;	  /* aarch64: at the stack pointer, from the begin on */
 };
 
@@ -48,10 +47,7 @@ struct go_call_range {
 /* The first one in @code. */
 struct go_call_range go_call_range_x86(const uint8_t *code, size_t len);
 
-/*
- * Offsets in the runtime's structs, from morestack() or systemstack() of x86_64; 0: it was not
- * found.
- */
+/* Offsets in the runtime's structs, from morestack() or systemstack() of x86_64; 0: not found. */
 struct go_stack_offsets {
 	uint16_t curg;	  /* in struct m */
 	uint8_t sched_bp; /* in struct g; not in systemstack() */

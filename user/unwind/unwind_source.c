@@ -20,6 +20,7 @@ struct unwind_source {
 	struct row_file *file; /* NULL: no rows */
 	struct unwind_file_key key;
 	bool has_key;
+	uint64_t code_off;
 };
 
 /* Takes pages to the store, and looks one place up on the way: it is found though nothing fits. */
@@ -50,7 +51,7 @@ static int open_table(struct unwind_source *src, struct row_store *store)
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
 	unwind_table_pages(src->table, &code.first_page, &code.n_pages);
-	code.code_off = elf_file_code_offset(src->ef);
+	code.code_off = src->code_off = elf_file_code_offset(src->ef);
 	return code.n_pages ? row_store_add_file(store, &code, &src->file) : 0;
 }
 
@@ -77,6 +78,11 @@ void unwind_source_free(struct unwind_source *src)
 		return;
 	close_table(src);
 	free(src);
+}
+
+uint64_t unwind_source_code_offset(const struct unwind_source *src)
+{
+	return src->code_off;
 }
 
 struct row_file *unwind_source_file(const struct unwind_source *src)

@@ -29,6 +29,9 @@ int unwind_source_find(struct unwind_source *src, struct row_store *store, uint6
 /* Loads all of it. */
 int unwind_source_load_all(struct unwind_source *src, struct row_store *store, uint64_t now);
 
+/* File offset of the first executable segment; 0: there is none. */
+uint64_t unwind_source_code_offset(const struct unwind_source *src);
+
 /* NULL: it has no rows. */
 struct row_file *unwind_source_file(const struct unwind_source *src);
 

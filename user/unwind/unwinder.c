@@ -27,6 +27,7 @@ struct unwind_memory {
 	uint64_t stack_addr, stack_len;
 	uint32_t absent; /* as in struct sample_rest */
 	uint64_t now;
+	uint64_t code_start, code_end; /* of the program, at exec; 0: not asked for yet */
 	struct unwind_file_key key; /* of the file that the kernel side does not know; zero: none */
 	struct unwind_backing backing;
 };
@@ -63,30 +64,51 @@ static long unwind_read(struct unwind_memory *mem, void *dst, __u32 len, __u64 a
 	return pread(m->dso->fd, dst, len, addr - m->start + m->offset) == (ssize_t)len ? 0 : -1;
 }
 
-static int unwind_is_jit(struct unwind_memory *mem, __u64 addr)
-{
-	const struct mapping *m = process_find_mapping(mem->process, addr);
-
-	return m && m->dso->kind == DSO_ANON;
-}
-
 static int unwind_is_stack(struct unwind_memory *mem, __u64 sp, __u64 end)
 {
 	return sp <= end && is_in_stack(mem, sp, end - sp);
 }
 
+/*
+ * Is this code of the program that was copied to anonymous memory, and lies where the file's code
+ * was? As the kernel side has it (bpf/unwind_rows.bpf.h).
+ */
+static bool is_moved_code(struct unwind_memory *mem, const struct mapping *m)
+{
+	if (m->dso->kind != DSO_ANON || !mem->process->exe)
+		return false;
+	if (!mem->code_end &&
+	    process_code_range(mem->process->pid, &mem->code_start, &mem->code_end) < 0)
+		return false;
+	return m->start >= mem->code_start / UNWIND_PAGE_SIZE * UNWIND_PAGE_SIZE &&
+	       m->start < mem->code_end;
+}
+
+static int unwind_is_jit(struct unwind_memory *mem, __u64 addr)
+{
+	const struct mapping *m = process_find_mapping(mem->process, addr);
+
+	return m && m->dso->kind == DSO_ANON && !is_moved_code(mem, m);
+}
+
+static struct dso *file_of(struct unwind_memory *mem, const struct mapping *m)
+{
+	return is_moved_code(mem, m) ? mem->process->exe : m->dso;
+}
+
 /* NULL: it has no table that can be used. */
 static struct unwind_source *source_of(struct unwind_memory *mem, const struct mapping *m)
 {
+	struct dso *dso = file_of(mem, m);
 	struct unwinder *u = mem->u;
 	struct unwind_source *src;
 
-	if (m->dso->kind == DSO_VDSO)
+	if (dso->kind == DSO_VDSO)
 		return u->vdso;
-	if (m->dso->kind != DSO_FILE)
+	if (dso->kind != DSO_FILE)
 		return NULL;
-	dso_open(m->dso, mem->process->pid, m->start, m->end);
-	if (unwind_sources_get(&u->sources, u->store, m->dso, &src) < 0) {
+	dso_open(dso, mem->process->pid, m->start, m->end);
+	if (unwind_sources_get(&u->sources, u->store, dso, &src) < 0) {
 		u->counters[STAT_UNWIND_FAILED]++;
 		return NULL;
 	}
@@ -122,8 +144,11 @@ static void answer_key(struct unwind_memory *mem, struct unwind_source *src)
 	memset(&mem->key, 0, sizeof(mem->key));
 }
 
-static uint64_t file_offset(const struct mapping *m, uint64_t addr)
+static uint64_t file_offset(struct unwind_memory *mem, const struct mapping *m,
+			    const struct unwind_source *src, uint64_t addr)
 {
+	if (is_moved_code(mem, m))
+		return addr - mem->code_start + unwind_source_code_offset(src);
 	return addr - m->start + (m->dso->kind == DSO_VDSO ? 0 : m->offset);
 }
 
@@ -135,14 +160,15 @@ static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_foun
 	ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
 	if (!m)
 		return UNWIND_NOT_CODE;
-	if (is_asked(&mem->key) && !is_file_of(mem, m->dso))
+	if (is_asked(&mem->key) && !is_file_of(mem, file_of(mem, m)))
 		return UNWIND_NOT_LOADED;
 	src = source_of(mem, m);
 	if (!src)
 		return UNWIND_FOUND;
 	if (is_asked(&mem->key))
 		answer_key(mem, src);
-	if (unwind_source_find(src, mem->u->store, file_offset(m, addr), mem->now, ret) < 0)
+	if (unwind_source_find(src, mem->u->store, file_offset(mem, m, src, addr), mem->now, ret) <
+	    0)
 		mem->u->counters[STAT_UNWIND_FAILED]++;
 	return UNWIND_FOUND;
 }
@@ -189,8 +215,11 @@ uint32_t unwinder_finish(struct unwinder *u, const struct process *p,
 			 enum user_end *ret_end)
 {
 	struct unwind_memory mem = memory_of(u, p, rest);
+	uint32_t counted = n; /* by the kernel side */
 
 	n = walk_on(&mem, &rest->regs, frames, n);
+	for (uint32_t i = counted; i < n; i++)
+		u->counters[STAT_FRAME_BY_FALLBACK] += (frames[i] & FRAME_BY_FALLBACK) != 0;
 	*ret_end = u->walk.end;
 	u->counters[STAT_UNWIND_FINISHED]++;
 	if (*ret_end == USER_END_NOT_LOADED)
@@ -207,10 +236,10 @@ void unwinder_load(struct unwinder *u, const struct process *p, const struct sam
 
 bool unwinder_knows(const struct process *p, const struct sample_rest *rest)
 {
-	const struct unwind_memory mem = { .key = rest->key, .backing = rest->backing };
+	struct unwind_memory mem = { .process = p, .key = rest->key, .backing = rest->backing };
 	const struct mapping *m = process_find_mapping(p, rest->regs.pc);
 
-	return m && (!is_asked(&rest->key) || is_file_of(&mem, m->dso));
+	return m && (!is_asked(&rest->key) || is_file_of(&mem, file_of(&mem, m)));
 }
 
 /* The kernel's own, which every process has. */
