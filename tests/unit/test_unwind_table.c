@@ -544,6 +544,68 @@ Test(unwind_table, what_tells_of_the_code)
 	}
 }
 
+struct group_pages {
+	bool handed_out[64];
+	uint64_t first, unwanted;
+	unsigned n;
+};
+
+static bool wants_page(void *arg, uint64_t page)
+{
+	const struct group_pages *g = arg;
+
+	return page != g->unwanted;
+}
+
+static int note_page(void *arg, uint64_t page, const struct unwind_page *rows)
+{
+	struct group_pages *g = arg;
+
+	(void)rows;
+	g->handed_out[page - g->first] = true;
+	g->n++;
+	return 0;
+}
+
+/*
+ * 40 pages of functions of 10 bytes with padding in between, also at the ends of pages. In page 30
+ * one has no table.
+ */
+#define PADDED                                                                                     \
+	"	.balign 16, 0x90\n	.cfi_startproc\n	.fill 9, 1, 0x90\n	ret\n"                            \
+	"	.cfi_endproc\n"
+
+Test(unwind_table, group_of_pages_around_one)
+{
+	struct group_pages got = { .unwanted = 3 };
+	struct unwind_group group = { .n = 40, .wants = wants_page };
+	struct sample_table s;
+
+	sample_write("f.s", "	.text\n	.balign 4096\n"
+			    "	.rept 30 * 256\n" PADDED "	.endr\n"
+			    "	.fill 99, 1, 0x90\n	ret\n"
+			    "	.rept 10 * 256\n" PADDED "	.endr\n");
+	sh(LINK "f.s -o f.so");
+	cr_assert_eq(open_table("f.so", &s), 0);
+	got.first = group.first = s.segments[0].off >> 12;
+	got.unwanted += got.first;
+
+	group.page = group.first + 5;
+	cr_assert_eq(unwind_table_compile_group(s.t, &group, note_page, &got), 0);
+	cr_assert_eq(got.n, 37);
+	cr_assert_not(got.handed_out[3]);
+	cr_assert_not(got.handed_out[29]); /* ends with the first bytes of what may be code */
+	cr_assert_not(got.handed_out[30]);
+
+	memset(&got, 0, sizeof(got));
+	got.first = group.first;
+	group.wants = NULL;
+	group.page = group.first + 30;
+	cr_assert_eq(unwind_table_compile_group(s.t, &group, note_page, &got), 0);
+	cr_assert_eq(got.n, 40);
+	close_table(&s);
+}
+
 #define START(first)                                                                               \
 	"	.text\n	.globl start\n	.type start, @function\n"                                         \
 	"start:	" first "\n	call g\n	ret\ng:	.fill 600, 1, 0x90\n	ret\n"

@@ -20,7 +20,7 @@
 #define MAPS_MAX   (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
 #define RESCAN_NS  NSEC_PER_SEC
 #define SWEEP_NS   NSEC_PER_SEC
-#define PEEK_PAUSE 20 /* times as long as the last look ahead took: 5 % of a CPU at most */
+#define PEEK_PAUSE 20 /* times as long as looking at the last one took: 5 % of a CPU at most */
 
 struct session {
 	struct session_options opt;
@@ -342,15 +342,18 @@ static void load_rows_of_new(struct session *s, pid_t pid, const struct sample_r
 {
 	CLEANUP(process_freep) struct process *p = NULL;
 	CLEANUP(freep) char *text = NULL;
-	uint64_t start = monotonic_ns();
+	uint64_t now = monotonic_ns(), used = thread_cpu_ns();
 	size_t len;
+	int r;
 
-	if (start < s->peek_due_ns)
+	if (now < s->peek_due_ns)
 		return;
-	if (maps_read(pid, MAPS_MAX, &text, &len) == 0 &&
-	    process_peek(&s->procs, pid, text, len, &p) == 0)
+	r = maps_read(pid, MAPS_MAX, &text, &len);
+	if (r == 0)
+		r = process_peek(&s->procs, pid, text, len, &p);
+	s->peek_due_ns = now + PEEK_PAUSE * (thread_cpu_ns() - used);
+	if (r == 0)
 		unwinder_load(s->unwinder, p, rest);
-	s->peek_due_ns = start + PEEK_PAUSE * (monotonic_ns() - start);
 }
 
 static void on_rows_missing(void *ctx, const struct sample_record *rec,

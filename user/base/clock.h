@@ -11,6 +11,9 @@
 /* CLOCK_MONOTONIC: that of samples and process events. */
 uint64_t monotonic_ns(void);
 
+/* CLOCK_THREAD_CPUTIME_ID: what this thread has used. */
+uint64_t thread_cpu_ns(void);
+
 /* CLOCK_REALTIME: since 1970, UTC. */
 uint64_t realtime_ns(void);
 

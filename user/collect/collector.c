@@ -573,6 +573,8 @@ static int add_arena(void *ctx, uint32_t index, void **ret)
 	if (mem == MAP_FAILED)
 		return -errno;
 	r = vec_push(&c->arenas, mem);
+	if (r < 0)
+		munmap(mem, UNWIND_ARENA_SIZE);
 	if (r == 0)
 		r = show_arena(c, index, fd);
 	if (r == 0 && index == 0)

@@ -23,14 +23,6 @@ static struct perf_event_attr cycles_attr(void)
 	};
 }
 
-static uint64_t thread_cpu_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 /* Cycles that this thread takes for @ns of its CPU time, or more: *ret_ns is how much it was. */
 static int count_cycles(int fd, uint64_t ns, uint64_t *ret_cycles, uint64_t *ret_ns)
 {

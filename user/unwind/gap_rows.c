@@ -95,23 +95,36 @@ static int probe(struct gap_rows *g, uint64_t from, uint64_t to, fde_span_fn fn,
 	return r == -ECANCELED ? 0 : r;
 }
 
-static int find_window(struct gap_rows *g, const struct gap_piece *piece, struct window *w)
+/* As far as @before bytes before the piece and @behind bytes behind its begin. */
+static int find_window(struct gap_rows *g, const struct gap_piece *piece, uint64_t before,
+		       uint64_t behind, struct window *w)
 {
 	uint64_t begin = piece->segment->vaddr, end = begin + piece->segment->size;
 	int r = 0;
 
 	*w = (struct window){ piece->from, piece->to, true, true };
 	if (piece->open_before) {
-		w->begins = piece->from - begin <= MARGIN;
-		w->from = w->begins ? begin : piece->from - MARGIN;
+		w->begins = piece->from - begin <= before;
+		w->from = w->begins ? begin : piece->from - before;
 		r = probe(g, w->from, piece->from, note_last, w);
 	}
 	if (r == 0 && piece->open_behind) {
-		w->ends = end - piece->from <= AHEAD + MARGIN;
-		w->to = w->ends ? end : piece->from + AHEAD + MARGIN;
+		w->ends = end - piece->from <= behind;
+		w->to = w->ends ? end : piece->from + behind;
 		r = probe(g, piece->to, w->to, note_first, w);
 	}
 	return r;
+}
+
+int gap_rows_is_small(struct gap_rows *g, const struct gap_piece *piece)
+{
+	struct window w;
+	int r;
+
+	if (!g->probe || piece->to - piece->from >= GAP_MIN)
+		return 0;
+	r = find_window(g, piece, GAP_MIN, 2 * GAP_MIN, &w);
+	return r < 0 ? r : w.begins && w.ends && w.to - w.from < GAP_MIN;
 }
 
 /* --- rows ------------------------------------------------------------------------------------- */
@@ -169,7 +182,7 @@ int gap_rows_find(struct gap_rows *g, const struct gap_piece *piece, const struc
 	if (!is_valid(g, piece)) {
 		code_rows_clear(&g->rows);
 		g->valid_from = g->valid_to = 0;
-		r = find_window(g, piece, &w);
+		r = find_window(g, piece, MARGIN, AHEAD + MARGIN, &w);
 		if (r == 0)
 			r = build(g, piece->segment, &w);
 		if (r < 0)

@@ -21,13 +21,16 @@ int gap_rows_new(struct elf_file *ef, const struct fde_source *src, struct fde_i
 void gap_rows_free(struct gap_rows *g); /* NULL is fine */
 DEFINE_CLEANUP(struct gap_rows *, gap_rows_free)
 
-/* A piece of a gap. Whether the gap goes on at either end is to be found out if it is open there.
+/* A piece of a gap. Whether the gap goes on at either end has to be found out if it is open there.
  */
 struct gap_piece {
 	const struct elf_span *segment;
 	uint64_t from, to; /* ELF virtual addresses; to > from */
 	bool open_before, open_behind;
 };
+
+/* Is all of the gap no more than padding? 1, 0; -ENOMEM, -EIO, -EBADMSG. */
+int gap_rows_is_small(struct gap_rows *g, const struct gap_piece *piece);
 
 /*
  * Rules for the piece: rows->rows, whose ->at counts from *ret_base. Valid until the next call,

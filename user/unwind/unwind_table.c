@@ -210,6 +210,8 @@ struct compiler {
 	uint64_t vaddr; /* of the page's byte 0, in the segment at hand */
 	const struct elf_span *segment;
 	bool has_code; /* code is of the page and segment at hand */
+	bool may_look; /* for rows in the page's code */
+	bool is_cut;   /* there would be some */
 	struct code_page code;
 };
 
@@ -287,9 +289,15 @@ static int add_gap(struct compiler *c, const struct fde_span *span)
 	uint64_t base;
 	int r;
 
-	if (!c->gaps ||
-	    (span->to - span->from < GAP_MIN && !piece.open_before && !piece.open_behind))
+	if (!c->gaps)
 		return 0;
+	r = gap_rows_is_small(c->gaps, &piece);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (!c->may_look) {
+		c->is_cut = true;
+		return 0;
+	}
 	r = gap_rows_find(c->gaps, &piece, &rows, &base);
 	for (size_t i = 0; r == 0 && i < rows->rows.n; i++) {
 		const struct code_row *row = &rows->rows.data[i];
@@ -491,19 +499,44 @@ static void count_page(struct unwind_table *t, const struct page_rows *b)
 	t->stats.dense_pages += b->dense;
 }
 
+static int hand_out_page(struct compiler *c, uint64_t page, unwind_page_fn fn, void *arg)
+{
+	int r;
+
+	c->is_cut = false;
+	r = compile_page(c, page);
+	if (r < 0 || c->is_cut)
+		return r;
+	count_page(c->t, &c->rows);
+	return fn(arg, page, &c->rows.page);
+}
+
 int unwind_table_compile(struct unwind_table *t, uint64_t first, uint64_t n, unwind_page_fn fn,
 			 void *arg)
 {
 	CLEANUP(compiler_freep) struct compiler *c = NULL;
-	int r;
+	int r = compiler_new(t, &c);
 
-	r = compiler_new(t, &c);
 	for (uint64_t i = 0; r == 0 && i < n; i++) {
-		r = compile_page(c, first + i);
-		if (r < 0)
-			break;
-		count_page(t, &c->rows);
-		r = fn(arg, first + i, &c->rows.page);
+		c->may_look = true;
+		r = hand_out_page(c, first + i, fn, arg);
+	}
+	return r;
+}
+
+int unwind_table_compile_group(struct unwind_table *t, const struct unwind_group *group,
+			       unwind_page_fn fn, void *arg)
+{
+	CLEANUP(compiler_freep) struct compiler *c = NULL;
+	int r = compiler_new(t, &c);
+
+	for (uint64_t i = 0; r == 0 && i < group->n; i++) {
+		uint64_t page = group->first + i;
+
+		if (group->wants && !group->wants(arg, page))
+			continue;
+		c->may_look = page / UNWIND_CODE_PAGES == group->page / UNWIND_CODE_PAGES;
+		r = hand_out_page(c, page, fn, arg);
 	}
 	return r;
 }

@@ -61,6 +61,22 @@ typedef int (*unwind_page_fn)(void *arg, uint64_t page, const struct unwind_page
 int unwind_table_compile(struct unwind_table *t, uint64_t first, uint64_t n, unwind_page_fn fn,
 			 void *arg);
 
+/*
+ * Pages around one that is needed. Looking through code takes some ms for 64 KiB: it is done only
+ * for UNWIND_CODE_PAGES pages, aligned, around @page. Others with code that no table covers are
+ * left out, as are those that are not wanted.
+ */
+struct unwind_group {
+	uint64_t first, n;
+	uint64_t page;
+	bool (*wants)(void *arg, uint64_t page); /* NULL: all are */
+};
+
+#define UNWIND_CODE_PAGES 16
+
+int unwind_table_compile_group(struct unwind_table *t, const struct unwind_group *group,
+			       unwind_page_fn fn, void *arg);
+
 struct unwind_table_stats unwind_table_stats(const struct unwind_table *t);
 
 #endif
