@@ -164,6 +164,27 @@ Test(gopclntab, refuses_numbers_that_do_not_end)
 	cr_assert_eq(gopcsp_next(&tab, &s), -EBADMSG);
 }
 
+/* The end is told from a first value of 0 by where it stands: such values would have none. */
+Test(gopclntab, refuses_values_of_no_code)
+{
+	static const struct go_sample_func still[] = {
+		GO_FUNC("f", 0, 0, "\x02\0\0\0\0\0\0\0\0\0"),
+		GO_FUNC("g", 32, 0, "\x02\x01\x10\0\x0f\x01"),
+	};
+	struct gopcsp s;
+	struct gofunc f;
+
+	go_sample_make(&sample, GOPCLNTAB_120, 1, still, 2, 96);
+	cr_assert_eq(gopclntab_open(&sample.source, &tab), 0);
+	cr_assert_eq(gopclntab_func(&tab, 0, &f), 0);
+	gopcsp_begin(&tab, &f, &s);
+	cr_assert_eq(gopcsp_next(&tab, &s), -EBADMSG);
+	cr_assert_eq(gopclntab_func(&tab, 1, &f), 0);
+	gopcsp_begin(&tab, &f, &s);
+	cr_assert_eq(gopcsp_next(&tab, &s), 1);
+	cr_assert_eq(gopcsp_next(&tab, &s), -EBADMSG);
+}
+
 Test(gopclntab, has_no_values_of_foreign_functions)
 {
 	struct gofunc f = { .start = GO_TEXT, .pcsp = 0 };

@@ -1012,25 +1012,35 @@ static off_t program_header(const char *file, const char *word)
 			  2);
 }
 
-/* Puts a table of @n rows at the end of the file, all like the first of the one that was there. */
-static void repeat_first_row(const char *name, uint32_t n)
+/*
+ * Puts a table of @n rows at the end of the file, each like the first of the one that was there,
+ * @step bytes of code behind the one before it.
+ */
+static void repeat_first_row(const char *name, uint32_t n, uint32_t step)
 {
 	const uint64_t at = 1 << 20, size = 12 + 8ull * n;
 	off_t old = section_off(name, ".eh_frame_hdr");
 	struct {
 		uint8_t head[8];
 		uint32_t n;
-		uint64_t rows[1000];
+		struct {
+			uint32_t start, fde;
+		} rows[1000];
 	} __attribute__((packed)) h;
 	int fd = sample_open(name);
 
 	cr_assert_eq(pread(fd, &h, 20, old), 20);
 	h.n = n;
-	for (int i = 1; i < 1000; i++)
-		h.rows[i] = h.rows[0];
+	for (int i = 1; i < 1000; i++) {
+		h.rows[i] = h.rows[i - 1];
+		h.rows[i].start += step;
+	}
 	cr_assert_eq(pwrite(fd, &h, 12, at), 12);
-	for (uint32_t i = 0; i < n; i += 1000)
+	for (uint32_t i = 0; i < n; i += 1000) {
 		cr_assert_eq(pwrite(fd, h.rows, 8000, at + 12 + 8ull * i), 8000);
+		for (int k = 0; k < 1000; k++)
+			h.rows[k].start += 1000 * step;
+	}
 	close(fd);
 	old = program_header(name, "GNU_EH_FRAME");
 	patch(name, old + 8, &at, 8);
@@ -1046,7 +1056,7 @@ Test(unwind_table, a_table_of_equal_starts)
 	/* Not at the begin of a page: they are gone through one by one. */
 	sample_write("f.s", "	.text\n	.skip 64, 0xcc\n" FUNCTIONS);
 	sh(LINK "f.s -o f.so && cp f.so many.so");
-	repeat_first_row("many.so", 4000000);
+	repeat_first_row("many.so", 4000000, 0);
 	cr_assert_eq(open_table("many.so", &s), 0);
 	start = cpu_seconds();
 	expect_rule(&s, nm_value("f.so", "f"), SP(8));
@@ -1054,6 +1064,31 @@ Test(unwind_table, a_table_of_equal_starts)
 	/* The other function is not in it. */
 	expect_rule(&s, nm_value("f.so", "g"), NONE);
 	cr_assert_lt(cpu_seconds() - start, 2.0);
+	close_table(&s);
+}
+
+/* Each byte of code has a row; all of these lead to one FDE of 240,000 bytes, which is of one. */
+Test(unwind_table, a_long_fde_of_other_code_is_paid_for)
+{
+	struct sample_table s;
+	uint64_t f;
+
+	sample_write("f.s",
+		     "	.text\n	.balign 4096\n	.globl f\n"
+		     "f:	.cfi_startproc\n"
+		     "	.rept 24000\n"
+		     "	.cfi_escape 0x0e, 0x10, 0x0e, 0x10, 0x0e, 0x10, 0x0e, 0x10, 0x0e, 0x10\n"
+		     "	.endr\n"
+		     "	nop\n	.cfi_endproc\n	.skip 8192, 0x90\n");
+	sh(LINK "-Wl,-z,max-page-size=4096 f.s -o f.so");
+	f = nm_value("f.so", "f");
+	repeat_first_row("f.so", 4000, 1);
+	cr_assert_eq(open_table("f.so", &s), 0);
+	expect_rule(&s, f, SP(16));
+	expect_rule(&s, f + 1, UNSUPPORTED);
+	expect_rule(&s, f + 3000, UNSUPPORTED);
+	/* Of those that were read; the others were not looked at. */
+	cr_assert_leq(unwind_table_stats(s.t).bad_fdes, 5);
 	close_table(&s);
 }
 

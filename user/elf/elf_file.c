@@ -417,6 +417,8 @@ void elf_window_init(struct elf_window *w, struct elf_file *ef, uint64_t off, ui
 {
 	uint64_t there = off < ef->size ? ef->size - off : 0;
 
+	if (there > ELF_WINDOW_MAX)
+		there = ELF_WINDOW_MAX;
 	w->ef = ef;
 	w->off = off;
 	w->elem = elem;

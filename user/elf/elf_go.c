@@ -49,13 +49,23 @@ static int find_section(struct elf_file *ef, const char *name, struct elf_go *re
 	return 0;
 }
 
+/* Of @bytes, as many as are left; these are used up. */
+static uint64_t use(uint64_t *left, uint64_t bytes)
+{
+	if (bytes > *left)
+		bytes = *left;
+	*left -= bytes;
+	return bytes;
+}
+
 /* The table is aligned to 8 bytes at least. */
-static int search_span(struct elf_file *ef, const struct elf_span *in, struct elf_go *ret)
+static int search_span(struct elf_file *ef, const struct elf_span *in, uint64_t *left,
+		       struct elf_go *ret)
 {
 	struct elf_window w;
 	const uint8_t *p;
 
-	elf_window_init(&w, ef, in->off, in->size, 8);
+	elf_window_init(&w, ef, in->off, use(left, in->size), 8);
 	for (uint64_t at = 0; (p = elf_window_next(&w)); at += 8) {
 		if (!is_header(p))
 			continue;
@@ -65,14 +75,17 @@ static int search_span(struct elf_file *ef, const struct elf_span *in, struct el
 	return -ENODATA;
 }
 
+/* A thousand segments may each be all of a sparse file: what counts is their sum. */
 static int search_segments(struct elf_file *ef, struct elf_go *ret)
 {
+	uint64_t left = ELF_WINDOW_MAX;
+
 	for (size_t i = 0; i < ef->n_phdrs; i++) {
 		const GElf_Phdr *ph = &ef->phdrs[i];
 		struct elf_span in = span_of(ef, ph->p_offset, ph->p_filesz, ph->p_vaddr);
 
 		if (ph->p_type == PT_LOAD && !(ph->p_flags & PF_X) && in.off % 8 == 0 &&
-		    search_span(ef, &in, ret) == 0)
+		    search_span(ef, &in, &left, ret) == 0)
 			return 0;
 	}
 	return -ENODATA;
@@ -128,18 +141,19 @@ static int text_section(struct elf_file *ef, uint64_t *ret)
 /* By the first word of runtime.firstmoduledata, which is the table's address. */
 static int text_in_module(struct elf_file *ef, const struct elf_go *go, uint64_t *ret)
 {
+	uint64_t left = ELF_WINDOW_MAX;
 	struct elf_window w;
 	const uint8_t *p;
 	unsigned n = 0;
 
 	for (size_t i = 0; i < ef->n_phdrs; i++) {
 		const GElf_Phdr *ph = &ef->phdrs[i];
+		struct elf_span in = span_of(ef, ph->p_offset, ph->p_filesz, ph->p_vaddr);
 
 		if (ph->p_type != PT_LOAD || !(ph->p_flags & PF_W))
 			continue;
-		elf_window_init(&w, ef, ph->p_offset, ph->p_filesz, 8);
-		for (uint64_t at = ph->p_offset; n < MODULES_MAX && (p = elf_window_next(&w));
-		     at += 8) {
+		elf_window_init(&w, ef, in.off, use(&left, in.size), 8);
+		for (uint64_t at = in.off; n < MODULES_MAX && (p = elf_window_next(&w)); at += 8) {
 			if (memcmp(p, &go->pclntab.vaddr, 8) != 0)
 				continue;
 			n++;

@@ -65,6 +65,12 @@ struct elf_dynamic {
 /* -ENOENT if there is none. */
 int elf_image_dynamic(struct elf_file *ef, struct elf_dynamic *ret);
 
+/*
+ * What a window ends after: a sparse file may claim any size. The longest table of real files has
+ * 2 million symbols, of 24 bytes each.
+ */
+#define ELF_WINDOW_MAX (256ull << 20) /* bytes */
+
 /* A run of equal records in the file, seen through a window of bounded size. */
 struct elf_window {
 	struct elf_file *ef;
@@ -76,7 +82,7 @@ struct elf_window {
 	_Alignas(8) uint8_t buf[32768];
 };
 
-/* @bytes may exceed what the file holds: the window ends with the file. */
+/* @bytes may exceed what the file holds: the window ends with the file, or ELF_WINDOW_MAX. */
 void elf_window_init(struct elf_window *w, struct elf_file *ef, uint64_t off, uint64_t bytes,
 		     size_t elem);
 /* The next record, borrowed until the next call, or NULL at the end or when reading fails. */

@@ -8,6 +8,9 @@
 /* Strings are read in steps of this size: most names end in the first. */
 #define NAME_STEP 128
 
+/* Of a chain of hashes, one per symbol; the longest .dynsym of real files has under a million. */
+#define CHAIN_MAX (4ull << 20)
+
 static uint64_t clip(struct elf_file *ef, uint64_t off, uint64_t len)
 {
 	uint64_t there = off < ef->size ? ef->size - off : 0;
@@ -80,7 +83,7 @@ static int count_by_gnu_hash(struct elf_file *ef, uint64_t vaddr, uint64_t *ret)
 	}
 
 	off += (uint64_t)head.n_buckets * 4 + (last - head.first) * 4;
-	elf_window_init(&w, ef, off, UINT64_MAX, 4);
+	elf_window_init(&w, ef, off, CHAIN_MAX * 4, 4);
 	while ((v = elf_window_next(&w))) {
 		last++;
 		if (*v & 1)

@@ -5,6 +5,12 @@
 
 #include "elf/elf_symtab.h"
 
+/*
+ * All of them are gone through for each window of code. The largest files have 2 million; a sparse
+ * one may claim any number.
+ */
+#define SYMBOLS_MAX (4u << 20)
+
 struct search {
 	uint64_t from, to;
 	struct code_starts *ret;
@@ -33,9 +39,13 @@ int code_starts_find(struct elf_file *ef, uint64_t from, uint64_t to, struct cod
 	struct elf_symtab st;
 
 	*ret = (struct code_starts){ 0 };
-	for (unsigned i = 0; i < 2; i++)
-		if (elf_symtab_find(ef, kinds[i], &st) == 0 &&
-		    elf_symtab_walk(&st, add_symbol, &s) == -ENOMEM)
+	for (unsigned i = 0; i < 2; i++) {
+		if (elf_symtab_find(ef, kinds[i], &st) < 0)
+			continue;
+		if (st.n_syms > SYMBOLS_MAX)
+			st.n_syms = SYMBOLS_MAX;
+		if (elf_symtab_walk(&st, add_symbol, &s) == -ENOMEM)
 			return -ENOMEM;
+	}
 	return 0;
 }

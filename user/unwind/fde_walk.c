@@ -125,6 +125,18 @@ static int walk_rows(struct pass *p, uint64_t to)
 	return 0;
 }
 
+/*
+ * Reading an entry costs as much as executing it. What is longer than FDE_SIZE_MAX is not read, and
+ * one without a head neither.
+ */
+static void spend_entry(struct pass *p, uint64_t off)
+{
+	struct cfi_head head;
+
+	if (fde_reader_head(p->w->reader, off, &head) == 0 && head.size <= FDE_SIZE_MAX)
+		spend(p, head.size);
+}
+
 /* Makes entry @i of the index the FDE that is executed. -ERANGE: it covers nothing. */
 static int begin_fde(struct pass *p, uint64_t i, const struct fde_entry *entry)
 {
@@ -140,13 +152,13 @@ static int begin_fde(struct pass *p, uint64_t i, const struct fde_entry *entry)
 		return -EBADMSG;
 	if (*p->range->budget == 0)
 		return -E2BIG;
+	/* Whatever comes of it: rows for each byte of code may all lead here, and to other code. */
+	spend_entry(p, entry->off);
 	r = fde_reader_load(w->reader, entry->off, &fde);
 	if (r < 0)
 		return r;
 	if (fde.start != entry->start)
 		return -EBADMSG;
-	/* A long one was read for itself. */
-	spend(p, fde.insns.end - fde.insns.pos);
 	cfi_exec_init(&w->exec, &fde);
 	w->active = true;
 	w->index = i;

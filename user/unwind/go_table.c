@@ -8,9 +8,9 @@
 #include "unwind/go_frame.h"
 
 #define SPECIAL_CODE   256 /* bytes; the longest of these functions has 200 */
-#define SPECIAL_VALUES 16
-#define LAST_INSN      4  /* bytes of the one that frees a frame */
-#define FUNC_COST      16 /* of a function, in bytes of the budget */
+#define SPECIAL_VALUES 16  /* the frame begins with one of the first */
+#define LAST_INSN      4   /* bytes of the one that frees a frame */
+#define FUNC_COST      16  /* of a function, in bytes of the budget */
 
 struct go_table {
 	struct byte_source table, code;
@@ -143,13 +143,16 @@ static int check_func(struct go_table *t, uint64_t i)
 	if (r < 0)
 		return r;
 	gopcsp_begin(&t->tab, &func, &s);
-	do
+	for (int n = 0; n < SPECIAL_VALUES; n++) {
 		r = gopcsp_next(&t->tab, &s);
-	while (r == 1 && s.value == 0);
-	if (r <= 0)
-		return r < 0 ? r : -ENOENT;
-	begin_frame(t, &s, &f);
-	return f.prologue.saves_fp;
+		if (r <= 0)
+			return r < 0 ? r : -ENOENT;
+		if (s.value) {
+			begin_frame(t, &s, &f);
+			return f.prologue.saves_fp;
+		}
+	}
+	return -ENOENT;
 }
 
 /*

@@ -252,7 +252,9 @@ int gopcsp_next(struct gopclntab *t, struct gopcsp *s)
 	r = read_varint(t, &s->next, &step);
 	if (r < 0)
 		return r;
-	if ((uint64_t)step * t->quantum > UINT64_MAX - s->to)
+	/* Without a step the end would not be told from a first value: zeros would go on for ever.
+	 */
+	if (step == 0 || (uint64_t)step * t->quantum > UINT64_MAX - s->to)
 		return -EBADMSG;
 	s->value += (int32_t)(delta >> 1 ^ -(delta & 1));
 	s->from = s->to;

@@ -65,7 +65,7 @@ struct gopcsp {
 };
 
 void gopcsp_begin(const struct gopclntab *t, const struct gofunc *f, struct gopcsp *ret);
-/* 1 (the place may be empty), or 0 at the end, or -EBADMSG, -EIO. */
+/* 1, or 0 at the end, or -EBADMSG, -EIO. */
 int gopcsp_next(struct gopclntab *t, struct gopcsp *s);
 
 #endif
