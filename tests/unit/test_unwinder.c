@@ -169,6 +169,27 @@ static void build(const char *name, const char *flags)
 	sh("gcc -shared -nostdlib %s -o %s %s.s", flags, name, name);
 }
 
+/* As if its code were @size bytes, of which nearly all are a hole in the file. */
+static void stretch_code(const char *name, uint64_t size)
+{
+	int fd = sample_open(name);
+	Elf64_Ehdr eh;
+	Elf64_Phdr ph;
+
+	cr_assert(eq(int, pread(fd, &eh, sizeof(eh), 0), sizeof(eh)));
+	for (int i = 0; i < eh.e_phnum; i++) {
+		off_t at = eh.e_phoff + i * sizeof(ph);
+
+		cr_assert(eq(int, pread(fd, &ph, sizeof(ph), at), sizeof(ph)));
+		if (ph.p_type != PT_LOAD || !(ph.p_flags & PF_X))
+			continue;
+		ph.p_filesz = ph.p_memsz = size;
+		cr_assert(eq(int, pwrite(fd, &ph, sizeof(ph), at), sizeof(ph)));
+		cr_assert(zero(int, ftruncate(fd, ph.p_offset + size)));
+	}
+	close(fd);
+}
+
 static void set_up(void)
 {
 	samples_init();
@@ -397,6 +418,23 @@ Test(unwinder, file_that_is_not_to_be_had)
 	copy.rest.key = key;
 	assert_chain(CODE + 64);
 	cr_assert(eq(u32, find_file(&key)->state, UNWIND_FILE_NO_ROWS));
+}
+
+/* It would be opened again for each frame. */
+Test(unwinder, file_that_is_too_large_is_opened_once)
+{
+	struct unwind_file_key key;
+
+	build("lib.so", "");
+	stretch_code("lib.so", (UNWIND_FILE_PAGES_MAX + 1ULL) << UNWIND_PAGE_SHIFT);
+	key = file_key("lib.so", 2);
+	map_sample("lib.so");
+	set_chain(addr_of("lib.so", "inner_at"), addr_of("lib.so", "outer_ret"));
+	copy.rest.key = key;
+	assert_chain(addr_of("lib.so", "outer_ret"));
+	cr_assert(eq(u32, find_file(&key)->state, UNWIND_FILE_NO_ROWS), "it need not ask again");
+	assert_chain(addr_of("lib.so", "outer_ret"));
+	cr_assert(eq(u64, counter(STAT_UNWIND_FAILED), 1));
 }
 
 Test(unwinder, code_of_no_file)

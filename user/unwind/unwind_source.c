@@ -20,6 +20,7 @@ struct unwind_source {
 	struct row_file *file; /* NULL: no rows */
 	struct unwind_file_key key;
 	bool has_key;
+	uint64_t failed; /* how often its tables were there, and of no use */
 };
 
 /* Takes pages to the store, and looks one place up on the way: it is found though nothing fits. */
@@ -41,17 +42,33 @@ static void close_table(struct unwind_source *src)
 	src->file = NULL;
 }
 
-/* What cannot be read has no rows; that is not an error. */
-static int open_table(struct unwind_source *src, struct row_store *store)
+static int add_file(struct unwind_source *src, struct row_store *store)
 {
 	struct row_extent code;
+
+	unwind_table_pages(src->table, &code.first_page, &code.n_pages);
+	code.code_off = elf_file_code_offset(src->ef);
+	return code.n_pages ? row_store_add_file(store, &code, &src->file) : 0;
+}
+
+/*
+ * What cannot be read has no rows; that is not an error. Nor is it that there is no room for it: it
+ * is not tried again, as the same would be spent on it for each frame of each sample.
+ */
+static int open_table(struct unwind_source *src, struct row_store *store)
+{
 	int r = src->ef ? unwind_table_open(src->ef, &src->table) : -ENODATA;
 
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	unwind_table_pages(src->table, &code.first_page, &code.n_pages);
-	code.code_off = elf_file_code_offset(src->ef);
-	return code.n_pages ? row_store_add_file(store, &code, &src->file) : 0;
+	r = add_file(src, store);
+	if (r == 0)
+		return 0;
+	unwind_table_close(TAKE_PTR(src->table));
+	if (r == -ENOMEM)
+		return r;
+	src->failed++;
+	return 0;
 }
 
 int unwind_source_new(struct row_store *store, struct elf_file *ef, struct unwind_source **ret)
@@ -250,6 +267,17 @@ struct unwind_table_stats unwind_sources_stats(const struct unwind_sources *s)
 		sum.unsupported_rows += t.unsupported_rows;
 		sum.dense_pages += t.dense_pages;
 	}
+	return sum;
+}
+
+uint64_t unwind_sources_failed(const struct unwind_sources *s)
+{
+	struct unwind_source *src;
+	uint64_t sum = 0;
+	size_t pos = 0;
+
+	while ((src = hashmap_next(&s->by_dso, &pos)))
+		sum += src->failed;
 	return sum;
 }
 

@@ -10,7 +10,7 @@
 
 struct unwind_source;
 
-/* Of an ELF image, which is taken over, also on failure. -ENOMEM, -ENOSPC. */
+/* Of an ELF image, which is taken over, also on failure. -ENOMEM. */
 int unwind_source_new(struct row_store *store, struct elf_file *ef, struct unwind_source **ret);
 void unwind_source_free(struct unwind_source *src); /* NULL is fine */
 DEFINE_CLEANUP(struct unwind_source *, unwind_source_free)
@@ -37,12 +37,19 @@ struct unwind_sources {
 	struct hashmap by_dso;
 };
 
-/* The source of @dso, opened by dso_open() before; one without rows if it was not. -ENOMEM, … */
+/*
+ * The source of @dso, opened by dso_open() before; one without rows if it was not, or if they have
+ * no room. -ENOMEM, …
+ */
 int unwind_sources_get(struct unwind_sources *s, struct row_store *store, const struct dso *dso,
 		       struct unwind_source **ret);
 
 /* Of all of them together. */
 struct unwind_table_stats unwind_sources_stats(const struct unwind_sources *s);
+
+/* How often a file had tables that could not be used. */
+uint64_t unwind_sources_failed(const struct unwind_sources *s);
+
 void unwind_sources_clear(struct unwind_sources *s);
 
 #endif

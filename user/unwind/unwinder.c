@@ -263,6 +263,7 @@ void unwinder_read_stats(const struct unwinder *u, uint64_t *counters)
 
 	for (int i = 0; i < STAT_COUNT; i++)
 		counters[i] += u->counters[i];
+	counters[STAT_UNWIND_FAILED] += unwind_sources_failed(&u->sources);
 	counters[STAT_UNWIND_ROWS] += rows.rows;
 	counters[STAT_UNWIND_BYTES] += rows.bytes;
 	counters[STAT_UNWIND_EVICTED] += rows.pages_evicted;
