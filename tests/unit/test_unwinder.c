@@ -116,12 +116,15 @@ static struct {
 
 static uint64_t frames[USER_FRAMES_MAX];
 
+static void add_map_of(pid_t pid, struct mapping_event ev)
+{
+	cr_assert(zero(int, process_on_mmap(&table, pid, &ev)));
+	process = process_find(&table, pid);
+}
+
 static void add_map(uint64_t start, uint64_t end, uint64_t offset, struct dso_key file)
 {
-	struct mapping_event ev = { start, end, offset, file };
-
-	cr_assert(zero(int, process_on_mmap(&table, PID, &ev)));
-	process = process_find(&table, PID);
+	add_map_of(PID, (struct mapping_event){ start, end, offset, file });
 }
 
 static struct dso_key key_of_sample(const char *name)
@@ -412,12 +415,36 @@ Test(unwinder, return_address_that_is_behind_no_call)
 Test(unwinder, file_that_is_not_to_be_had)
 {
 	const struct unwind_file_key key = { .ino = 2, .ctime_sec = 2, .dev = 3 << 20 | 4 };
+	const struct dso_key file = { "/none/such", makedev(3, 4), 2 };
 
-	add_map(CODE, CODE + 0x1000, 0, (struct dso_key){ "/none/such", makedev(3, 4), 2 });
 	set_chain(CODE + 16, CODE + 64);
 	copy.rest.key = key;
-	assert_chain(CODE + 64);
+	for (unsigned i = 0; i < DSO_ATTEMPTS_MAX; i++) {
+		cr_assert(zero(ptr, (void *)find_file(&key)), "another process may have it");
+		add_map_of(PID + i, (struct mapping_event){ CODE, CODE + 0x1000, 0, file });
+		assert_chain(CODE + 64);
+		assert_chain(CODE + 64);
+	}
 	cr_assert(eq(u32, find_file(&key)->state, UNWIND_FILE_NO_ROWS));
+}
+
+/* The one that was sampled first had ended by the time it was looked at. */
+Test(unwinder, file_that_is_to_be_had_by_way_of_another_process)
+{
+	struct unwind_file_key key;
+
+	build("lib.so", "");
+	key = file_key("lib.so", 2);
+	set_calls("lib.so");
+	copy.rest.key = key;
+	sh("mv lib.so away.so");
+	for (int i = 0; i < 20; i++)
+		cr_assert(eq(u32, finish(1, USER_END_NO_RULE), 1));
+	sh("mv away.so lib.so");
+	add_map_of(PID + 1, (struct mapping_event){ CODE, CODE + 0x10000, text_offset,
+						    key_of_sample("lib.so") });
+	assert_calls("lib.so", finish(1, USER_END_ENTRY));
+	cr_assert(eq(u32, find_file(&key)->state, UNWIND_FILE_ROWS));
 }
 
 /* It would be opened again for each frame. */

@@ -114,10 +114,13 @@ static bool is_file_of(const struct unwind_memory *mem, const struct dso *dso)
 	       is_inode(dso, mem->backing.ino, mem->backing.dev);
 }
 
-/* The kernel side asked under a key that it did not know. */
-static void answer_key(struct unwind_memory *mem, struct unwind_source *src)
+/*
+ * The kernel side asked under a key that it did not know. It is answered for good: not while
+ * another process may yet bring the file within reach.
+ */
+static void answer_key(struct unwind_memory *mem, const struct dso *dso, struct unwind_source *src)
 {
-	if (unwind_source_set_key(src, mem->u->store, &mem->key) < 0)
+	if (!dso_may_open(dso) && unwind_source_set_key(src, mem->u->store, &mem->key) < 0)
 		mem->u->counters[STAT_UNWIND_FAILED]++;
 	memset(&mem->key, 0, sizeof(mem->key));
 }
@@ -141,7 +144,7 @@ static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_foun
 	if (!src)
 		return UNWIND_FOUND;
 	if (is_asked(&mem->key))
-		answer_key(mem, src);
+		answer_key(mem, m->dso, src);
 	if (unwind_source_find(src, mem->u->store, file_offset(m, addr), mem->now, ret) < 0)
 		mem->u->counters[STAT_UNWIND_FAILED]++;
 	return UNWIND_FOUND;
