@@ -547,6 +547,11 @@ Test(unwinder, file_that_was_rewritten)
 	frames[0] = copy.rest.regs.pc | FRAME_EXACT;
 	assert_calls("lib.so", finish(1, USER_END_ENTRY));
 	cr_assert(is_loaded(find_file(&after), text_offset >> 12));
+	/* Once more at once: not with rows that may be another program's. */
+	copy.rest.key.ctime_sec++;
+	cr_assert(eq(u32, finish(1, USER_END_NOT_LOADED), 1));
+	cr_assert(zero(ptr, (void *)find_file(&copy.rest.key)));
+	cr_assert(zero(u64, counter(STAT_UNWIND_FAILED)));
 }
 
 #endif

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+
 /*
  * Pages that are loaded together, aligned: code that calls each other lies together, and each page
  * that is not loaded costs a sample that has to be finished in user space. Small files are loaded
@@ -20,7 +22,8 @@ struct unwind_source {
 	struct row_file *file; /* NULL: no rows */
 	struct unwind_file_key key;
 	bool has_key;
-	uint64_t failed; /* how often its tables were there, and of no use */
+	uint64_t reread_at; /* CLOCK_MONOTONIC, ns; 0: never */
+	uint64_t failed;    /* how often its tables were there, and of no use */
 };
 
 /* Takes pages to the store, and looks one place up on the way: it is found though nothing fits. */
@@ -119,13 +122,22 @@ static int reopen(struct unwind_source *src, struct row_store *store)
 	return r < 0 ? r : open_table(src, store);
 }
 
+/* Not with each sample of a program that changes its own file in a loop. */
+static int reread(struct unwind_source *src, struct row_store *store, uint64_t now)
+{
+	if (src->reread_at && now - src->reread_at < NSEC_PER_SEC)
+		return -EAGAIN;
+	src->reread_at = now;
+	return reopen(src, store);
+}
+
 int unwind_source_set_key(struct unwind_source *src, struct row_store *store,
-			  const struct unwind_file_key *key)
+			  const struct unwind_file_key *key, uint64_t now)
 {
 	int r = 0;
 
 	if (src->has_key && !same_contents(&src->key, key) && src->dso && src->dso->fd >= 0)
-		r = reopen(src, store);
+		r = reread(src, store, now);
 	if (r < 0)
 		return r;
 	src->key = *key;

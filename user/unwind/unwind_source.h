@@ -17,10 +17,12 @@ DEFINE_CLEANUP(struct unwind_source *, unwind_source_free)
 
 /*
  * The kernel side knows it by @key from now on. A key that differs from the one before in the
- * change time means that the contents may have changed: they are read anew. -ENOMEM, -ENOSPC.
+ * change time means that the contents may have changed: they are read anew, once a second at most.
+ * @now: CLOCK_MONOTONIC, ns. -ENOMEM, -ENOSPC; -EAGAIN: too early, what is known is not of this
+ * key.
  */
 int unwind_source_set_key(struct unwind_source *src, struct row_store *store,
-			  const struct unwind_file_key *key);
+			  const struct unwind_file_key *key, uint64_t now);
 
 /* The rule at byte @off of the file, loading what is around it. -ENOMEM, -ENOSPC: not loaded. */
 int unwind_source_find(struct unwind_source *src, struct row_store *store, uint64_t off,

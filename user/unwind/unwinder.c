@@ -116,13 +116,17 @@ static bool is_file_of(const struct unwind_memory *mem, const struct dso *dso)
 
 /*
  * The kernel side asked under a key that it did not know. It is answered for good: not while
- * another process may yet bring the file within reach.
+ * another process may yet bring the file within reach. False: the source is of older contents.
  */
-static void answer_key(struct unwind_memory *mem, const struct dso *dso, struct unwind_source *src)
+static bool answer_key(struct unwind_memory *mem, const struct dso *dso, struct unwind_source *src)
 {
-	if (!dso_may_open(dso) && unwind_source_set_key(src, mem->u->store, &mem->key) < 0)
+	int r = dso_may_open(dso) ? 0
+				  : unwind_source_set_key(src, mem->u->store, &mem->key, mem->now);
+
+	if (r < 0 && r != -EAGAIN)
 		mem->u->counters[STAT_UNWIND_FAILED]++;
 	memset(&mem->key, 0, sizeof(mem->key));
+	return r != -EAGAIN;
 }
 
 static uint64_t file_offset(const struct mapping *m, uint64_t addr)
@@ -143,8 +147,8 @@ static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_foun
 	src = source_of(mem, m);
 	if (!src)
 		return UNWIND_FOUND;
-	if (is_asked(&mem->key))
-		answer_key(mem, m->dso, src);
+	if (is_asked(&mem->key) && !answer_key(mem, m->dso, src))
+		return UNWIND_NOT_LOADED;
 	if (unwind_source_find(src, mem->u->store, file_offset(m, addr), mem->now, ret) < 0)
 		mem->u->counters[STAT_UNWIND_FAILED]++;
 	return UNWIND_FOUND;

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unwind/unwind_source.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "elf_samples.h"
+#include "leak_check.h"
+
+#define ARENAS_MAX 16
+#define LINK	   "gcc -shared -nostdlib "
+
+static struct unwind_control control;
+static uint8_t *arenas[ARENAS_MAX];
+static uint32_t n_arenas;
+static int arena_error;
+
+static struct row_store *store;
+static struct unwind_sources sources;
+static struct dso_table dsos;
+
+static int add_arena(void *ctx, uint32_t index, void **ret)
+{
+	if (arena_error)
+		return arena_error;
+	arenas[n_arenas] = calloc(1, UNWIND_ARENA_SIZE);
+	*ret = arenas[n_arenas++];
+	return 0;
+}
+
+static int wait_readers(void *ctx)
+{
+	return 0;
+}
+
+static const struct row_store_backing backing = {
+	.control = &control,
+	.add_arena = add_arena,
+	.wait_readers = wait_readers,
+};
+
+static void set_up(void)
+{
+	samples_init();
+	cr_assert(zero(int, dso_table_init(&dsos)));
+	cr_assert(zero(int, row_store_new(&backing, ARENAS_MAX * UNWIND_ARENA_SIZE, &store)));
+}
+
+static void tear_down(void)
+{
+	unwind_sources_clear(&sources);
+	row_store_free(store);
+	dso_table_clear(&dsos);
+	while (n_arenas)
+		free(arenas[--n_arenas]);
+	samples_fini();
+	leak_check();
+}
+
+TestSuite(unwind_source, .init = set_up, .fini = tear_down);
+
+static struct dso *dso_of(const char *name)
+{
+	struct dso_key key = { .path = sample(name) };
+	struct dso *dso;
+	struct stat st;
+
+	cr_assert(zero(int, stat(key.path, &st)));
+	key.dev = st.st_dev;
+	key.ino = st.st_ino;
+	cr_assert(zero(int, dso_table_get(&dsos, &key, &dso)));
+	cr_assert(ge(int, dso_open(dso, getpid(), 0, 4096), 0));
+	return dso;
+}
+
+static struct unwind_source *source_of(const struct dso *dso)
+{
+	struct unwind_source *src = NULL;
+
+	cr_assert(zero(int, unwind_sources_get(&sources, store, dso, &src)));
+	return src;
+}
+
+/* NULL: not known. */
+static const struct unwind_file *find_file(const struct unwind_file_key *key)
+{
+	const struct unwind_file *table =
+		(const void *)(arenas[control.file_table / UNWIND_ARENA_LINES] +
+			       unwind_line_at(control.file_table));
+
+	for (uint32_t i = 0; i <= control.file_mask; i++)
+		if (table[i].state != UNWIND_FILE_FREE && unwind_file_is(&table[i], key))
+			return &table[i];
+	return NULL;
+}
+
+static const char function[] = "f: .cfi_startproc\n ret\n .cfi_endproc\n";
+
+/* --- contents that change --------------------------------------------------------------------- */
+
+/* A program can change the time of its own file with each sample. */
+Test(unwind_source, contents_are_read_anew_once_a_second)
+{
+	struct unwind_file_key key = { .ino = 1, .ctime_sec = 1 };
+	uint64_t now = 100 * NSEC_PER_SEC;
+	struct unwind_source *src;
+
+	sample_write("f.s", function);
+	sh(LINK "f.s -o f.so");
+	src = source_of(dso_of("f.so"));
+	cr_assert(zero(int, unwind_source_set_key(src, store, &key, now)));
+	key.ctime_sec++;
+	cr_assert(zero(int, unwind_source_set_key(src, store, &key, now)), "it may be the first");
+	for (int i = 0; i < 3; i++) {
+		key.ctime_sec++;
+		cr_assert(eq(int, unwind_source_set_key(src, store, &key, now), -EAGAIN));
+		now += NSEC_PER_SEC - 1;
+		cr_assert(eq(int, unwind_source_set_key(src, store, &key, now), -EAGAIN));
+		cr_assert(zero(ptr, (void *)find_file(&key)), "it asks again");
+		now++;
+		cr_assert(zero(int, unwind_source_set_key(src, store, &key, now)));
+		cr_assert(zero(int, unwind_source_set_key(src, store, &key, now)), "the same");
+		cr_assert(eq(u32, find_file(&key)->state, UNWIND_FILE_ROWS));
+	}
+}
