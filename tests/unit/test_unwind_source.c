@@ -12,6 +12,18 @@
 #include "elf_samples.h"
 #include "leak_check.h"
 
+/* Ours in its place, which can fail. */
+#define hashmap_put real_hashmap_put
+#include "base/hashmap.c"
+#undef hashmap_put
+
+static int put_error;
+
+int hashmap_put(struct hashmap *map, uint64_t hash, void *value)
+{
+	return put_error ? put_error : real_hashmap_put(map, hash, value);
+}
+
 #define ARENAS_MAX 16
 #define LINK	   "gcc -shared -nostdlib "
 
@@ -100,6 +112,58 @@ static const struct unwind_file *find_file(const struct unwind_file_key *key)
 }
 
 static const char function[] = "f: .cfi_startproc\n ret\n .cfi_endproc\n";
+
+/* --- files that are of no use ------------------------------------------------------------------
+ */
+
+/* Each frame asks for it. */
+Test(unwind_source, what_is_no_elf_file_is_looked_at_once)
+{
+	const struct dso *dso;
+
+	sample_write("f.s", function);
+	sample_write("f.so", "#!/bin/sh\n");
+	dso = dso_of("f.so");
+	cr_assert(zero(ptr, unwind_source_file(source_of(dso))));
+	sh(LINK "f.s -o g.so && cat g.so > f.so");
+	cr_assert(zero(ptr, unwind_source_file(source_of(dso))), "it was opened again");
+	cr_assert(zero(u64, unwind_sources_failed(&sources)), "that is no failure");
+	cr_assert(ne(ptr, unwind_source_file(source_of(dso_of("g.so"))), NULL));
+}
+
+Test(unwind_source, tables_that_cannot_be_read_are_counted_once)
+{
+	sample_write("f.s", function);
+	sh("aarch64-linux-gnu-gcc -nostdlib -shared f.s -o f.so && "
+	   "aarch64-linux-gnu-objcopy -R .eh_frame -R .eh_frame_hdr f.so none.so 2>&1 | "
+	   "grep -v warning; test -s none.so");
+	drop_sections("f.so");
+	patch("f.so",
+	      strtoul(first_line("readelf -lW f.so | grep EH_FRAME | cut -c17-35"), NULL, 0), "\7",
+	      1);
+	for (int i = 0; i < 3; i++) {
+		cr_assert(zero(ptr, unwind_source_file(source_of(dso_of("f.so")))));
+		cr_assert(zero(ptr, unwind_source_file(source_of(dso_of("none.so")))));
+	}
+	cr_assert(eq(u64, unwind_sources_failed(&sources), 1), "to have none is no failure");
+}
+
+Test(unwind_source, without_memory_nothing_is_left)
+{
+	struct unwind_source *src = NULL;
+	uint64_t before;
+
+	sample_write("f.s", function);
+	sh(LINK "f.s -o f.so");
+	dso_of("f.so");
+	before = row_store_stats(store).lines_bytes;
+	put_error = -ENOMEM;
+	cr_assert(eq(int, unwind_sources_get(&sources, store, dso_of("f.so"), &src), -ENOMEM));
+	put_error = 0;
+	cr_assert(zero(ptr, src));
+	cr_assert(eq(u64, row_store_stats(store).lines_bytes, before));
+	cr_assert(ne(ptr, unwind_source_file(source_of(dso_of("f.so"))), NULL));
+}
 
 /* --- contents that change --------------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@
 
 struct unwind_source {
 	const struct dso *dso; /* NULL: the vDSO */
+	bool is_tried;	       /* was opened, if in vain: by way of dso->fd */
 	struct elf_file *ef;   /* NULL: cannot be read */
 	struct unwind_table *table;
 	struct row_file *file; /* NULL: no rows */
@@ -45,10 +46,13 @@ static void close_table(struct unwind_source *src)
 	src->file = NULL;
 }
 
-static int add_file(struct unwind_source *src, struct row_store *store)
+static int read_tables(struct unwind_source *src, struct row_store *store)
 {
 	struct row_extent code;
+	int r = unwind_table_open(src->ef, &src->table);
 
+	if (r < 0)
+		return r;
 	unwind_table_pages(src->table, &code.first_page, &code.n_pages);
 	code.code_off = elf_file_code_offset(src->ef);
 	return code.n_pages ? row_store_add_file(store, &code, &src->file) : 0;
@@ -58,19 +62,12 @@ static int add_file(struct unwind_source *src, struct row_store *store)
  * What cannot be read has no rows; that is not an error. Nor is it that there is no room for it: it
  * is not tried again, as the same would be spent on it for each frame of each sample.
  */
-static int open_table(struct unwind_source *src, struct row_store *store)
+static int give_up(struct unwind_source *src, int error)
 {
-	int r = src->ef ? unwind_table_open(src->ef, &src->table) : -ENODATA;
-
-	if (r < 0)
-		return r == -ENOMEM ? r : 0;
-	r = add_file(src, store);
-	if (r == 0)
-		return 0;
-	unwind_table_close(TAKE_PTR(src->table));
-	if (r == -ENOMEM)
-		return r;
-	src->failed++;
+	close_table(src);
+	if (error == -ENOMEM)
+		return error;
+	src->failed += error != -ENOEXEC && error != -ENODATA;
 	return 0;
 }
 
@@ -84,7 +81,9 @@ int unwind_source_new(struct row_store *store, struct elf_file *ef, struct unwin
 		return -ENOMEM;
 	}
 	src->ef = ef;
-	r = open_table(src, store);
+	r = read_tables(src, store);
+	if (r < 0)
+		r = give_up(src, r);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(src);
@@ -109,6 +108,18 @@ static bool same_contents(const struct unwind_file_key *a, const struct unwind_f
 	return a->ino == b->ino && a->ctime_sec == b->ctime_sec && a->ctime_nsec == b->ctime_nsec;
 }
 
+static int open_dso(struct unwind_source *src, struct row_store *store)
+{
+	int r = elf_file_open_fd(src->dso->fd, &src->ef);
+
+	if (r == 0)
+		r = read_tables(src, store);
+	if (r < 0)
+		r = give_up(src, r);
+	src->is_tried = r == 0;
+	return r;
+}
+
 static int reopen(struct unwind_source *src, struct row_store *store)
 {
 	int r = row_store_drop_file(store, src->file);
@@ -116,10 +127,7 @@ static int reopen(struct unwind_source *src, struct row_store *store)
 	if (r < 0)
 		return r;
 	close_table(src);
-	r = elf_file_open_fd(src->dso->fd, &src->ef);
-	if (r < 0 && r != -ENOMEM)
-		r = 0;
-	return r < 0 ? r : open_table(src, store);
+	return open_dso(src, store);
 }
 
 /* Not with each sample of a program that changes its own file in a loop. */
@@ -228,18 +236,13 @@ static bool source_eq(const void *value, const void *key)
 	return ((const struct unwind_source *)value)->dso == key;
 }
 
-static int add(struct unwind_sources *s, struct row_store *store, const struct dso *dso,
-	       struct unwind_source **ret)
+static int add(struct unwind_sources *s, const struct dso *dso, struct unwind_source **ret)
 {
-	CLEANUP(unwind_source_freep) struct unwind_source *src = NULL;
-	struct elf_file *ef = NULL;
-	int r = dso->fd >= 0 ? elf_file_open_fd(dso->fd, &ef) : -ENOENT;
+	CLEANUP(unwind_source_freep) struct unwind_source *src = calloc(1, sizeof(*src));
+	int r;
 
-	if (r == -ENOMEM)
-		return r;
-	r = unwind_source_new(store, ef, &src);
-	if (r < 0)
-		return r;
+	if (!src)
+		return -ENOMEM;
 	src->dso = dso;
 	r = hashmap_put(&s->by_dso, hash_u64(0, dso->id), src);
 	if (r == 0)
@@ -251,17 +254,17 @@ int unwind_sources_get(struct unwind_sources *s, struct row_store *store, const 
 		       struct unwind_source **ret)
 {
 	struct unwind_source *src = hashmap_get(&s->by_dso, hash_u64(0, dso->id), source_eq, dso);
-	int r;
+	int r = src ? 0 : add(s, dso, &src);
 
-	if (!src)
-		return add(s, store, dso, ret);
-	*ret = src;
-	if (src->ef || dso->fd < 0)
-		return 0;
-	/* It was out of reach by the first process, and is not by way of another. */
-	r = reopen(src, store);
-	return r == 0 && src->file && src->has_key ? row_store_set_key(store, &src->key, src->file)
-						   : r;
+	/* It may have been out of reach by the first process, and not be by way of another. */
+	if (r == 0 && !src->is_tried && dso->fd >= 0) {
+		r = open_dso(src, store);
+		if (r == 0 && src->file && src->has_key)
+			r = row_store_set_key(store, &src->key, src->file);
+	}
+	if (r == 0)
+		*ret = src;
+	return r;
 }
 
 struct unwind_table_stats unwind_sources_stats(const struct unwind_sources *s)
