@@ -165,6 +165,68 @@ Test(unwind_source, without_memory_nothing_is_left)
 	cr_assert(ne(ptr, unwind_source_file(source_of(dso_of("f.so"))), NULL));
 }
 
+/* --- loading ---------------------------------------------------------------------------------- */
+
+#define FUNCTIONS 8 /* of a page: fewer of them would be no table of so much code */
+
+/* Functions of @n pages, whose rows count when they are compiled. */
+static struct unwind_source *source_of_pages(unsigned n)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		 ".balign 4096\n.rept %u\n .cfi_startproc\n nop\n .cfi_undefined rsp\n"
+		 " .cfi_escape 0x0f, 1, 0x96\n .skip 511, 0x90\n .cfi_endproc\n.endr\n",
+		 n * FUNCTIONS);
+	sample_write("f.s", text);
+	sh(LINK "f.s -o f.so");
+	return source_of(dso_of("f.so"));
+}
+
+static uint64_t pages_compiled(void)
+{
+	return unwind_sources_stats(&sources).unsupported_rows / FUNCTIONS;
+}
+
+/* Byte of the file. */
+static uint64_t place(unsigned page)
+{
+	return ((uint64_t)page << UNWIND_PAGE_SHIFT) + 2000;
+}
+
+Test(unwind_source, what_is_loaded_is_not_compiled_again)
+{
+	static const struct unwind_page rows = { .n_rows = 1 };
+	struct unwind_found_rule found;
+	struct unwind_source *src = source_of_pages(20);
+
+	for (unsigned page = 4; page < 18; page++)
+		if (page != 9)
+			cr_assert(zero(int, row_store_put(store, unwind_source_file(src), page,
+							  &rows, 0)));
+	cr_assert(zero(int, unwind_source_find(src, store, place(9), 0, &found)));
+	cr_assert(eq(u32, found.rule, UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED)));
+	cr_assert(eq(u64, pages_compiled(), 20 - 13));
+}
+
+/* What does not fit is compiled in vain: only as far as the place that was asked for. */
+Test(unwind_source, at_an_error_of_the_store_loading_ends)
+{
+	struct unwind_found_rule found = { 0 };
+	struct unwind_source *src = source_of_pages(200);
+
+	arena_error = -EPERM; /* and of what there is nothing is left */
+	for (uint32_t i = 0; i < UNWIND_ARENA_LINES; i++)
+		row_store_add_file(store, &(struct row_extent){ 0, 1, 0 },
+				   &(struct row_file *){ 0 });
+	cr_assert(eq(int, unwind_source_find(src, store, place(3), 0, &found), -EPERM));
+	cr_assert(eq(u32, found.rule, UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED)));
+	cr_assert(le(u64, pages_compiled(), 3));
+	arena_error = 0;
+	cr_assert(zero(int, unwind_source_find(src, store, place(3), 0, &found)));
+	cr_assert(ge(u64, pages_compiled(), 200));
+}
+
 /* --- contents that change --------------------------------------------------------------------- */
 
 /* A program can change the time of its own file with each sample. */

@@ -36,7 +36,7 @@ struct loading {
 	uint32_t off;  /* in its page */
 	bool is_found;
 	struct unwind_found_rule found;
-	int error; /* of the store: the pages go on, for the place's sake */
+	int error; /* of the store: the pages go on up to the place */
 };
 
 static void close_table(struct unwind_source *src)
@@ -173,20 +173,32 @@ static int take_page(void *arg, uint64_t page, const struct unwind_page *rows)
 		look_up(l, rows);
 	if (!row_store_has(l->store, l->file, page) && l->error == 0)
 		l->error = row_store_put(l->store, l->file, page, rows, l->now);
-	return 0;
+	/* What does not fit is compiled for the place's sake only. */
+	return l->is_found ? l->error : 0;
+}
+
+static bool is_wanted(const struct loading *l, uint64_t page)
+{
+	return page == l->page || !row_store_has(l->store, l->file, page);
 }
 
 static int load(struct unwind_source *src, struct loading *l, uint64_t first, uint64_t end)
 {
-	uint64_t code_first, n;
-	int r;
+	uint64_t code_first, n, from;
+	int r = 0;
 
 	unwind_table_pages(src->table, &code_first, &n);
 	if (first < code_first)
 		first = code_first;
 	if (end > code_first + n)
 		end = code_first + n;
-	r = unwind_table_compile(src->table, first, end - first, take_page, l);
+	while (r == 0 && first < end) {
+		for (from = first; first < end && is_wanted(l, first);)
+			first++;
+		if (from < first)
+			r = unwind_table_compile(src->table, from, first - from, take_page, l);
+		first++; /* it is loaded, or the end */
+	}
 	return r < 0 ? r : l->error;
 }
 
