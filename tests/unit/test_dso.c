@@ -262,6 +262,8 @@ Test(dso, kinds_without_a_file)
 	cr_assert(eq(int, dso_open(table.dsos[DSO_ID_UNKNOWN], getpid(), 0, 4096), -ENOTSUP));
 }
 
+#define NO_PID 4194305 /* above PID_MAX_LIMIT: from here on no such process can be */
+
 Test(dso, attempts_are_limited)
 {
 	struct dso *dso = get("/none/at/all", 1, 1);
@@ -269,16 +271,50 @@ Test(dso, attempts_are_limited)
 	struct dso *late;
 
 	for (int i = 0; i < 20; i++)
-		cr_assert(eq(int, dso_open(dso, getpid(), 0, 4096), -ENOENT));
-	cr_assert(le(uint, dso->attempts, 8));
+		cr_assert(eq(int, dso_open(dso, NO_PID + i, 0, 4096), -ENOENT));
+	cr_assert(eq(uint, dso->attempts, DSO_ATTEMPTS_MAX));
+	cr_assert(not(dso_may_open(dso)));
 
 	/* One that comes within reach by way of another process is opened then. */
 	late = make_file("late", "x", path);
 	cr_assert(zero(int, rename("late", "away")));
-	cr_assert(eq(int, dso_open(late, getpid(), 0, 4096), -ENOENT));
+	cr_assert(eq(int, dso_open(late, NO_PID, 0, 4096), -ENOENT));
 	cr_assert(zero(int, rename("away", "late")));
+	cr_assert(dso_may_open(late));
 	cr_assert(ge(int, dso_open(late, getpid(), 0, 4096), 0));
 	cr_assert(zero(int, late->error));
+	cr_assert(not(dso_may_open(late)), "it is open");
+}
+
+/* Each frame of its samples asks. */
+Test(dso, a_process_that_is_gone_does_not_use_up_the_attempts)
+{
+	char path[64];
+	struct dso *dso = make_file("f", "x", path);
+
+	cr_assert(zero(int, rename("f", "away")));
+	for (int i = 0; i < 100; i++)
+		cr_assert(eq(int, dso_open(dso, NO_PID + i % 2, 0, 4096), -ENOENT));
+	cr_assert(eq(uint, dso->attempts, 2));
+	cr_assert(zero(int, rename("away", "f")));
+	cr_assert(eq(int, dso_open(dso, NO_PID, 0, 4096), -ENOENT), "its files do not come back");
+	cr_assert(ge(int, dso_open(dso, getpid(), 0, 4096), 0));
+}
+
+Test(dso, what_is_no_regular_file_is_so_for_everyone)
+{
+	struct dso *device;
+	struct stat st;
+
+	cr_assert(zero(int, stat("/dev/null", &st)));
+	device = get("/dev/null", st.st_dev, st.st_ino);
+	cr_assert(eq(int, dso_open(device, getpid(), 0, 4096), -ENOTSUP));
+	cr_assert(not(dso_may_open(device)));
+	/* A folder at the path that a container has a file at says nothing. */
+	device = get("/dev", st.st_dev, st.st_ino);
+	cr_assert(eq(int, dso_open(device, NO_PID, 0, 4096), -ESTALE));
+	cr_assert(dso_may_open(device));
+	cr_assert(not(dso_may_open(get("[vdso]", 0, 0))));
 }
 
 /* --- other mount namespaces ------------------------------------------------------------------- */

@@ -9,6 +9,11 @@
 
 #include "leak_check.h"
 
+/* Ours in its place, which can fail. */
+#define vec_reserve_bytes real_vec_reserve_bytes
+#include "base/vec.c"
+#undef vec_reserve_bytes
+
 #define ARENAS_MAX 64
 #define PAGES_MAX  20000
 #define SECOND	   (1ULL << 30) /* of the store's clock */
@@ -38,6 +43,15 @@ static size_t n_pages;
 static int may_fail(int err)
 {
 	return calls_until_failure && --calls_until_failure == 0 ? err : 0;
+}
+
+static int allocations_until_failure; /* 0: none fails */
+
+int vec_reserve_bytes(void **data, size_t *cap, size_t need, size_t elem)
+{
+	if (allocations_until_failure && --allocations_until_failure == 0)
+		return -ENOMEM;
+	return real_vec_reserve_bytes(data, cap, need, elem);
 }
 
 static int add_arena(void *ctx, uint32_t index, void **ret)
@@ -91,7 +105,7 @@ static void clear(void)
 		free(arenas[--n_arenas]);
 	n_pages = 0;
 	memset(&control, 0, sizeof(control));
-	calls_until_failure = n_waits = 0;
+	allocations_until_failure = calls_until_failure = n_waits = 0;
 }
 
 static void tear_down(void)
@@ -775,4 +789,101 @@ Test(row_store, failure_of_each_call)
 		}
 	}
 	cr_assert(gt(int, n, 10));
+}
+
+/* A file with pages in two of its directories, under a key. */
+static struct row_file *add_used_file(void)
+{
+	struct row_file *f = add_file(0, 5000);
+
+	cr_assert(zero(int, row_store_set_key(store, &watched_key, f)));
+	for (uint32_t i = 0; i < 8; i++)
+		put(f, i * 200, dense(i), 0, 0);
+	n_pages = 0;
+	return f;
+}
+
+static uint64_t bytes_in_use(void)
+{
+	return row_store_stats(store).lines_bytes;
+}
+
+Test(row_store, file_goes_though_no_reader_can_be_waited_for)
+{
+	struct row_file *f;
+	uint64_t before;
+
+	open_store(8);
+	before = bytes_in_use();
+	f = add_used_file();
+	calls_until_failure = 1;
+	cr_assert(zero(int, row_store_drop_file(store, f)));
+	cr_assert(eq(u32, find_file(&watched_key)->state, UNWIND_FILE_NO_ROWS));
+	cr_assert(gt(u64, bytes_in_use(), before), "they may still be reading");
+	cr_assert(zero(int, row_store_drop_file(store, add_file(0, 1))));
+	cr_assert(eq(u64, bytes_in_use(), before), "they are waited for the next time");
+}
+
+Test(row_store, file_stays_if_there_is_no_memory_for_its_leaving)
+{
+	int r = -ENOMEM;
+
+	for (int n = 1; r < 0; n++) {
+		struct row_file *f;
+		uint64_t before;
+
+		open_store(8);
+		before = bytes_in_use();
+		f = add_used_file();
+		allocations_until_failure = n;
+		r = row_store_drop_file(store, f);
+		allocations_until_failure = 0;
+		if (r < 0) {
+			cr_assert(eq(int, r, -ENOMEM));
+			cr_assert(eq(u32, find_file(&watched_key)->state, UNWIND_FILE_ROWS));
+			cr_assert(eq(u64, row_store_stats(store).pages, 8));
+			cr_assert(zero(int, row_store_drop_file(store, f)));
+		}
+		cr_assert(eq(u64, bytes_in_use(), before));
+		clear();
+	}
+}
+
+Test(row_store, file_that_there_is_no_memory_for)
+{
+	struct row_file *f = NULL;
+	int n = 0, r;
+
+	open_store(8);
+	do {
+		uint64_t before = bytes_in_use();
+
+		allocations_until_failure = ++n;
+		r = row_store_add_file(store, &(struct row_extent){ 0, 5000, 0 }, &f);
+		allocations_until_failure = 0;
+		cr_assert(r == 0 || bytes_in_use() == before);
+	} while (r < 0);
+	cr_assert(gt(int, n, 1));
+}
+
+/* Of each of its tables, the larger one takes the place of the other, or nothing has happened. */
+Test(row_store, table_that_there_is_no_memory_for)
+{
+	int r = -ENOMEM;
+
+	for (int n = 1; r < 0; n++) {
+		open_store(8);
+		for (uint32_t i = 0; i < 48; i++) {
+			struct unwind_file_key key = { .ino = i };
+
+			cr_assert(zero(int, row_store_set_key(store, &key, NULL)));
+		}
+		allocations_until_failure = n;
+		r = 0;
+		for (uint32_t i = 48; r == 0 && i < 300; i++)
+			r = row_store_set_key(store, &(struct unwind_file_key){ .ino = i }, NULL);
+		cr_assert(r == 0 || r == -ENOMEM);
+		cr_assert(eq(u64, bytes_in_use(), (control.file_mask + 1) * UNWIND_LINE_SIZE));
+		clear();
+	}
 }

@@ -516,34 +516,6 @@ Test(unwind_table, procedure_linkage_tables)
 	close_table(&s);
 }
 
-/* Code without tables takes long to look through: less of it is loaded at once. */
-Test(unwind_table, what_tells_of_the_code)
-{
-	const struct {
-		const char *code;
-		bool by_code;
-	} cases[] = {
-		{ "f:	.cfi_startproc\n	.fill 400, 1, 0x90\n	ret\n	.cfi_endproc\n",
-		  false },
-		{ "f:	.fill 4000, 1, 0x90\n	ret\n", true },
-		/* As musl's libc, in which a few functions of the compiler have it. */
-		{ "f:	.cfi_startproc\n	ret\n	.cfi_endproc\n	.fill 40000, 1, 0x90\n",
-		  true },
-		{ "	.cfi_sections .debug_frame\n"
-		  "f:	.cfi_startproc\n	.fill 400, 1, 0x90\n	ret\n	.cfi_endproc\n",
-		  false },
-	};
-	struct sample_table s;
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		sample_write("f.s", cases[i].code);
-		sh(LINK "f.s -o f.so");
-		cr_assert_eq(open_table("f.so", &s), 0);
-		cr_assert_eq(unwind_table_is_by_code(s.t), cases[i].by_code, "case %zu", i);
-		close_table(&s);
-	}
-}
-
 struct group_pages {
 	bool handed_out[64];
 	uint64_t first, unwanted;

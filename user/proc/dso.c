@@ -10,8 +10,6 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 
-#define ATTEMPTS_MAX 8
-
 static enum dso_kind kind_of(const char *path)
 {
 	if (strcmp(path, "[vdso]") == 0)
@@ -164,14 +162,14 @@ static int open_regular(const char *path, struct stat *ret_st)
  */
 static int open_same(const char *path, ino_t ino)
 {
-	struct stat st;
+	struct stat st = { 0 };
 	int fd = open_regular(path, &st);
 
-	if (fd >= 0 && st.st_ino != ino) {
+	if ((fd < 0 && fd != -ENOTSUP) || st.st_ino == ino)
+		return fd;
+	if (fd >= 0)
 		close(fd);
-		return -ESTALE;
-	}
-	return fd;
+	return -ESTALE;
 }
 
 /* What is mapped there by now may be another file: a program executed since, a plugin. */
@@ -195,6 +193,20 @@ static int open_below_root(pid_t pid, const struct dso *dso)
 	return open_same(path, dso->ino);
 }
 
+static bool is_tried(const struct dso *dso, pid_t pid)
+{
+	for (unsigned i = 0; i < dso->attempts; i++)
+		if (dso->tried[i] == pid)
+			return true;
+	return dso->attempts == DSO_ATTEMPTS_MAX;
+}
+
+bool dso_may_open(const struct dso *dso)
+{
+	return dso->kind == DSO_FILE && dso->fd < 0 && dso->error != -ENOTSUP &&
+	       dso->attempts < DSO_ATTEMPTS_MAX;
+}
+
 int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end)
 {
 	int fd, below_root;
@@ -203,9 +215,9 @@ int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end)
 		return dso->fd;
 	if (dso->kind != DSO_FILE)
 		return dso->error = -ENOTSUP;
-	if (dso->attempts >= ATTEMPTS_MAX)
+	if (is_tried(dso, pid))
 		return dso->error;
-	dso->attempts++;
+	dso->tried[dso->attempts++] = pid;
 
 	fd = open_mapping(pid, start, end, dso->ino);
 	if (fd < 0)

@@ -20,6 +20,8 @@ enum dso_kind {
 	DSO_UNKNOWN, /* addresses that lie in no known mapping */
 };
 
+#define DSO_ATTEMPTS_MAX 8
+
 struct dso {
 	uint32_t id; /* index in the table */
 	enum dso_kind kind;
@@ -30,6 +32,7 @@ struct dso {
 	int fd;	   /* opened while the process lived; -1: not open */
 	int error; /* negative errno of the last attempt to open it */
 	unsigned attempts;
+	pid_t tried[DSO_ATTEMPTS_MAX]; /* the processes that it was not to be had by way of */
 };
 
 struct dso_table {
@@ -58,11 +61,14 @@ int dso_table_get(struct dso_table *t, const struct dso_key *key, struct dso **r
  * Opens the file as process @pid sees it: by its mapping at [@start, @end), which is right for
  * deleted and replaced files and in any mount namespace; else by its path below the process's root,
  * else by its path below ours, where only a file with the same inode is accepted. Never opens
- * anything but regular files. Nothing is done if it is open already,
- * or after some attempts by way of several processes.
+ * anything but regular files. Nothing is done if it is open already, or was tried by way of this
+ * process or DSO_ATTEMPTS_MAX others: frames ask one by one.
  * Returns dso->fd, which stays the table's, or a negative errno, also kept in dso->error:
  * -ESTALE: the path leads to another file now; -ENOTSUP: there is no file behind this kind.
  */
 int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end);
+
+/* It is not open, but may come to be by way of another process. */
+bool dso_may_open(const struct dso *dso);
 
 #endif

@@ -89,10 +89,10 @@ static int take_lines(struct row_store *s, uint32_t n, uint32_t *ret)
 	return r;
 }
 
-/* Takes effect with give_back(). */
-static int let_go(struct row_store *s, uint32_t line, uint32_t n)
+/* Takes effect with give_back(). The caller has made room for it in s->leaving. */
+static void let_go(struct row_store *s, uint32_t line, uint32_t n)
 {
-	return vec_push(&s->leaving, (struct run){ line, n });
+	s->leaving.data[s->leaving.n++] = (struct run){ line, n };
 }
 
 static int give_back(struct row_store *s)
@@ -163,11 +163,12 @@ int row_store_add_file(struct row_store *s, const struct row_extent *code, struc
 	f->first_page = code->first_page;
 	f->code_off = code->code_off;
 	f->n_pages = n;
-	r = take_lines(s, lines_for((entries ? entries : 1) * sizeof(uint32_t)), &f->dir);
+	r = vec_reserve(&s->files, 1);
 	if (r == 0)
-		r = vec_push(&s->files, f);
+		r = take_lines(s, lines_for((entries ? entries : 1) * sizeof(uint32_t)), &f->dir);
 	if (r < 0)
 		return r;
+	s->files.data[s->files.n++] = f;
 	*ret = TAKE_PTR(f);
 	return 0;
 }
@@ -235,17 +236,20 @@ static int table_replace(struct row_store *s, uint32_t entries, bool empty)
 	r = take_lines(s, entries, &table);
 	if (r < 0)
 		return r;
+	r = vec_reserve(&s->leaving, 1);
+	if (r == 0 && !empty && !table_copy(s, table, entries - 1))
+		r = -EAGAIN;
+	if (r < 0) {
+		line_alloc_give(&s->lines, table, entries);
+		return r;
+	}
 	if (empty)
 		s->n_keys = 0;
-	if (!empty && !table_copy(s, table, entries - 1)) {
-		line_alloc_give(&s->lines, table, entries);
-		return -EAGAIN;
-	}
 	table_publish(c, table, entries - 1);
 	if (!old)
 		return 0;
-	r = let_go(s, old, old_entries);
-	return r < 0 ? r : give_back(s);
+	let_go(s, old, old_entries);
+	return give_back(s);
 }
 
 /*
@@ -416,32 +420,44 @@ static uint32_t packed_lines(const struct row_store *s, uint32_t line)
 	return lines_for(UNWIND_PACKED_SIZE((uint32_t)packed->first[16], packed->n_ext));
 }
 
-static int unload_page(struct row_store *s, struct row_file *f, uint32_t *entry)
+static void unload_page(struct row_store *s, struct row_file *f, uint32_t *entry)
 {
 	const struct unwind_packed *packed = line_ptr(s, *entry);
 	uint32_t n_rows = packed->first[16];
-	int r = let_go(s, *entry, packed_lines(s, *entry));
 
-	if (r < 0)
-		return r;
+	let_go(s, *entry, packed_lines(s, *entry));
 	publish(entry, 0);
 	f->n_loaded--;
 	s->stats.pages--;
 	s->stats.rows -= n_rows;
-	return 0;
+}
+
+static void unload_pages(struct row_store *s, struct row_file *f)
+{
+	for (uint32_t i = 0; f->n_loaded && i < f->n_pages; i++) {
+		uint32_t *entry = dir_entry(s, f, i);
+
+		if (entry && *entry)
+			unload_page(s, f, entry);
+	}
+}
+
+/* Entries of what f->dir leads to: pages, or directories in a list. */
+static uint32_t first_entries(const struct row_file *f)
+{
+	return is_listed(f) ? (f->n_pages - 1) / UNWIND_DIR_PAGES + 1 : f->n_pages;
 }
 
 /* The file's directories: one, or a list and those in it. */
-static int let_go_dirs(struct row_store *s, const struct row_file *f)
+static void let_go_dirs(struct row_store *s, const struct row_file *f)
 {
 	const uint32_t *list = line_ptr(s, f->dir);
-	uint32_t n = is_listed(f) ? (f->n_pages - 1) / UNWIND_DIR_PAGES + 1 : f->n_pages;
-	int r = 0;
+	uint32_t n = first_entries(f);
 
-	for (uint32_t i = 0; r == 0 && is_listed(f) && i < n; i++)
+	for (uint32_t i = 0; is_listed(f) && i < n; i++)
 		if (list[i])
-			r = let_go(s, list[i], lines_for(UNWIND_DIR_PAGES * sizeof(uint32_t)));
-	return r < 0 ? r : let_go(s, f->dir, lines_for((n ? n : 1) * sizeof(uint32_t)));
+			let_go(s, list[i], lines_for(UNWIND_DIR_PAGES * sizeof(uint32_t)));
+	let_go(s, f->dir, lines_for((n ? n : 1) * sizeof(uint32_t)));
 }
 
 static void take_off_keys(struct row_store *s, const struct row_file *f)
@@ -459,26 +475,23 @@ static void take_off_keys(struct row_store *s, const struct row_file *f)
 
 int row_store_drop_file(struct row_store *s, struct row_file *f)
 {
-	int r = 0;
+	int r;
 
 	if (!f)
 		return 0;
-	take_off_keys(s, f);
-	for (uint32_t i = 0; r == 0 && f->n_loaded && i < f->n_pages; i++) {
-		uint32_t *entry = dir_entry(s, f, i);
-
-		if (entry && *entry)
-			r = unload_page(s, f, entry);
-	}
-	if (r == 0)
-		r = let_go_dirs(s, f);
+	r = vec_reserve(&s->leaving, f->n_loaded + (size_t)first_entries(f) + 1);
 	if (r < 0)
 		return r;
+	take_off_keys(s, f);
+	unload_pages(s, f);
+	let_go_dirs(s, f);
 	for (size_t k = 0; k < s->files.n; k++)
 		if (s->files.data[k] == f)
 			s->files.data[k--] = s->files.data[--s->files.n];
 	file_free(f);
-	return give_back(s);
+	/* The file is gone. If nobody can be waited for, its lines wait for the next time. */
+	(void)give_back(s);
+	return 0;
 }
 
 /* --- making room ------------------------------------------------------------------------------ */
@@ -543,13 +556,10 @@ struct eviction {
 static int evict_page(struct row_store *s, struct row_file *f, uint32_t *entry, void *arg)
 {
 	struct eviction *ev = arg;
-	int r;
 
 	if (age_of(s, *entry, ev->newest) < ev->min_age)
 		return 0;
-	r = unload_page(s, f, entry);
-	if (r < 0)
-		return r;
+	unload_page(s, f, entry);
 	s->stats.pages_evicted++;
 	return --ev->left == 0;
 }
@@ -562,8 +572,11 @@ static int evict(struct row_store *s)
 	uint64_t older = 0;
 	int r;
 
-	if (!s->stats.pages)
+	if (!s->stats.pages && !s->leaving.n)
 		return -ENOSPC;
+	r = vec_reserve(&s->leaving, ev.left);
+	if (r < 0)
+		return r;
 	for_each_page(s, find_newest, &ages);
 	for_each_page(s, count_age, &ages);
 	while (ev.min_age > 0 && older < ev.left)
@@ -571,12 +584,12 @@ static int evict(struct row_store *s)
 	ev.newest = ages.newest;
 	/* All that are older than the youngest to go, then as many of its age as are needed. */
 	ev.min_age++;
-	r = for_each_page(s, evict_page, &ev);
-	ev.min_age--;
-	if (r == 0)
-		r = for_each_page(s, evict_page, &ev);
+	if (for_each_page(s, evict_page, &ev) == 0) {
+		ev.min_age--;
+		for_each_page(s, evict_page, &ev);
+	}
 	s->hand++;
-	return r < 0 ? r : give_back(s);
+	return give_back(s);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */

@@ -42,7 +42,7 @@ struct row_extent {
 /* Nothing is loaded yet. -ENOMEM, -ENOSPC. */
 int row_store_add_file(struct row_store *s, const struct row_extent *code, struct row_file **ret);
 
-/* Unloads it, and takes it off every key; it is gone. NULL is fine. -ENOMEM: it stays. */
+/* Unloads it, takes it off every key; it is gone. NULL is fine. -ENOMEM: it stays as it was. */
 int row_store_drop_file(struct row_store *s, struct row_file *file);
 
 /*

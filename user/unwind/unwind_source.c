@@ -3,24 +3,27 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+
 /*
  * Pages that are loaded together, aligned: code that calls each other lies together, and each page
  * that is not loaded costs a sample that has to be finished in user space. Small files are loaded
- * as a whole. Looking through code takes ten times as long as reading a table, and samples wait
- * meanwhile: so less of it at once.
+ * as a whole, but for code that no table covers: of that only what is around (unwind_table.h).
  */
-#define GROUP_PAGES	 64
-#define WHOLE_PAGES	 256
-#define GROUP_PAGES_CODE 16
+#define GROUP_PAGES 64
+#define WHOLE_PAGES 256
 
 struct unwind_source {
 	const struct dso *dso; /* NULL: the vDSO */
+	bool is_tried;	       /* was opened, if in vain: by way of dso->fd */
 	struct elf_file *ef;   /* NULL: cannot be read */
 	struct unwind_table *table;
 	struct row_file *file; /* NULL: no rows */
 	struct unwind_file_key key;
 	bool has_key;
 	uint64_t code_off;
+	uint64_t reread_at; /* CLOCK_MONOTONIC, ns; 0: never */
+	uint64_t failed;    /* how often its tables were there, and of no use */
 };
 
 /* Takes pages to the store, and looks one place up on the way: it is found though nothing fits. */
@@ -32,7 +35,7 @@ struct loading {
 	uint32_t off;  /* in its page */
 	bool is_found;
 	struct unwind_found_rule found;
-	int error; /* of the store: the pages go on, for the place's sake */
+	int error; /* of the store: the pages go on up to the place */
 };
 
 static void close_table(struct unwind_source *src)
@@ -42,17 +45,29 @@ static void close_table(struct unwind_source *src)
 	src->file = NULL;
 }
 
-/* What cannot be read has no rows; that is not an error. */
-static int open_table(struct unwind_source *src, struct row_store *store)
+static int read_tables(struct unwind_source *src, struct row_store *store)
 {
 	struct row_extent code;
-	int r = src->ef ? unwind_table_open(src->ef, &src->table) : -ENODATA;
+	int r = unwind_table_open(src->ef, &src->table);
 
 	if (r < 0)
-		return r == -ENOMEM ? r : 0;
+		return r;
 	unwind_table_pages(src->table, &code.first_page, &code.n_pages);
 	code.code_off = src->code_off = elf_file_code_offset(src->ef);
 	return code.n_pages ? row_store_add_file(store, &code, &src->file) : 0;
+}
+
+/*
+ * What cannot be read has no rows; that is not an error. Nor is it that there is no room for it: it
+ * is not tried again, as the same would be spent on it for each frame of each sample.
+ */
+static int give_up(struct unwind_source *src, int error)
+{
+	close_table(src);
+	if (error == -ENOMEM)
+		return error;
+	src->failed += error != -ENOEXEC && error != -ENODATA;
+	return 0;
 }
 
 int unwind_source_new(struct row_store *store, struct elf_file *ef, struct unwind_source **ret)
@@ -65,7 +80,9 @@ int unwind_source_new(struct row_store *store, struct elf_file *ef, struct unwin
 		return -ENOMEM;
 	}
 	src->ef = ef;
-	r = open_table(src, store);
+	r = read_tables(src, store);
+	if (r < 0)
+		r = give_up(src, r);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(src);
@@ -95,6 +112,18 @@ static bool same_contents(const struct unwind_file_key *a, const struct unwind_f
 	return a->ino == b->ino && a->ctime_sec == b->ctime_sec && a->ctime_nsec == b->ctime_nsec;
 }
 
+static int open_dso(struct unwind_source *src, struct row_store *store)
+{
+	int r = elf_file_open_fd(src->dso->fd, &src->ef);
+
+	if (r == 0)
+		r = read_tables(src, store);
+	if (r < 0)
+		r = give_up(src, r);
+	src->is_tried = r == 0;
+	return r;
+}
+
 static int reopen(struct unwind_source *src, struct row_store *store)
 {
 	int r = row_store_drop_file(store, src->file);
@@ -102,19 +131,25 @@ static int reopen(struct unwind_source *src, struct row_store *store)
 	if (r < 0)
 		return r;
 	close_table(src);
-	r = elf_file_open_fd(src->dso->fd, &src->ef);
-	if (r < 0 && r != -ENOMEM)
-		r = 0;
-	return r < 0 ? r : open_table(src, store);
+	return open_dso(src, store);
+}
+
+/* Not with each sample of a program that changes its own file in a loop. */
+static int reread(struct unwind_source *src, struct row_store *store, uint64_t now)
+{
+	if (src->reread_at && now - src->reread_at < NSEC_PER_SEC)
+		return -EAGAIN;
+	src->reread_at = now;
+	return reopen(src, store);
 }
 
 int unwind_source_set_key(struct unwind_source *src, struct row_store *store,
-			  const struct unwind_file_key *key)
+			  const struct unwind_file_key *key, uint64_t now)
 {
 	int r = 0;
 
 	if (src->has_key && !same_contents(&src->key, key) && src->dso && src->dso->fd >= 0)
-		r = reopen(src, store);
+		r = reread(src, store, now);
 	if (r < 0)
 		return r;
 	src->key = *key;
@@ -142,33 +177,39 @@ static int take_page(void *arg, uint64_t page, const struct unwind_page *rows)
 		look_up(l, rows);
 	if (!row_store_has(l->store, l->file, page) && l->error == 0)
 		l->error = row_store_put(l->store, l->file, page, rows, l->now);
-	return 0;
+	/* What does not fit is compiled for the place's sake only. */
+	return l->is_found ? l->error : 0;
+}
+
+static bool wants_page(void *arg, uint64_t page)
+{
+	const struct loading *l = arg;
+
+	return page == l->page || !row_store_has(l->store, l->file, page);
 }
 
 static int load(struct unwind_source *src, struct loading *l, uint64_t first, uint64_t end)
 {
+	struct unwind_group group = { .page = l->page, .wants = wants_page };
 	uint64_t code_first, n;
 	int r;
 
 	unwind_table_pages(src->table, &code_first, &n);
-	if (first < code_first)
-		first = code_first;
-	if (end > code_first + n)
-		end = code_first + n;
-	r = unwind_table_compile(src->table, first, end - first, take_page, l);
+	group.first = first > code_first ? first : code_first;
+	end = end < code_first + n ? end : code_first + n;
+	group.n = end > group.first ? end - group.first : 0;
+	r = unwind_table_compile_group(src->table, &group, take_page, l);
 	return r < 0 ? r : l->error;
 }
 
 static int load_around(struct unwind_source *src, struct loading *l)
 {
-	bool by_code = unwind_table_is_by_code(src->table);
-	uint64_t size = by_code ? GROUP_PAGES_CODE : GROUP_PAGES;
-	uint64_t first, n, group = l->page / size * size;
+	uint64_t first, n, group = l->page / GROUP_PAGES * GROUP_PAGES;
 
 	unwind_table_pages(src->table, &first, &n);
-	if (n <= WHOLE_PAGES && !by_code)
+	if (n <= WHOLE_PAGES)
 		return load(src, l, 0, UINT64_MAX);
-	return load(src, l, group, group + size);
+	return load(src, l, group, group + GROUP_PAGES);
 }
 
 int unwind_source_find(struct unwind_source *src, struct row_store *store, uint64_t off,
@@ -195,7 +236,14 @@ int unwind_source_load_all(struct unwind_source *src, struct row_store *store, u
 {
 	struct loading l = { .store = store, .file = src->file, .now = now, .page = UINT64_MAX };
 
-	return src->file ? load(src, &l, 0, UINT64_MAX) : 0;
+	uint64_t first, n;
+	int r;
+
+	if (!src->file)
+		return 0;
+	unwind_table_pages(src->table, &first, &n);
+	r = unwind_table_compile(src->table, first, n, take_page, &l);
+	return r < 0 ? r : l.error;
 }
 
 /* --- by file ---------------------------------------------------------------------------------- */
@@ -205,18 +253,13 @@ static bool source_eq(const void *value, const void *key)
 	return ((const struct unwind_source *)value)->dso == key;
 }
 
-static int add(struct unwind_sources *s, struct row_store *store, const struct dso *dso,
-	       struct unwind_source **ret)
+static int add(struct unwind_sources *s, const struct dso *dso, struct unwind_source **ret)
 {
-	CLEANUP(unwind_source_freep) struct unwind_source *src = NULL;
-	struct elf_file *ef = NULL;
-	int r = dso->fd >= 0 ? elf_file_open_fd(dso->fd, &ef) : -ENOENT;
+	CLEANUP(unwind_source_freep) struct unwind_source *src = calloc(1, sizeof(*src));
+	int r;
 
-	if (r == -ENOMEM)
-		return r;
-	r = unwind_source_new(store, ef, &src);
-	if (r < 0)
-		return r;
+	if (!src)
+		return -ENOMEM;
 	src->dso = dso;
 	r = hashmap_put(&s->by_dso, hash_u64(0, dso->id), src);
 	if (r == 0)
@@ -228,17 +271,17 @@ int unwind_sources_get(struct unwind_sources *s, struct row_store *store, const 
 		       struct unwind_source **ret)
 {
 	struct unwind_source *src = hashmap_get(&s->by_dso, hash_u64(0, dso->id), source_eq, dso);
-	int r;
+	int r = src ? 0 : add(s, dso, &src);
 
-	if (!src)
-		return add(s, store, dso, ret);
-	*ret = src;
-	if (src->ef || dso->fd < 0)
-		return 0;
-	/* It was out of reach by the first process, and is not by way of another. */
-	r = reopen(src, store);
-	return r == 0 && src->file && src->has_key ? row_store_set_key(store, &src->key, src->file)
-						   : r;
+	/* It may have been out of reach by the first process, and not be by way of another. */
+	if (r == 0 && !src->is_tried && dso->fd >= 0) {
+		r = open_dso(src, store);
+		if (r == 0 && src->file && src->has_key)
+			r = row_store_set_key(store, &src->key, src->file);
+	}
+	if (r == 0)
+		*ret = src;
+	return r;
 }
 
 struct unwind_table_stats unwind_sources_stats(const struct unwind_sources *s)
@@ -256,6 +299,17 @@ struct unwind_table_stats unwind_sources_stats(const struct unwind_sources *s)
 		sum.unsupported_rows += t.unsupported_rows;
 		sum.dense_pages += t.dense_pages;
 	}
+	return sum;
+}
+
+uint64_t unwind_sources_failed(const struct unwind_sources *s)
+{
+	struct unwind_source *src;
+	uint64_t sum = 0;
+	size_t pos = 0;
+
+	while ((src = hashmap_next(&s->by_dso, &pos)))
+		sum += src->failed;
 	return sum;
 }
 

@@ -10,17 +10,19 @@
 
 struct unwind_source;
 
-/* Of an ELF image, which is taken over, also on failure. -ENOMEM, -ENOSPC. */
+/* Of an ELF image, which is taken over, also on failure. -ENOMEM. */
 int unwind_source_new(struct row_store *store, struct elf_file *ef, struct unwind_source **ret);
 void unwind_source_free(struct unwind_source *src); /* NULL is fine */
 DEFINE_CLEANUP(struct unwind_source *, unwind_source_free)
 
 /*
  * The kernel side knows it by @key from now on. A key that differs from the one before in the
- * change time means that the contents may have changed: they are read anew. -ENOMEM, -ENOSPC.
+ * change time means that the contents may have changed: they are read anew, once a second at most.
+ * @now: CLOCK_MONOTONIC, ns. -ENOMEM, -ENOSPC; -EAGAIN: too early, what is known is not of this
+ * key.
  */
 int unwind_source_set_key(struct unwind_source *src, struct row_store *store,
-			  const struct unwind_file_key *key);
+			  const struct unwind_file_key *key, uint64_t now);
 
 /* The rule at byte @off of the file, loading what is around it. -ENOMEM, -ENOSPC: not loaded. */
 int unwind_source_find(struct unwind_source *src, struct row_store *store, uint64_t off,
@@ -40,12 +42,19 @@ struct unwind_sources {
 	struct hashmap by_dso;
 };
 
-/* The source of @dso, opened by dso_open() before; one without rows if it was not. -ENOMEM, … */
+/*
+ * The source of @dso, opened by dso_open() before; one without rows if it was not, or if they have
+ * no room. -ENOMEM, …
+ */
 int unwind_sources_get(struct unwind_sources *s, struct row_store *store, const struct dso *dso,
 		       struct unwind_source **ret);
 
 /* Of all of them together. */
 struct unwind_table_stats unwind_sources_stats(const struct unwind_sources *s);
+
+/* How often a file had tables that could not be used. */
+uint64_t unwind_sources_failed(const struct unwind_sources *s);
+
 void unwind_sources_clear(struct unwind_sources *s);
 
 #endif

@@ -13,9 +13,6 @@
 
 #define DEBUG_FRAME_MAX (32 << 20) /* bytes of a packed .debug_frame when unpacked */
 
-/* Bytes of code for one of CFI. It is 5 to 15 in real files, and 3,000 in musl's libc. */
-#define CODE_PER_TABLE_MAX 64
-
 /* Bytes of instructions executed for one page. Real pages need some thousand. */
 #define PAGE_BUDGET (1 << 20)
 
@@ -159,21 +156,6 @@ int unwind_table_open(struct elf_file *ef, struct unwind_table **ret)
 		return u.hdr.size || u.debug_frame.size ? -EBADMSG : -ENODATA;
 	*ret = TAKE_PTR(t);
 	return 0;
-}
-
-bool unwind_table_is_by_code(const struct unwind_table *t)
-{
-	uint64_t code = 0, tables = 0;
-
-	if (t->go)
-		return false;
-	for (size_t i = 0; i < t->n_segments; i++)
-		code += t->segments[i].size;
-	if (t->eh.ix)
-		tables += t->eh.src.span.size;
-	if (t->debug.ix)
-		tables += t->debug.src.span.size;
-	return tables < code / CODE_PER_TABLE_MAX;
 }
 
 struct unwind_table_stats unwind_table_stats(const struct unwind_table *t)

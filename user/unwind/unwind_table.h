@@ -49,9 +49,6 @@ DEFINE_CLEANUP(struct unwind_table *, unwind_table_close)
  */
 void unwind_table_pages(const struct unwind_table *t, uint64_t *ret_first, uint64_t *ret_n);
 
-/* Does nothing tell of most of the file's code but the code itself? */
-bool unwind_table_is_by_code(const struct unwind_table *t);
-
 /*
  * Compiles @n pages from page number @first (file offset >> UNWIND_PAGE_SHIFT) on, and hands out
  * each, in order; the page is valid during the call. A negative errno from @fn ends it and is the

@@ -136,12 +136,19 @@ static bool is_file_of(const struct unwind_memory *mem, const struct dso *dso)
 	       is_inode(dso, mem->backing.ino, mem->backing.dev);
 }
 
-/* The kernel side asked under a key that it did not know. */
-static void answer_key(struct unwind_memory *mem, struct unwind_source *src)
+/*
+ * The kernel side asked under a key that it did not know. It is answered for good: not while
+ * another process may yet bring the file within reach. False: the source is of older contents.
+ */
+static bool answer_key(struct unwind_memory *mem, const struct dso *dso, struct unwind_source *src)
 {
-	if (unwind_source_set_key(src, mem->u->store, &mem->key) < 0)
+	int r = dso_may_open(dso) ? 0
+				  : unwind_source_set_key(src, mem->u->store, &mem->key, mem->now);
+
+	if (r < 0 && r != -EAGAIN)
 		mem->u->counters[STAT_UNWIND_FAILED]++;
 	memset(&mem->key, 0, sizeof(mem->key));
+	return r != -EAGAIN;
 }
 
 static uint64_t file_offset(struct unwind_memory *mem, const struct mapping *m,
@@ -165,8 +172,8 @@ static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_foun
 	src = source_of(mem, m);
 	if (!src)
 		return UNWIND_FOUND;
-	if (is_asked(&mem->key))
-		answer_key(mem, src);
+	if (is_asked(&mem->key) && !answer_key(mem, file_of(mem, m), src))
+		return UNWIND_NOT_LOADED;
 	if (unwind_source_find(src, mem->u->store, file_offset(mem, m, src, addr), mem->now, ret) <
 	    0)
 		mem->u->counters[STAT_UNWIND_FAILED]++;
@@ -292,6 +299,7 @@ void unwinder_read_stats(const struct unwinder *u, uint64_t *counters)
 
 	for (int i = 0; i < STAT_COUNT; i++)
 		counters[i] += u->counters[i];
+	counters[STAT_UNWIND_FAILED] += unwind_sources_failed(&u->sources);
 	counters[STAT_UNWIND_ROWS] += rows.rows;
 	counters[STAT_UNWIND_BYTES] += rows.bytes;
 	counters[STAT_UNWIND_EVICTED] += rows.pages_evicted;
