@@ -29,7 +29,7 @@ static __always_inline bool ring_has_room(__u32 cpu)
 	__u32 shard = cpu % cfg_ring_count;
 	void *ring = bpf_map_lookup_elem(&rings, &shard);
 
-	return ring && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) < 2ULL * cfg_ring_wakeup;
+	return ring && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) < 3ULL * cfg_ring_wakeup;
 }
 
 /* 0, or what the ring said when it had no room. */

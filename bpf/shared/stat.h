@@ -44,7 +44,7 @@ enum stat_kind {
 	X(USTACK_REPLACED, INFO, "user_stack_replaced",                                            \
 	  "samples in execve, when the old program's stack is gone")                               \
 	X(REST_LEFT_OUT, LOSS, "user_stack_copies_left_out",                                       \
-	  "of the stacks handed to user space: cut, as the ring buffer was half full")             \
+	  "of the stacks handed to user space: cut, as the ring buffer was 3/4 full")              \
 	X(FRAME_BY_FALLBACK, INFO, "frames_by_fallback",                                           \
 	  "user frames found by frame pointer or by code, for want of an unwind table")            \
 	X(CTX_NO_WRITER, INFO, "context_no_writer", "process publishes no trace context")          \

@@ -1564,12 +1564,12 @@ Test(oncpu, copy_of_the_stack)
 }
 
 /* Samples come before copies of stacks. */
-Test(oncpu, copy_is_left_out_when_the_ring_is_half_full)
+Test(oncpu, copy_is_left_out_when_the_ring_is_three_quarters_full)
 {
 	fill_stack();
 	row_store();
 	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
-	k.waiting = 2ULL * cfg_ring_wakeup - 1;
+	k.waiting = 3ULL * cfg_ring_wakeup - 1;
 	assert_copy(rest_at(STACK_BASE), STACK_BASE, REST_STACK_MAX);
 	cr_assert(zero(u64, counts[STAT_REST_LEFT_OUT]));
 	k.waiting++;

@@ -22,7 +22,7 @@
 #define PROBE_FREQUENCY 99
 #define HOTPLUG_NS	NSEC_PER_SEC
 
-#define RING_SIZE_MIN	(256u << 10)
+#define RING_SIZE_MIN	(512u << 10) /* room for ten copies of stacks (bpf/user_stack.bpf.h) */
 #define RING_SIZE_MAX	(4u << 20)
 #define RING_RECORD	1536 /* bytes of a sample with deep stacks, for sizing */
 #define EVENTS_SIZE_ALL (8u << 20)
