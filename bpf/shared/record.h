@@ -69,7 +69,7 @@ struct sample_record {
 _Static_assert(sizeof(struct sample_record) == 72, "no padding that nobody writes");
 _Static_assert(KERNEL_FRAMES_MAX + USER_FRAMES_MAX < 2048, "frames are indexed with 11 bits");
 
-#define REST_STACK_MAX 32768 /* bytes of stack, a multiple of the following */
+#define REST_STACK_MAX 65536 /* bytes of stack, a multiple of the following */
 #define REST_CHUNK     4096  /* a page, or a part of one */
 
 /* What is needed to go on with a walk: registers of its last frame, and the stack above it. */

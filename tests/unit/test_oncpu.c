@@ -19,7 +19,7 @@
 #define USER_CS	    0x33
 #define KERNEL_CS   0x10
 #define STACK_BASE  0x7ffc00000000ULL
-#define STACK_WORDS 8192 /* in memory; the mapping is larger */
+#define STACK_WORDS 16384 /* in memory; the mapping is larger */
 #define STACK_END   (STACK_BASE + 2 * sizeof(__u64) * STACK_WORDS)
 #define CODE	    0x401000ULL
 #define TP	    0x7f5500001000ULL
