@@ -353,4 +353,14 @@ Test(code_rows, many_rules_that_are_not_plain, .timeout = 60)
 	cr_assert(lt(dbl, seconds, 1.5), "%f s", seconds);
 }
 
+/* push %rax; call *%rax…; jmp: whether a call returns depends on all before it; none is proven to.
+ */
+Test(code_rows, calls_that_depend_on_each_other, .timeout = 60)
+{
+	CLEANUP(code_rows_clear) struct code_rows rows = { 0 };
+	double seconds = time_functions("\x50", "\xff\xd0", 4000, "\xe9\x01\x01\x01\x7f", &rows);
+
+	cr_assert(lt(dbl, seconds, 1.5), "%f s", seconds);
+}
+
 #endif
