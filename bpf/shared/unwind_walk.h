@@ -57,6 +57,8 @@ static inline int unwind_leaf(struct unwind_memory *mem, struct unwind_regs *r,
 	__u64 ra, target, cfa = r->reg[UNWIND_SP];
 
 #if defined(UNWIND_ARCH_AARCH64)
+	if (!unwind_knows(r, UNWIND_A64_LR_REG))
+		return 0;
 	ra = unwind_strip(r->reg[UNWIND_A64_LR_REG]);
 #else
 	if (unwind_read(mem, &s->word[0], 8, cfa))

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "leak_check.h"
 
@@ -309,6 +310,57 @@ Test(code_rows, time_is_bounded, .timeout = 20)
 	code_rows_clear(&rows);
 	free(bytes);
 	free(starts);
+}
+
+#define FUNCTION_LEN 16384
+
+/* Functions of @n times @op, between @begin and @end; returns the processor's seconds. */
+static double time_functions(const char *begin, const char *op, int n, const char *end,
+			     struct code_rows *ret)
+{
+	static uint8_t bytes[8 * FUNCTION_LEN];
+	uint32_t starts[8];
+	size_t op_len = strlen(op);
+	clock_t from = clock();
+
+	for (uint32_t i = 0; i < 8; i++) {
+		uint8_t *p = bytes + i * FUNCTION_LEN, *last = p + FUNCTION_LEN - strlen(end);
+
+		starts[i] = i * FUNCTION_LEN;
+		memset(p, 0x90, FUNCTION_LEN);
+		p = mempcpy(p, begin, strlen(begin));
+		for (int k = 0; k < n; k++)
+			p = mempcpy(p, op, op_len);
+		memcpy(last, end, strlen(end));
+	}
+	cr_assert(zero(int, code_rows_build(&(struct code_rows_input){ .bytes = bytes,
+								       .len = sizeof(bytes),
+								       .starts = starts,
+								       .n_starts = 8,
+								       .begins = true },
+					    ret)));
+	return (double)(clock() - from) / CLOCKS_PER_SEC;
+}
+
+/* lea -0x101010(%rsp), %rsp; push %rax…; ud2: each instruction has a rule of its own. */
+Test(code_rows, many_rules_that_are_not_plain, .timeout = 60)
+{
+	CLEANUP(code_rows_clear) struct code_rows rows = { 0 };
+	double seconds = time_functions("\x48\x8d\xa4\x24\xf0\xef\xef\xff", "\x50", 10000,
+					"\x0f\x0b", &rows);
+
+	cr_assert(eq(sz, rows.ext.n, 4096));
+	cr_assert(lt(dbl, seconds, 1.5), "%f s", seconds);
+}
+
+/* push %rax; call *%rax…; jmp: whether a call returns depends on all before it; none is proven to.
+ */
+Test(code_rows, calls_that_depend_on_each_other, .timeout = 60)
+{
+	CLEANUP(code_rows_clear) struct code_rows rows = { 0 };
+	double seconds = time_functions("\x50", "\xff\xd0", 4000, "\xe9\x01\x01\x01\x7f", &rows);
+
+	cr_assert(lt(dbl, seconds, 1.5), "%f s", seconds);
 }
 
 #endif

@@ -115,6 +115,19 @@ Test(unwind_walk_a64, function_without_rules_that_calls_nobody)
 	assert_leaf(F(5), 0);
 }
 
+/* An exact frame need not be one whose registers are known. */
+Test(unwind_walk_a64, leaf_needs_to_know_its_return_address)
+{
+	assert_leaf(F(1), 1);
+	walk_reset();
+	set_rule(1, RULE_NONE);
+	set_rule(2, RULE_END);
+	walk.regs.reg[UNWIND_A64_LR_REG] = F(2) + 16;
+	walk.regs.known &= ~(1u << UNWIND_A64_LR_REG);
+	put_insn(F(2) + 16, 0x94000000 | ((F(1) - (F(2) + 12)) >> 2 & 0x3ffffff));
+	cr_assert(eq(int, walk_on(), USER_END_NO_RULE));
+}
+
 /* A loop of the leaf rule: x30 is no caller's of a caller. */
 Test(unwind_walk_a64, leaf_s_caller_is_not_a_leaf)
 {

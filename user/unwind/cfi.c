@@ -307,7 +307,7 @@ static int64_t positive(struct dw_cursor *c)
 	uint64_t v = dw_uleb(c);
 
 	c->bad |= v > INT64_MAX;
-	return v;
+	return c->bad ? 0 : v; /* whoever negates it can */
 }
 
 static int set_offset(struct cfi_exec *x, enum cfi_how how, uint64_t reg, int64_t factored)

@@ -29,7 +29,7 @@ struct region {
 	uint32_t at; /* the call, or the place */
 	uint32_t parent;
 	bool is_table; /* a place in a jump table */
-	bool in_doubt; /* needs evidence */
+	bool in_doubt; /* it, or what it depends on, needs evidence */
 	bool is_proven;
 	uint8_t seen; /* enum evidence */
 };
@@ -342,15 +342,6 @@ static int follow(struct code_flow *f, uint32_t to, uint32_t region, const struc
 	return new_block(f, to, region, s);
 }
 
-/* Does it depend on an assumption that has to prove itself? */
-static bool is_doubtful(const struct code_flow *f, uint32_t region)
-{
-	for (; region; region = f->regions.data[region].parent)
-		if (f->regions.data[region].in_doubt)
-			return true;
-	return false;
-}
-
 /* Is it a guess that the code at hand belongs to the function? Then it has to behave. */
 static bool is_checked(const struct code_flow *f, uint32_t region)
 {
@@ -373,7 +364,7 @@ static int take_call(struct code_flow *f, uint32_t at, const struct code_op *op,
 {
 	uint32_t next = at + op->len;
 
-	if ((f->is_guess || is_doubtful(f, region)) && is_misaligned(s))
+	if ((f->is_guess || f->regions.data[region].in_doubt) && is_misaligned(s))
 		return contradict(f, region);
 	if (next >= f->map->len)
 		return 0;
@@ -488,6 +479,7 @@ static int assume(struct code_flow *f, const struct region *g, uint32_t to,
 	}
 	if (vec_push(&f->regions, *g) < 0)
 		return -ENOMEM;
+	f->regions.data[f->regions.n - 1].in_doubt |= f->regions.data[g->parent].in_doubt;
 	return new_block(f, to, f->regions.n - 1, s);
 }
 
@@ -598,7 +590,7 @@ static void pass_evidence_on(struct code_flow *f)
 
 	for (size_t i = 0; i < f->regions.n; i++)
 		g[i].is_proven = i == 0 || (g[i].seen & SAW_RETURN) ||
-				 ((g[i].seen & SAW_END) && !is_doubtful(f, i));
+				 ((g[i].seen & SAW_END) && !g[i].in_doubt);
 	for (unsigned n = 0; again && n < PASSES_MAX; n++) {
 		again = false;
 		for (size_t i = f->joints.n; i-- > 0;)

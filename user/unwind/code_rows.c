@@ -10,6 +10,7 @@
 
 #define PASSES_MAX 4 /* functions are found by others' addresses in them */
 #define EXT_MAX	   4096
+#define SHARED_MAX 64 /* of these are looked at for one that is the same: neighbours are alike */
 
 /* A function whose callees come first. */
 struct pending {
@@ -40,14 +41,25 @@ void code_rows_clear(struct code_rows *rows)
 
 /* --- rules of instructions -------------------------------------------------------------------- */
 
-static int share_ext(struct code_rows *rows, const struct unwind_ext *ext, uint32_t *ret)
+static bool is_ext(const struct code_rows *rows, uint32_t rule, const struct unwind_ext *ext)
 {
-	/* Neighbours have the same. */
-	for (size_t i = rows->ext.n; i-- > 0;) {
-		if (memcmp(&rows->ext.data[i], ext, sizeof(*ext)) != 0)
-			continue;
-		*ret = UNWIND_RULE_EXT(i);
+	return (rule & 3) == UNWIND_BASE_EXT && rule >> 2 < rows->ext.n &&
+	       memcmp(&rows->ext.data[rule >> 2], ext, sizeof(*ext)) == 0;
+}
+
+/* @old is what another function says of the instruction: the same must not look like a conflict. */
+static int share_ext(struct code_rows *rows, const struct unwind_ext *ext, uint32_t old,
+		     uint32_t *ret)
+{
+	size_t end = rows->ext.n > SHARED_MAX ? rows->ext.n - SHARED_MAX : 0;
+
+	*ret = old;
+	if (is_ext(rows, old, ext))
 		return 0;
+	for (size_t i = rows->ext.n; i-- > end;) {
+		*ret = UNWIND_RULE_EXT(i);
+		if (is_ext(rows, *ret, ext))
+			return 0;
 	}
 	*ret = NONE;
 	if (rows->ext.n == EXT_MAX)
@@ -65,7 +77,7 @@ static int set_rule(void *arg, uint32_t at, const struct stack_state *s)
 	int r = 0;
 
 	if ((rule & 3) == UNWIND_BASE_EXT)
-		r = share_ext(b->rows, &ext, &rule);
+		r = share_ext(b->rows, &ext, *old, &rule);
 	if (*old == NONE && !(b->map.marks[at] & CODE_DONE))
 		*old = rule;
 	else if (*old != rule)

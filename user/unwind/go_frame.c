@@ -139,12 +139,14 @@ static uint32_t x86_by_fp(void)
 static uint32_t x86_call(const struct go_frame *f, uint64_t pc, int64_t value,
 			 struct unwind_ext *ret_ext)
 {
+	if (value < 0 || value > INT32_MAX - 8)
+		return UNSUPPORTED;
 	for (size_t i = 0; i < sizeof(f->calls) / sizeof(f->calls[0]); i++) {
 		if (pc < f->calls[i].from || pc >= f->calls[i].to)
 			continue;
 		*ret_ext = x86_ext(f->calls[i].saved, RBP_SLOT);
 		ret_ext->cfa = UNWIND_CFA_GO_CALL;
-		ret_ext->cfa_add = (int32_t)value + 8;
+		ret_ext->cfa_add = (int32_t)(value + 8);
 		return UNWIND_RULE_EXT(0);
 	}
 	return f->begin == UINT64_MAX ? UNSUPPORTED : x86_by_fp();
@@ -219,6 +221,9 @@ static uint32_t a64_by_sp(const struct go_frame *f, uint64_t pc, int64_t value,
 /* The frame pointer is 8 bytes below the stack pointer. */
 static uint32_t a64_by_fp(const struct go_frame *f)
 {
+	/* A larger frame would spill into the rule's other fields. */
+	if (!fits_plain(f->size + 8))
+		return UNSUPPORTED;
 	return a64_plain(UNWIND_BASE_FP, f->size + 8, UNWIND_A64_PAIR, f->size + 8);
 }
 
