@@ -726,13 +726,8 @@ Test(row_store, budget_that_is_too_small)
 	cr_assert(eq(int, row_store_new(&backing, 0, &store), -ENOSPC));
 	cr_assert(eq(int, row_store_new(&backing, UNWIND_ARENA_SIZE - 1, &store), -ENOSPC));
 	cr_assert(zero(ptr, store));
-	open_store(2);
+	open_store(1);
 	/* Its directory alone is longer. */
-	cr_assert(eq(
-		int,
-		row_store_add_file(store, &(struct row_extent){ 0, UNWIND_FILE_PAGES_MAX, 0 }, &f),
-		0));
-	f = NULL;
 	cr_assert(eq(
 		int,
 		row_store_add_file(store, &(struct row_extent){ 0, UNWIND_FILE_PAGES_MAX, 0 }, &f),
@@ -741,6 +736,121 @@ Test(row_store, budget_that_is_too_small)
 	f = add_file(0, 10);
 	put(f, 3, dense(1), 0, 0);
 	assert_all();
+}
+
+/* --- files that nobody uses ------------------------------------------------------------------- */
+
+static struct unwind_file_key numbered_key(uint32_t i)
+{
+	return (struct unwind_file_key){ .ino = 1 + i };
+}
+
+/* A file of 1,024 pages, of which one is loaded. */
+static struct row_file *add_numbered(uint32_t i, uint64_t now)
+{
+	struct unwind_file_key key = numbered_key(i);
+	struct row_file *f = add_file(0, 1024);
+
+	cr_assert(zero(int, row_store_set_key(store, &key, f)));
+	put(f, i, i, now, 0);
+	return f;
+}
+
+static bool is_known(uint32_t i)
+{
+	struct unwind_file_key key = numbered_key(i);
+
+	return find_file(&key) != NULL;
+}
+
+/* Each takes 64 lines, of 8,192: programs that were compiled and run once. */
+Test(row_store, directories_of_unused_files_make_room)
+{
+	struct row_file *files[200];
+	uint32_t n_gone = 0;
+
+	open_store(8);
+	for (uint32_t i = 0; i < 100; i++) {
+		struct unwind_file_key key = numbered_key(1000 + i);
+
+		cr_assert(zero(int, row_store_set_key(store, &key, NULL)));
+	}
+	for (uint32_t i = 0; i < 200; i++)
+		files[i] = add_numbered(i, i * SECOND);
+	assert_all();
+	for (uint32_t i = 0; i < 200; i++) {
+		n_gone += !is_known(i);
+		cr_assert(is_known(i) || !row_store_has(store, files[i], i));
+	}
+	cr_assert(gt(u32, n_gone, 70));
+	cr_assert(is_known(199) && is_known(198), "those that were used last");
+	for (uint32_t i = 0; i < 100; i++)
+		cr_assert(is_known(1000 + i), "of these there is nothing to be had");
+}
+
+/* The kernel side asks for it as for one that it never saw. */
+Test(row_store, unused_file_can_be_used_again)
+{
+	struct unwind_file_key key = numbered_key(0);
+	struct row_file *files[200];
+	struct loaded *l;
+
+	open_store(8);
+	for (uint32_t i = 0; i < 200; i++)
+		files[i] = add_numbered(i, i * SECOND);
+	cr_assert(not(is_known(0)));
+	cr_assert(zero(int, row_store_set_key(store, &key, files[0])));
+	cr_assert(eq(u32, find_file(&key)->state, UNWIND_FILE_ROWS));
+	cr_assert(zero(u32, find_line(find_file(&key), 7)));
+	l = put(files[0], 7, 7, 300 * SECOND, 0);
+	assert_rule(l, make_page(7), 100);
+	cr_assert(ne(u32, find_line(find_file(&key), 7), 0));
+	/* Also without having been told of. */
+	put(files[1], 8, 8, 300 * SECOND, 0);
+	assert_all();
+	n_pages = 0;
+	for (uint32_t i = 0; i < 200; i++)
+		cr_assert(zero(int, row_store_drop_file(store, files[i])));
+	cr_assert(eq(u64, row_store_stats(store).lines_bytes,
+		     (control.file_mask + 1) * UNWIND_LINE_SIZE));
+}
+
+/* It has no key that could be asked for. */
+Test(row_store, vdso_stays)
+{
+	struct row_file *f;
+
+	open_store(8);
+	f = add_file(0, 2);
+	put(f, 1, 3, 0, 0);
+	row_store_set_vdso(store, f);
+	for (uint32_t i = 0; i < 200; i++)
+		add_numbered(i, i * SECOND);
+	cr_assert(not(row_store_has(store, f, 1)));
+	put(f, 1, 3, 300 * SECOND, 0);
+	cr_assert(ne(u32, find_line(&control.vdso, 1), 0));
+}
+
+/* One file has more directories than there is room for. */
+Test(row_store, directories_of_the_file_at_hand_stay)
+{
+	struct row_file *f;
+	uint32_t i = 0;
+	int r;
+
+	open_store(2);
+	f = add_file(0, 1 << 20);
+	do
+		r = row_store_put(store, f, i * 1024, make_page(0), i * SECOND);
+	while (r == 0 && ++i < 100);
+	cr_assert(eq(int, r, -ENOSPC));
+	cr_assert(gt(u32, i, 10));
+	assert_all();
+	for (i = 0; i < 20; i++)
+		add_numbered(i, (100 + i) * SECOND);
+	assert_all();
+	cr_assert(not(row_store_has(store, f, 0)));
+	cr_assert(zero(int, row_store_drop_file(store, f)));
 }
 
 /* --- failures --------------------------------------------------------------------------------- */

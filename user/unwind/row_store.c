@@ -15,8 +15,8 @@
 struct row_file {
 	uint64_t first_page, code_off;
 	uint32_t n_pages;
-	uint32_t dir;	   /* line of the directory, or of the list of directories */
-	uint32_t n_loaded; /* pages */
+	uint32_t dir;	   /* line of the directory, or of the list of directories; 0: none now */
+	uint32_t n_loaded; /* pages; 0 without a directory */
 };
 
 struct run {
@@ -29,6 +29,7 @@ struct row_store {
 	uint8_t *arenas[UNWIND_ARENAS_MAX];
 	struct line_alloc lines;
 	VEC(struct row_file *) files;
+	const struct row_file *at_hand; /* keeps its directory; NULL: none does */
 	size_t hand; /* where the walk over the files begins: not always the same ones go */
 	VEC(struct run) leaving; /* out of sight, but a program may still be reading them */
 	uint32_t n_keys;
@@ -120,18 +121,41 @@ static uint32_t *dir_entry(const struct row_store *s, const struct row_file *f, 
 	uint32_t *list = line_ptr(s, f->dir);
 	uint32_t dir;
 
+	if (!f->dir)
+		return NULL;
 	if (!is_listed(f))
 		return &list[i];
 	dir = list[i >> UNWIND_DIR_SHIFT];
 	return dir ? (uint32_t *)line_ptr(s, dir) + (i & (UNWIND_DIR_PAGES - 1)) : NULL;
 }
 
-/* The same, making the directory. */
-static int make_dir_entry(struct row_store *s, const struct row_file *f, uint32_t i, uint32_t **ret)
+/* Entries of what f->dir leads to: pages, or directories in a list. */
+static uint32_t first_entries(const struct row_file *f)
+{
+	return is_listed(f) ? (f->n_pages - 1) / UNWIND_DIR_PAGES + 1 : f->n_pages;
+}
+
+static uint32_t first_lines(const struct row_file *f)
+{
+	uint32_t n = first_entries(f);
+
+	return lines_for((n ? n : 1) * sizeof(uint32_t));
+}
+
+/* What f->dir leads to, if it had to make room. */
+static int make_dir(struct row_store *s, struct row_file *f)
+{
+	return f->dir ? 0 : take_lines(s, first_lines(f), &f->dir);
+}
+
+/* The entry for page @i, making its directory. */
+static int make_dir_entry(struct row_store *s, struct row_file *f, uint32_t i, uint32_t **ret)
 {
 	uint32_t dir;
-	int r;
+	int r = make_dir(s, f);
 
+	if (r < 0)
+		return r;
 	*ret = dir_entry(s, f, i);
 	if (*ret)
 		return 0;
@@ -152,20 +176,18 @@ DEFINE_CLEANUP(struct row_file *, file_free)
 int row_store_add_file(struct row_store *s, const struct row_extent *code, struct row_file **ret)
 {
 	CLEANUP(file_freep) struct row_file *f = calloc(1, sizeof(*f));
-	uint64_t n = code->n_pages;
-	uint64_t entries = n > UNWIND_DIR_PAGES ? (n - 1) / UNWIND_DIR_PAGES + 1 : n;
 	int r;
 
 	if (!f)
 		return -ENOMEM;
-	if (n > UNWIND_FILE_PAGES_MAX || code->first_page > UINT32_MAX)
+	if (code->n_pages > UNWIND_FILE_PAGES_MAX || code->first_page > UINT32_MAX)
 		return -ENOSPC;
 	f->first_page = code->first_page;
 	f->code_off = code->code_off;
-	f->n_pages = n;
+	f->n_pages = code->n_pages;
 	r = vec_reserve(&s->files, 1);
 	if (r == 0)
-		r = take_lines(s, lines_for((entries ? entries : 1) * sizeof(uint32_t)), &f->dir);
+		r = make_dir(s, f);
 	if (r < 0)
 		return r;
 	s->files.data[s->files.n++] = f;
@@ -195,22 +217,33 @@ static struct unwind_file *table_find(const struct row_store *s, uint32_t table,
 	return NULL;
 }
 
+/* Of a file that has to be asked for again: the entry only keeps those behind it within reach. */
+static bool is_forgotten(const struct unwind_file *f)
+{
+	static const struct unwind_file_key none;
+
+	return unwind_file_is(f, &none);
+}
+
 /* All entries of the table in force into another one. */
-static bool table_copy(const struct row_store *s, uint32_t to, uint32_t mask)
+static bool table_copy(const struct row_store *s, uint32_t to, uint32_t mask, uint32_t *ret_n)
 {
 	const struct unwind_control *c = s->backing.control;
+	uint32_t n = 0;
 
 	for (uint32_t i = 0; c->file_table && i <= c->file_mask; i++) {
 		const struct unwind_file *f = table_entry(s, c->file_table, i);
 		struct unwind_file *slot;
 
-		if (f->state == UNWIND_FILE_FREE)
+		if (f->state == UNWIND_FILE_FREE || is_forgotten(f))
 			continue;
 		slot = table_find(s, to, mask, &f->key);
 		if (!slot)
 			return false;
 		*slot = *f;
+		n++;
 	}
+	*ret_n = n;
 	return true;
 }
 
@@ -230,21 +263,20 @@ static void table_publish(struct unwind_control *c, uint32_t table, uint32_t mas
 static int table_replace(struct row_store *s, uint32_t entries, bool empty)
 {
 	struct unwind_control *c = s->backing.control;
-	uint32_t old = c->file_table, old_entries = c->file_mask + 1, table;
+	uint32_t old = c->file_table, old_entries = c->file_mask + 1, table, n = 0;
 	int r;
 
 	r = take_lines(s, entries, &table);
 	if (r < 0)
 		return r;
 	r = vec_reserve(&s->leaving, 1);
-	if (r == 0 && !empty && !table_copy(s, table, entries - 1))
+	if (r == 0 && !empty && !table_copy(s, table, entries - 1, &n))
 		r = -EAGAIN;
 	if (r < 0) {
 		line_alloc_give(&s->lines, table, entries);
 		return r;
 	}
-	if (empty)
-		s->n_keys = 0;
+	s->n_keys = n;
 	table_publish(c, table, entries - 1);
 	if (!old)
 		return 0;
@@ -291,7 +323,8 @@ static void forget_copies(struct row_store *s)
 	__atomic_fetch_add(&s->backing.control->generation, 1, __ATOMIC_RELEASE);
 }
 
-int row_store_set_key(struct row_store *s, const struct unwind_file_key *key, struct row_file *file)
+static int set_key(struct row_store *s, const struct unwind_file_key *key,
+		   const struct row_file *file)
 {
 	struct unwind_control *c = s->backing.control;
 	struct unwind_file *slot =
@@ -323,6 +356,17 @@ int row_store_set_key(struct row_store *s, const struct unwind_file_key *key, st
 	if (r == 0)
 		describe(slot, file);
 	forget_copies(s);
+	return r;
+}
+
+int row_store_set_key(struct row_store *s, const struct unwind_file_key *key, struct row_file *file)
+{
+	int r = file ? make_dir(s, file) : 0;
+
+	s->at_hand = file;
+	if (r == 0)
+		r = set_key(s, key, file);
+	s->at_hand = NULL;
 	return r;
 }
 
@@ -370,9 +414,11 @@ int row_store_put(struct row_store *s, struct row_file *f, uint64_t page,
 	int r;
 
 	/* The page last: making room for something may unload what was loaded before it. */
+	s->at_hand = f;
 	r = make_dir_entry(s, f, page - f->first_page, &entry);
 	if (r == 0)
 		r = take_lines(s, n, &line);
+	s->at_hand = NULL;
 	if (r < 0)
 		return r;
 	pack(line_ptr(s, line), rows, now >> USED_SHIFT);
@@ -442,33 +488,37 @@ static void unload_pages(struct row_store *s, struct row_file *f)
 	}
 }
 
-/* Entries of what f->dir leads to: pages, or directories in a list. */
-static uint32_t first_entries(const struct row_file *f)
+/* The file's directories, one, or a list and those in it: runs of lines, at most. */
+static size_t n_dirs(const struct row_file *f)
 {
-	return is_listed(f) ? (f->n_pages - 1) / UNWIND_DIR_PAGES + 1 : f->n_pages;
+	return !f->dir ? 0 : is_listed(f) ? 1 + first_entries(f) : 1;
 }
 
-/* The file's directories: one, or a list and those in it. */
-static void let_go_dirs(struct row_store *s, const struct row_file *f)
+static void let_go_dirs(struct row_store *s, struct row_file *f)
 {
 	const uint32_t *list = line_ptr(s, f->dir);
-	uint32_t n = first_entries(f);
 
-	for (uint32_t i = 0; is_listed(f) && i < n; i++)
+	for (uint32_t i = 0; f->dir && is_listed(f) && i < first_entries(f); i++)
 		if (list[i])
 			let_go(s, list[i], lines_for(UNWIND_DIR_PAGES * sizeof(uint32_t)));
-	let_go(s, f->dir, lines_for((n ? n : 1) * sizeof(uint32_t)));
+	if (f->dir)
+		let_go(s, f->dir, first_lines(f));
+	f->dir = 0;
 }
 
-static void take_off_keys(struct row_store *s, const struct row_file *f)
+/* @forget: it is asked for again; else it is told that there are no rows. */
+static void take_off_keys(struct row_store *s, const struct row_file *f, bool forget)
 {
 	const struct unwind_control *c = s->backing.control;
 
 	for (uint32_t i = 0; c->file_table && i <= c->file_mask; i++) {
-		struct unwind_file *key = table_entry(s, c->file_table, i);
+		struct unwind_file *entry = table_entry(s, c->file_table, i);
 
-		if (key->state == UNWIND_FILE_ROWS && key->dir == f->dir)
-			publish(&key->state, UNWIND_FILE_NO_ROWS);
+		if (entry->state != UNWIND_FILE_ROWS || entry->dir != f->dir)
+			continue;
+		publish(&entry->state, UNWIND_FILE_NO_ROWS);
+		if (forget)
+			memset(&entry->key, 0, sizeof(entry->key));
 	}
 	forget_copies(s);
 }
@@ -479,10 +529,10 @@ int row_store_drop_file(struct row_store *s, struct row_file *f)
 
 	if (!f)
 		return 0;
-	r = vec_reserve(&s->leaving, f->n_loaded + (size_t)first_entries(f) + 1);
+	r = vec_reserve(&s->leaving, f->n_loaded + n_dirs(f));
 	if (r < 0)
 		return r;
-	take_off_keys(s, f);
+	take_off_keys(s, f, false);
 	unload_pages(s, f);
 	let_go_dirs(s, f);
 	for (size_t k = 0; k < s->files.n; k++)
@@ -564,17 +614,14 @@ static int evict_page(struct row_store *s, struct row_file *f, uint32_t *entry, 
 	return --ev->left == 0;
 }
 
-/* A share of the pages, those first that were not used for longest. -ENOSPC: there are none. */
-static int evict(struct row_store *s)
+/* A share of the pages, those first that were not used for longest. */
+static int evict_pages(struct row_store *s)
 {
 	struct eviction ev = { .left = s->stats.pages / EVICT_SHARE + 1, .min_age = AGES };
 	struct ages ages = { 0 };
 	uint64_t older = 0;
-	int r;
+	int r = vec_reserve(&s->leaving, ev.left);
 
-	if (!s->stats.pages && !s->leaving.n)
-		return -ENOSPC;
-	r = vec_reserve(&s->leaving, ev.left);
 	if (r < 0)
 		return r;
 	for_each_page(s, find_newest, &ages);
@@ -589,7 +636,45 @@ static int evict(struct row_store *s)
 		for_each_page(s, evict_page, &ev);
 	}
 	s->hand++;
-	return give_back(s);
+	return 0;
+}
+
+static bool is_idle(const struct row_store *s, const struct row_file *f)
+{
+	return f->dir && !f->n_loaded && f != s->at_hand && f->dir != s->backing.control->vdso.dir;
+}
+
+/*
+ * The directories of files of which nothing is loaded: whoever uses one has to ask all the same,
+ * and then asks for the file, too. Most of them were deleted long ago.
+ */
+static int evict_dirs(struct row_store *s)
+{
+	for (size_t k = 0; k < s->files.n; k++) {
+		struct row_file *f = s->files.data[k];
+		int r;
+
+		if (!is_idle(s, f))
+			continue;
+		r = vec_reserve(&s->leaving, n_dirs(f));
+		if (r < 0)
+			return r;
+		take_off_keys(s, f, true);
+		let_go_dirs(s, f);
+	}
+	return 0;
+}
+
+/* Makes room, if not always enough. -ENOSPC: there is nothing that could go. */
+static int evict(struct row_store *s)
+{
+	int r = s->stats.pages ? evict_pages(s) : 0;
+
+	if (r == 0)
+		r = evict_dirs(s);
+	if (r == 0 && !s->leaving.n)
+		r = -ENOSPC;
+	return r < 0 ? r : give_back(s);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
