@@ -92,37 +92,42 @@ static __always_inline __u32 rest_stack_len(struct scratch *s, __u64 start)
 }
 
 /*
- * Page by page. What was never touched, as most of a large array on the stack, is not in memory;
- * the frames above it are.
+ * Page by page, into rest->stack_len bytes. What was never touched, as most of a large array on the
+ * stack, is not in memory; the frames above it are.
  */
-static __always_inline __u32 rest_copy_stack(struct sample_rest *rest, __u64 start, __u32 len)
+static __always_inline void rest_copy_stack(struct sample_rest *rest, __u64 start, __u32 len)
 {
-	__u32 first = REST_CHUNK - (start & (REST_CHUNK - 1)), done;
+	__u32 first = REST_CHUNK - (start & (REST_CHUNK - 1));
 	__u8 *dst = (__u8 *)(rest + 1);
 
 	if (bpf_probe_read_user(dst, first, (void *)start))
-		return 0;
-	done = first;
+		return;
+	rest->stack_len = first < len ? first : len;
+	NO_UNROLL
 	for (__u32 i = 0; i < REST_STACK_MAX / REST_CHUNK; i++) {
 		__u32 at = first + i * REST_CHUNK;
 
 		if (at >= len)
 			break;
+		/* In memory, not in a variable: the verifier tells apart what it knows of those. */
 		if (bpf_probe_read_user(dst + i * REST_CHUNK + first, REST_CHUNK,
 					(void *)(start + at)))
 			rest->absent |= 2u << i;
 		else
-			done = at + REST_CHUNK;
+			rest->stack_len = at + REST_CHUNK < len ? at + REST_CHUNK : len;
 	}
-	return done < len ? done : len;
 }
 
-static __always_inline __u32 rest_copy(struct scratch *s, struct sample_rest *rest, __u64 start)
+RARELY __u32 rest_copy(struct scratch *s, struct sample_rest *rest, __u64 start)
 {
 	__u32 len = rest_stack_len(s, start);
 
 	rest->stack_addr = start;
-	return len ? rest_copy_stack(rest, start, len) : 0;
+	rest->stack_len = 0;
+	rest->absent = 0;
+	if (len)
+		rest_copy_stack(rest, start, len);
+	return rest->stack_len;
 }
 
 /* Bytes of it behind the frames. */
@@ -143,9 +148,8 @@ RARELY __u32 rest_add(struct scratch *s)
 		stat_inc(STAT_REST_LEFT_OUT); /* samples come first */
 		return sizeof(*rest);
 	}
-	rest->stack_len = rest_copy(s, rest, start);
-	if (!rest->stack_len) /* what is below the stack pointer lies in a page that is not there */
-		rest->stack_len = rest_copy(s, rest, start + RED_ZONE);
+	if (!rest_copy(s, rest, start)) /* what is below lies in a page that is not there */
+		rest_copy(s, rest, start + RED_ZONE);
 	return sizeof(*rest) + rest->stack_len;
 }
 
