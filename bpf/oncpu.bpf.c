@@ -16,6 +16,9 @@
 #define PF_KTHREAD 0x00200000
 #define WAKE_NS	   (5 * 1000 * 1000) /* between wake-ups for want of rows, a CPU */
 
+/* Kernel frames at most: KERNEL_FRAMES_MAX, or kernel.perf_event_max_stack where that is less. */
+const volatile __u32 cfg_kernel_frames = KERNEL_FRAMES_MAX;
+
 /* Reused memory: every field of the record is written for every sample. */
 static __always_inline void record_start(struct sample_record *rec, __u64 pid_tgid)
 {
@@ -41,7 +44,7 @@ static __always_inline void add_kernel_stack(struct bpf_perf_event_data *ctx, st
 		return;
 	}
 	s->rec.n_kernel = (len / sizeof(__u64)) & 0x7f;
-	if (s->rec.n_kernel >= KERNEL_FRAMES_MAX) {
+	if (s->rec.n_kernel >= cfg_kernel_frames) {
 		s->rec.flags |= SAMPLE_KERNEL_TRUNCATED;
 		stat_inc(STAT_KSTACK_TRUNCATED);
 	}

@@ -596,6 +596,20 @@ Test(oncpu, deep_kernel_stack_is_marked)
 	cr_assert(eq(u64, counts[STAT_KSTACK_TRUNCATED], 1));
 }
 
+/* kernel.perf_event_max_stack is lower: the kernel's helper does not say that it has cut. */
+Test(oncpu, kernel_stack_as_deep_as_the_kernel_allows)
+{
+	const __u32 allowed = 20, usual = KERNEL_FRAMES_MAX;
+
+	make_full_sample();
+	set_cfg(&cfg_kernel_frames, &allowed, sizeof(allowed));
+	k.n_kernel = 19;
+	cr_assert(zero(uint, fire()->flags));
+	k.n_kernel = 20;
+	cr_assert(eq(uint, fire()->flags, SAMPLE_KERNEL_TRUNCATED));
+	set_cfg(&cfg_kernel_frames, &usual, sizeof(usual));
+}
+
 Test(oncpu, kernel_thread_has_no_user_stack)
 {
 	const struct sample_record *rec;

@@ -50,14 +50,9 @@ static void recording_clear(struct recording *rec)
 static int check_frequency(unsigned hz)
 {
 	static const char path[] = "/proc/sys/kernel/perf_event_max_sample_rate";
-	CLEANUP(freep) char *text = NULL;
-	uint64_t max;
-	size_t len;
+	uint64_t max = read_number_file(path, UINT64_MAX);
 
-	if (read_whole_file(path, 64, &text, &len) < 0)
-		return 0;
-	text[strcspn(text, "\n")] = '\0';
-	if (parse_u64(text, 0, UINT64_MAX, &max) < 0 || hz <= max)
+	if (hz <= max)
 		return 0;
 	log_error("-F %u: the kernel allows %" PRIu64 " Hz; lower -F, or raise "
 		  "kernel.perf_event_max_sample_rate with sysctl",

@@ -123,18 +123,6 @@ static void check_namespace(enum finding_state *worst)
 	finding_print(&f, worst);
 }
 
-static uint64_t read_sysctl(const char *path, uint64_t otherwise)
-{
-	CLEANUP(freep) char *text = NULL;
-	uint64_t v;
-	size_t len;
-
-	if (read_whole_file(path, 256, &text, &len) < 0)
-		return otherwise;
-	text[strcspn(text, "\n")] = '\0';
-	return parse_u64(text, 0, UINT64_MAX, &v) == 0 ? v : otherwise;
-}
-
 static void check_events(enum finding_state *worst)
 {
 	int clock = collector_probe_event(COLLECTOR_EVENT_CPU_CLOCK, 0);
@@ -161,7 +149,7 @@ static void check_events(enum finding_state *worst)
 
 static void check_rate(enum finding_state *worst)
 {
-	uint64_t rate = read_sysctl("/proc/sys/kernel/perf_event_max_sample_rate", 100000);
+	uint64_t rate = read_number_file("/proc/sys/kernel/perf_event_max_sample_rate", 100000);
 	char detail[64];
 	struct finding f = { .what = "kernel.perf_event_max_sample_rate", .follows = detail };
 

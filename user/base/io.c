@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/parse.h"
+
 int read_whole_fd(int fd, size_t max, char **ret, size_t *ret_len)
 {
 	CLEANUP(freep) char *buf = NULL;
@@ -182,4 +184,16 @@ int atomic_file_commit(struct atomic_file *f)
 		return -errno;
 	free(TAKE_PTR(f->tmp));
 	return 0;
+}
+
+uint64_t read_number_file(const char *path, uint64_t otherwise)
+{
+	CLEANUP(freep) char *text = NULL;
+	uint64_t v;
+	size_t len;
+
+	if (read_whole_file(path, 256, &text, &len) < 0)
+		return otherwise;
+	text[strcspn(text, "\n")] = '\0';
+	return parse_u64(text, 0, UINT64_MAX, &v) == 0 ? v : otherwise;
 }

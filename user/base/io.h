@@ -4,6 +4,7 @@
 #define BASE_IO_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 
@@ -31,5 +32,8 @@ int atomic_file_write(struct atomic_file *f, const void *buf, size_t len);
 int atomic_file_commit(struct atomic_file *f);
 void atomic_file_close(struct atomic_file *f); /* NULL is fine */
 DEFINE_CLEANUP(struct atomic_file *, atomic_file_close)
+
+/* The one number that a file of /proc or /sys holds; @otherwise if it cannot be read. */
+uint64_t read_number_file(const char *path, uint64_t otherwise);
 
 #endif

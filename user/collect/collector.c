@@ -326,6 +326,14 @@ static int set_cgroup(struct collector *c, int cgroup_fd)
 		     : 0;
 }
 
+static __u32 kernel_frames_max(void)
+{
+	uint64_t limit =
+		read_number_file("/proc/sys/kernel/perf_event_max_stack", KERNEL_FRAMES_MAX);
+
+	return limit < KERNEL_FRAMES_MAX ? limit : KERNEL_FRAMES_MAX;
+}
+
 static int load_bpf(struct collector *c, const struct collector_options *opt)
 {
 	size_t ring_size =
@@ -341,6 +349,7 @@ static int load_bpf(struct collector *c, const struct collector_options *opt)
 	c->bpf->rodata->cfg_filter_cgroup = opt->cgroup_fd >= 0;
 	c->bpf->rodata->cfg_ring_count = c->n_cpus < RINGS_MAX ? c->n_cpus : RINGS_MAX;
 	c->bpf->rodata->cfg_ring_wakeup = ring_size / 4;
+	c->bpf->rodata->cfg_kernel_frames = kernel_frames_max();
 	if (!opt->filter_pids)
 		bpf_map__set_max_entries(c->bpf->maps.targets, 1); /* its memory is allocated now */
 	bpf_map__set_max_entries(c->bpf->maps.stats, c->n_cpus);
