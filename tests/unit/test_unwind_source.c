@@ -143,7 +143,7 @@ Test(unwind_source, tables_that_cannot_be_read_are_counted_once)
 	      1);
 	for (int i = 0; i < 3; i++) {
 		cr_assert(zero(ptr, unwind_source_file(source_of(dso_of("f.so")))));
-		cr_assert(zero(ptr, unwind_source_file(source_of(dso_of("none.so")))));
+		cr_assert(ne(ptr, unwind_source_file(source_of(dso_of("none.so"))), NULL));
 	}
 	cr_assert(eq(u64, unwind_sources_failed(&sources), 1), "to have none is no failure");
 }
@@ -224,7 +224,7 @@ Test(unwind_source, at_an_error_of_the_store_loading_ends)
 	cr_assert(le(u64, pages_compiled(), 3));
 	arena_error = 0;
 	cr_assert(zero(int, unwind_source_find(src, store, place(3), 0, &found)));
-	cr_assert(ge(u64, pages_compiled(), 200));
+	cr_assert(ge(u64, pages_compiled(), 8 + 2));
 }
 
 /* --- contents that change --------------------------------------------------------------------- */

@@ -8,8 +8,8 @@
 #include "unwind/code_starts.h"
 #include "unwind/fde_walk.h"
 
-#define AHEAD	    (64 << 10) /* bytes of code for which rows are found at once */
-#define MARGIN	    (32 << 10) /* looked at on both sides, so that functions there are whole */
+#define AHEAD	    (16 << 10) /* bytes of code for which rows are found at once */
+#define MARGIN	    (16 << 10) /* looked at on both sides, so that functions there are whole */
 #define SYMBOLS_MIN 512	       /* for less code, symbols are not worth a walk through the table */
 
 #define PROBE_BUDGET (1 << 20) /* bytes of call frame instructions */

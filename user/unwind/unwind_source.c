@@ -10,8 +10,8 @@
  * that is not loaded costs a sample that has to be finished in user space. Small files are loaded
  * as a whole, but for code that no table covers: of that only what is around (unwind_table.h).
  */
-#define GROUP_PAGES 64
-#define WHOLE_PAGES 256
+#define GROUP_PAGES 8
+#define WHOLE_PAGES 64
 
 struct unwind_source {
 	const struct dso *dso; /* NULL: the vDSO */

@@ -151,8 +151,12 @@ int unwind_table_open(struct elf_file *ef, struct unwind_table **ret)
 	r = t->n_segments ? open_sources(t, &u) : 0;
 	if (r < 0)
 		return r;
-	if (!t->eh.ix && !t->debug.ix && !t->go &&
-	    (!t->n_segments || t->arch->machine != EM_X86_64))
+	/*
+	 * Code tells something without any table, too: on x86_64 nearly all, elsewhere where signal
+	 * handlers return to.
+	 */
+	if (!t->n_segments || (t->arch->machine != EM_X86_64 && !t->eh.ix && !t->debug.ix &&
+			       !t->go && (u.hdr.size || u.debug_frame.size)))
 		return u.hdr.size || u.debug_frame.size ? -EBADMSG : -ENODATA;
 	*ret = TAKE_PTR(t);
 	return 0;

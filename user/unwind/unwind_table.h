@@ -59,7 +59,7 @@ int unwind_table_compile(struct unwind_table *t, uint64_t first, uint64_t n, unw
 			 void *arg);
 
 /*
- * Pages around one that is needed. Looking through code takes some ms for 64 KiB: it is done only
+ * Pages around one that is needed. Looking through code takes some ms for 16 KiB: it is done only
  * for UNWIND_CODE_PAGES pages, aligned, around @page. Others with code that no table covers are
  * left out, as are those that are not wanted.
  */
@@ -69,7 +69,7 @@ struct unwind_group {
 	bool (*wants)(void *arg, uint64_t page); /* NULL: all are */
 };
 
-#define UNWIND_CODE_PAGES 16
+#define UNWIND_CODE_PAGES 4
 
 int unwind_table_compile_group(struct unwind_table *t, const struct unwind_group *group,
 			       unwind_page_fn fn, void *arg);
