@@ -212,7 +212,7 @@ def test_two_profilers_do_not_disturb_each_other(spanprof, tmp_path, workloads):
 def test_one_profiler_ends_while_the_other_goes_on(spanprof, tmp_path, burner):
     pid = burner("split-le", "--threads", 1).pid
     with ThreadPoolExecutor(1) as pool:
-        long = pool.submit(run_record, spanprof, tmp_path / "long", "-p", pid, "-d", 4)
+        long = pool.submit(run_record, spanprof, tmp_path / "long", "-p", pid, "-d", 8)
         for i in range(4):
             short = run_record(spanprof, tmp_path / f"short-{i}", "-p", pid, "-d", 0.4)
             assert short.profile.total() > 20
