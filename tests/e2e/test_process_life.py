@@ -106,7 +106,9 @@ def test_generated_code(record, workloads):
         s for s in r.profile.samples if "call_generated" in s.names[1:2] and s.names[0] != ""
     ]
     assert sum(s.values[0] for s in generated) > 300
-    assert all(s.names[0].startswith("[") for s in generated), {s.names[0] for s in generated}
+    # Its caller looks at the time, too.
+    names = {s.names[0] for s in generated if "clock_gettime" not in s.names[0]}
+    assert all(n.startswith("[") for n in names), names
 
 
 @pytest.fixture
