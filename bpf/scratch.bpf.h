@@ -16,11 +16,11 @@ _Static_assert(KERNEL_FRAMES_MAX + USER_FRAMES_MAX < SCRATCH_FRAMES, "a record f
 _Static_assert(sizeof(struct sample_rest) % 8 == 0, "what follows is aligned");
 
 struct scratch {
-	struct unwind_walk walk;
-	struct unwind_room room;
 	struct arch_regs entry_regs;
+	struct unwind_walk walk;
 	__u64 woken_ns; /* when user space was woken up for want of rows */
 	__u32 sent;	/* bytes since it was woken up for the last time */
+	struct unwind_room room;
 	/* What goes into the ring: */
 	struct sample_record rec;
 	__u64 frames[SCRATCH_FRAMES]; /* the rest follows the last one */

@@ -31,10 +31,12 @@ struct unwind_room {
 	__u32 at;		      /* index of the mapping that served last */
 	__u32 now;		      /* in the units of struct unwind_packed */
 	__u32 is_changing;	      /* the mapping that was looked for last is being changed */
-	struct vma vma;
-	struct vma_node node;
+	__u32 reserved;
 	struct unwind_file_key key; /* of the file that user space has not heard of */
 	struct unwind_backing backing;
+	/* Few samples come to what follows. */
+	struct vma vma;
+	struct vma_node node;
 };
 
 /* What unwind_memory.h asks of: the current process. */

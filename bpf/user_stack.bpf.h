@@ -59,8 +59,7 @@ static __always_inline void user_stack_walk(struct scratch *s, struct mm_struct 
 	s->room.now = s->rec.time_ns >> 30;
 	__builtin_memset(&s->room.key, 0, sizeof(s->room.key));
 	__builtin_memset(&s->room.backing, 0, sizeof(s->room.backing));
-	s->walk.n = 0;
-	s->walk.end = USER_END_NONE;
+	unwind_start(&s->walk, 0);
 	for (int i = 0; i < USER_FRAMES_MAX; i++)
 		if (user_stack_frame())
 			break;

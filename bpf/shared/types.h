@@ -17,7 +17,10 @@
 #define NO_UNROLL
 #endif
 
+/* Of functions that many places need: code takes room in the caches, too. */
+#define OUT_OF_LINE __attribute__((noinline, unused)) static
+
 /* Of functions that few frames need: out of the way of those that all do. */
-#define RARELY __attribute__((noinline, unused)) static
+#define RARELY OUT_OF_LINE
 
 #endif

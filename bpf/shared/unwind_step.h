@@ -22,9 +22,19 @@ enum unwind_step {
 	UNWIND_STEP_UNSUPPORTED, /* the rule needs what is not known here */
 };
 
-/* What is read of a stack at once. Not on the stack of BPF, which has 512 bytes. */
+/*
+ * What was read of a stack last. Frames are small and lie one behind the other, so that the next
+ * ones come with it, and a read costs as much for many words as for two. Not on the stack of BPF,
+ * which has 512 bytes.
+ */
+#define UNWIND_AHEAD 32
+
 struct unwind_scratch {
+	__u64 start; /* address of the first word */
+	__u32 n;     /* words that are valid */
+	__u32 reserved;
 	__u64 word[UNWIND_WORDS];
+	__u64 saved[UNWIND_EXT_SAVED]; /* of an extended rule's caller */
 };
 
 static inline int unwind_knows(const struct unwind_regs *r, __u32 reg)
@@ -75,6 +85,45 @@ static inline int unwind_rises(struct unwind_regs *r, __u64 cfa, int by_fp)
 	if (cfa > r->reg[UNWIND_SP])
 		return 1;
 	return by_fp && r->falls++ < UNWIND_FALLS_MAX;
+}
+
+static inline int unwind_refill(struct unwind_memory *mem, struct unwind_scratch *s, __u64 addr,
+				__u32 n)
+{
+	s->n = 0;
+	UNWIND_KEEP(n);
+	if (n > UNWIND_WORDS) /* for the verifier */
+		return 0;
+	if (unwind_read(mem, s->word, 8 * n, addr))
+		return 0;
+	s->start = addr;
+	s->n = n;
+	return 1;
+}
+
+/*
+ * The @n words from @addr on (UNWIND_WORDS at most), of which the first is unwind_word(s,
+ * *ret_first). 0: not all of them can be read. What is read ahead ends with the page: it is in
+ * memory if they are.
+ */
+OUT_OF_LINE int unwind_words(struct unwind_memory *mem, struct unwind_scratch *s, __u64 addr,
+			     __u32 n, __u32 *ret_first)
+{
+	__u64 at = addr - s->start;
+	__u32 ahead = (UNWIND_PAGE_SIZE - (addr & (UNWIND_PAGE_SIZE - 1))) / 8;
+
+	*ret_first = at / 8;
+	if (at % 8 == 0 && at / 8 + n <= s->n)
+		return 1;
+	*ret_first = 0;
+	if (ahead > UNWIND_AHEAD)
+		ahead = UNWIND_AHEAD;
+	return (ahead > n && unwind_refill(mem, s, addr, ahead)) || unwind_refill(mem, s, addr, n);
+}
+
+static inline __u64 unwind_word(const struct unwind_scratch *s, __u32 i)
+{
+	return s->word[i & (UNWIND_WORDS - 1)];
 }
 
 /* Does a call end at @ra, as far as that can be read? To where, if it says so itself. */
@@ -128,14 +177,16 @@ static inline __u64 unwind_strip(__u64 ra)
 static inline enum unwind_step unwind_signal(struct unwind_memory *mem, struct unwind_regs *r,
 					     struct unwind_scratch *s)
 {
-	if (unwind_read(mem, s->word, UNWIND_SIGFRAME_N * 8,
-			r->reg[UNWIND_SP] + UNWIND_SIGFRAME_REGS))
+	__u32 first;
+
+	if (!unwind_words(mem, s, r->reg[UNWIND_SP] + UNWIND_SIGFRAME_REGS, UNWIND_SIGFRAME_N,
+			  &first))
 		return UNWIND_STEP_UNREADABLE;
 	NO_UNROLL
 	for (int i = 0; i < UNWIND_REGS; i++)
-		r->reg[i] = s->word[i];
+		r->reg[i] = unwind_word(s, first + i);
 	r->known = UNWIND_KNOWN_ALL;
-	r->pc = s->word[32];
+	r->pc = unwind_word(s, first + 32);
 	r->is_exact = 1;
 	r->by_fallback = 0;
 	return fp_is_user_addr(r->pc) ? UNWIND_STEP_OK : UNWIND_STEP_BAD_RETURN;
@@ -151,6 +202,7 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 	__u64 cfa = r->reg[base & (UNWIND_REGS - 1)] + unwind_rule_cfa_off(rule);
 	__u64 ra = r->reg[UNWIND_A64_LR_REG];
 	enum unwind_step step;
+	__u32 first = 0;
 
 	if (!unwind_knows(r, base))
 		return UNWIND_STEP_UNSUPPORTED;
@@ -160,14 +212,14 @@ static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct un
 	if (cfa != r->reg[UNWIND_SP] && !unwind_rises(r, cfa, base == UNWIND_FP))
 		return UNWIND_STEP_NOT_RISING;
 	if (saved != UNWIND_A64_NONE &&
-	    unwind_read(mem, s->word, saved == UNWIND_A64_PAIR ? 16 : 8, cfa - at))
+	    !unwind_words(mem, s, cfa - at, saved == UNWIND_A64_PAIR ? 2 : 1, &first))
 		return UNWIND_STEP_UNREADABLE;
 	if (saved == UNWIND_A64_PAIR || saved == UNWIND_A64_FP)
-		unwind_set(r, UNWIND_A64_FP_REG, s->word[0]);
+		unwind_set(r, UNWIND_A64_FP_REG, unwind_word(s, first));
 	if (saved == UNWIND_A64_PAIR)
-		ra = s->word[1];
+		ra = unwind_word(s, first + 1);
 	if (saved == UNWIND_A64_LR)
-		ra = s->word[0];
+		ra = unwind_word(s, first);
 	r->known &= UNWIND_KEPT;
 	step = unwind_return(r, cfa, unwind_strip(ra));
 	r->by_fallback = unwind_rule_is_by_code(rule);
@@ -201,21 +253,23 @@ static inline __u64 unwind_strip(__u64 ra)
 static inline enum unwind_step unwind_signal(struct unwind_memory *mem, struct unwind_regs *r,
 					     struct unwind_scratch *s)
 {
-	if (unwind_read(mem, s->word, UNWIND_SIGFRAME_N * 8,
-			r->reg[UNWIND_SP] + UNWIND_SIGFRAME_REGS))
+	__u32 first;
+
+	if (!unwind_words(mem, s, r->reg[UNWIND_SP] + UNWIND_SIGFRAME_REGS, UNWIND_SIGFRAME_N,
+			  &first))
 		return UNWIND_STEP_UNREADABLE;
 	NO_UNROLL
 	for (int i = 0; i < 8; i++)
-		r->reg[8 + i] = s->word[i];
-	r->reg[5] = s->word[8]; /* rdi */
-	r->reg[4] = s->word[9]; /* rsi */
-	r->reg[UNWIND_X86_RBP] = s->word[10];
-	r->reg[UNWIND_X86_RBX] = s->word[11];
-	r->reg[1] = s->word[12]; /* rdx */
-	r->reg[0] = s->word[13]; /* rax */
-	r->reg[2] = s->word[14]; /* rcx */
-	r->reg[UNWIND_X86_RSP] = s->word[15];
-	r->pc = s->word[16];
+		r->reg[8 + i] = unwind_word(s, first + i);
+	r->reg[5] = unwind_word(s, first + 8); /* rdi */
+	r->reg[4] = unwind_word(s, first + 9); /* rsi */
+	r->reg[UNWIND_X86_RBP] = unwind_word(s, first + 10);
+	r->reg[UNWIND_X86_RBX] = unwind_word(s, first + 11);
+	r->reg[1] = unwind_word(s, first + 12); /* rdx */
+	r->reg[0] = unwind_word(s, first + 13); /* rax */
+	r->reg[2] = unwind_word(s, first + 14); /* rcx */
+	r->reg[UNWIND_X86_RSP] = unwind_word(s, first + 15);
+	r->pc = unwind_word(s, first + 16);
 	r->known = UNWIND_KNOWN_ALL;
 	r->is_exact = 1;
 	r->by_fallback = 0;
@@ -237,24 +291,23 @@ static inline __u32 unwind_ext_reg(__u32 i)
 static inline enum unwind_step unwind_pop(struct unwind_memory *mem, struct unwind_regs *r,
 					  struct unwind_scratch *s, __u64 cfa, __u32 slots)
 {
-	__u32 deepest = 0;
+	__u32 deepest = 0, first;
 
 	NO_UNROLL
 	for (int i = 0; i < UNWIND_X86_SLOTS; i++)
 		if (unwind_x86_slot(slots, i) > deepest)
 			deepest = unwind_x86_slot(slots, i);
-	if (unwind_read(mem, s->word, 8 * (deepest + 1), cfa - 8 * (deepest + 1)))
+	if (!unwind_words(mem, s, cfa - 8 * (deepest + 1), deepest + 1, &first))
 		return UNWIND_STEP_UNREADABLE;
 	NO_UNROLL
 	for (int i = 0; i < UNWIND_X86_SLOTS; i++) {
 		__u32 slot = unwind_x86_slot(slots, i);
 
 		if (slot)
-			unwind_set(r, unwind_ext_reg(i),
-				   s->word[(deepest - slot) & (UNWIND_WORDS - 1)]);
+			unwind_set(r, unwind_ext_reg(i), unwind_word(s, first + deepest - slot));
 	}
 	r->known &= UNWIND_KEPT;
-	return unwind_return(r, cfa, s->word[deepest & (UNWIND_WORDS - 1)]);
+	return unwind_return(r, cfa, unwind_word(s, first + deepest));
 }
 
 static inline enum unwind_step unwind_plain(struct unwind_memory *mem, struct unwind_regs *r,
@@ -438,18 +491,18 @@ RARELY enum unwind_step unwind_ext(struct unwind_memory *mem, struct unwind_regs
 	for (int i = 0; i < UNWIND_EXT_SAVED; i++) {
 		const struct unwind_place *p = &ext->saved[i];
 
-		s->word[i] = unwind_reg(r, unwind_ext_reg(i));
+		s->saved[i] = unwind_reg(r, unwind_ext_reg(i));
 		if (p->where == UNWIND_AS_IS)
 			continue;
 		if (p->where != UNWIND_UNKNOWN &&
-		    unwind_place_read(mem, r, p, cfa, &s->word[i]) == UNWIND_STEP_OK)
+		    unwind_place_read(mem, r, p, cfa, &s->saved[i]) == UNWIND_STEP_OK)
 			known |= 1u << unwind_ext_reg(i);
 		else
 			known &= ~(1u << unwind_ext_reg(i));
 	}
 	NO_UNROLL
 	for (int i = 0; i < UNWIND_EXT_SAVED; i++)
-		r->reg[unwind_ext_reg(i) & (UNWIND_REGS - 1)] = s->word[i];
+		r->reg[unwind_ext_reg(i) & (UNWIND_REGS - 1)] = s->saved[i];
 	r->known = known;
 	step = unwind_return(r, cfa, unwind_strip(ra));
 	r->by_fallback = guessed || ext->flags & UNWIND_EXT_BY_CODE;

@@ -20,6 +20,14 @@ struct unwind_walk {
 	__u32 end; /* enum user_end; USER_END_NONE: goes on */
 };
 
+/* Before the first frame, with @n others before it; w->regs is the caller's to set. */
+static inline void unwind_start(struct unwind_walk *w, __u32 n)
+{
+	w->scratch.n = 0;
+	w->n = n;
+	w->end = USER_END_NONE;
+}
+
 static inline enum user_end unwind_end_of(enum unwind_step step)
 {
 	switch (step) {
@@ -61,9 +69,11 @@ static inline int unwind_leaf(struct unwind_memory *mem, struct unwind_regs *r,
 		return 0;
 	ra = unwind_strip(r->reg[UNWIND_A64_LR_REG]);
 #else
-	if (unwind_read(mem, &s->word[0], 8, cfa))
+	__u32 first;
+
+	if (!unwind_words(mem, s, cfa, 1, &first))
 		return 0;
-	ra = s->word[0];
+	ra = unwind_word(s, first);
 	cfa += 8;
 #endif
 	if (!fp_is_user_addr(ra) || !unwind_is_call(mem, ra, &target))
@@ -84,19 +94,20 @@ static inline enum unwind_step unwind_by_fp(struct unwind_memory *mem, struct un
 					    struct unwind_scratch *s)
 {
 	__u64 fp = r->reg[UNWIND_FP], sp = r->reg[UNWIND_SP], ra, target;
+	__u32 first;
 
 	if (!unwind_knows(r, UNWIND_FP))
 		return UNWIND_STEP_NO_RULE;
 	if (!fp_may_be_frame(fp, sp) || !unwind_is_stack(mem, sp, fp + 16))
 		return UNWIND_STEP_NO_RULE;
-	if (unwind_read(mem, s->word, 16, fp))
+	if (!unwind_words(mem, s, fp, 2, &first))
 		return UNWIND_STEP_UNREADABLE;
-	ra = unwind_strip(s->word[1]);
+	ra = unwind_strip(unwind_word(s, first + 1));
 	if (!fp_is_user_addr(ra))
 		return UNWIND_STEP_NO_RULE;
 	if (!unwind_is_call(mem, ra, &target) && !unwind_is_jit(mem, ra))
 		return UNWIND_STEP_NO_RULE;
-	r->reg[UNWIND_FP] = s->word[0];
+	r->reg[UNWIND_FP] = unwind_word(s, first);
 	r->known = 1u << UNWIND_FP | 1u << UNWIND_SP;
 	unwind_return(r, fp + 16, ra);
 	r->by_fallback = 1;

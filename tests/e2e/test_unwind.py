@@ -220,8 +220,8 @@ SIGNALS = {
         f"main;mode_nested;trapped;{HANDLER};handler_work;{HANDLER};handler_work", 2
     ),
 }
-# Where the timer's signal may hit, what runs then, and the system calls around.
-SETUP = "~handle|start_timer|sigaltstack|setitimer|.*sigaction"
+# Where the timer's signal may hit, what runs then, and the system calls around, with their PLT stubs.
+SETUP = "~handle|start_timer|sigaltstack|setitimer|.*sigaction|\\[signals.*\\]"
 
 
 def with_handler(stacks):

@@ -224,8 +224,7 @@ void live_walk_run(struct live_walk *l, const struct stop *s, struct walk_trace 
 	struct unwind_walk *w = &l->walk;
 
 	stop_unwind_regs(s, &w->regs);
-	w->n = 0;
-	w->end = USER_END_NONE;
+	unwind_start(w, 0);
 	while (w->end == USER_END_NONE && w->n < USER_FRAMES_MAX) {
 		uint32_t at = w->n;
 		__u64 frame;

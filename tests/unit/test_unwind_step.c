@@ -29,6 +29,7 @@ static void set_up(void)
 	regs.by_fallback = 1;
 	regs.falls = 0;
 	memset(&scratch, 0xa5, sizeof(scratch));
+	scratch.n = 0;
 }
 
 TestSuite(unwind_step, .init = set_up, .fini = leak_check);
@@ -69,6 +70,87 @@ Test(unwind_step, cfa_by_stack_pointer)
 		cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, words)), UNWIND_STEP_OK));
 		assert_caller(at(100 + words), RA);
 		cr_assert(eq(u64, regs.reg[UNWIND_X86_RBP], at(200)));
+	}
+}
+
+/* --- reading ahead ---------------------------------------------------------------------------- */
+
+/* Frames of three words, of which the second is a saved rbx. */
+static void step_over_small_frames(int word, int n)
+{
+	regs.reg[UNWIND_X86_RSP] = at(word);
+	for (int i = 0; i < n; i++, word += 3) {
+		cr_assert(
+			eq(int, step(with_slot(rule_of(UNWIND_BASE_SP, 3), 0, 1)), UNWIND_STEP_OK),
+			"frame %d", i);
+		assert_caller(at(word + 3), RA + word);
+		cr_assert(eq(u64, regs.reg[UNWIND_X86_RBX], (__u64)word));
+	}
+}
+
+static void put_small_frames(int word, int n)
+{
+	for (int i = 0; i < n; i++, word += 3) {
+		fake.stack[word + 1] = word;
+		fake.stack[word + 2] = RA + word;
+	}
+}
+
+Test(unwind_step, small_frames_come_with_one_read)
+{
+	put_small_frames(1, 20);
+	step_over_small_frames(1, 20);
+	cr_assert(eq(int, fake.n_reads, 2));
+}
+
+Test(unwind_step, frame_below_what_was_read)
+{
+	put_small_frames(100, 1);
+	step_over_small_frames(100, 1);
+	put_small_frames(97, 1);
+	step_over_small_frames(97, 1);
+}
+
+Test(unwind_step, what_is_read_ahead_ends_with_the_page)
+{
+	int words_a_page = UNWIND_PAGE_SIZE / 8;
+
+	cr_assert(eq(u64, at(0) % UNWIND_PAGE_SIZE, 0), "for what follows");
+	put_small_frames(words_a_page - 6, 3);
+	step_over_small_frames(words_a_page - 6, 2);
+	cr_assert(eq(u32, fake.read_len, 5 * 8));
+	step_over_small_frames(words_a_page, 1);
+}
+
+/* What the frame itself needs is read over the end of a page. */
+Test(unwind_step, frame_over_the_end_of_a_page)
+{
+	int word = UNWIND_PAGE_SIZE / 8 - 2;
+
+	put_small_frames(word, 1);
+	step_over_small_frames(word, 1);
+	cr_assert(eq(u32, fake.read_len, 2 * 8));
+}
+
+/* A copy of a stack may end anywhere. */
+Test(unwind_step, what_is_ahead_cannot_be_read)
+{
+	put_small_frames(FAKE_STACK_WORDS - 6, 2);
+	step_over_small_frames(FAKE_STACK_WORDS - 6, 2);
+}
+
+Test(unwind_step, addresses_that_are_not_aligned)
+{
+	char *bytes = (char *)fake.stack;
+
+	for (int off = 1; off < 8; off++) {
+		regs.reg[UNWIND_X86_RSP] = at(50);
+		fake.stack[50] = RA;
+		cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 1)), UNWIND_STEP_OK));
+		regs.reg[UNWIND_X86_RSP] = at(52) + off;
+		memcpy(bytes + 8 * 52 + off, &(__u64){ RA + off }, 8);
+		cr_assert(eq(int, step(rule_of(UNWIND_BASE_SP, 1)), UNWIND_STEP_OK));
+		assert_caller(at(53) + off, RA + off);
 	}
 }
 

@@ -28,6 +28,7 @@ static void set_up(void)
 	regs.by_fallback = 1;
 	regs.falls = 0;
 	memset(&scratch, 0xa5, sizeof(scratch));
+	scratch.n = 0;
 }
 
 TestSuite(unwind_step_a64, .init = set_up, .fini = leak_check);
@@ -145,6 +146,7 @@ Test(unwind_step_a64, frame_that_falls)
 	cr_assert(eq(int, step(rule), UNWIND_STEP_NOT_RISING));
 	regs.reg[UNWIND_A64_FP_REG] = at(98); /* to the same place */
 	fake.stack[99] = RA;
+	scratch.n = 0;
 	cr_assert(eq(int, step(rule), UNWIND_STEP_OK));
 }
 

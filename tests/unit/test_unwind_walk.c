@@ -31,6 +31,24 @@ Test(unwind_walk, to_the_entry)
 	ASSERT_FRAMES(F(1) | FRAME_EXACT, F(2) + 9, F(3) + 1);
 }
 
+/* Nothing of the walk before is left, which went over another stack at the same place. */
+Test(unwind_walk, over_another_stack)
+{
+	struct unwind_regs regs = walk.regs;
+
+	set_rule(1, BY_SP(1));
+	set_rule(2, RULE_END);
+	set_rule(3, RULE_END);
+	fake.stack[100] = F(2) + 1;
+	cr_assert(eq(int, walk_on(), USER_END_ENTRY));
+	ASSERT_FRAMES(F(1) | FRAME_EXACT, F(2) + 1);
+	fake.stack[100] = F(3) + 1;
+	walk.regs = regs;
+	unwind_start(&walk, 0);
+	cr_assert(eq(int, walk_on(), USER_END_ENTRY));
+	ASSERT_FRAMES(F(1) | FRAME_EXACT, F(3) + 1);
+}
+
 /* exit(), abort(): the compiler knows that they do not return, and has nothing behind the call. */
 Test(unwind_walk, call_as_last_instruction)
 {

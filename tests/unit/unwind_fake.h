@@ -33,6 +33,7 @@ struct unwind_memory {
 	int n_rules;
 	__u64 looked_up; /* last */
 	int n_reads;
+	__u32 read_len; /* of the last one */
 };
 
 static struct unwind_memory fake;
@@ -54,6 +55,7 @@ static long unwind_read(struct unwind_memory *mem, void *dst, __u32 len, __u64 a
 
 	cr_assert(len >= 8 && len <= 512 && len % 8 == 0, "%u bytes", len);
 	mem->n_reads++;
+	mem->read_len = len;
 	if (addr >= FAKE_STACK && addr - FAKE_STACK <= sizeof(mem->stack) - len)
 		src = (char *)mem->stack + (addr - FAKE_STACK);
 	if (addr >= FAKE_CODE && addr - FAKE_CODE <= sizeof(mem->code) - len &&

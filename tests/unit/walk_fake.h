@@ -26,8 +26,7 @@ static inline void walk_reset(void)
 	walk.regs.is_exact = 1;
 	walk.regs.by_fallback = 0;
 	walk.regs.falls = 0;
-	walk.n = 0;
-	walk.end = USER_END_NONE;
+	unwind_start(&walk, 0);
 }
 
 static inline void add_rule(__u64 start, __u64 end, __u32 rule)

@@ -203,8 +203,7 @@ static uint32_t walk_on(struct unwind_memory *mem, const struct unwind_regs *reg
 	struct unwind_walk *w = &mem->u->walk;
 
 	w->regs = *regs;
-	w->n = n - 1;
-	w->end = USER_END_NONE;
+	unwind_start(w, n - 1);
 	while (w->end == USER_END_NONE && w->n < USER_FRAMES_MAX) {
 		uint32_t at = w->n;
 		__u64 frame;
