@@ -16,6 +16,7 @@
 #define NOTES_MAX    (1 << 20) /* bytes of one note section */
 #define DYNAMIC_MAX  4096      /* entries */
 #define NAME_MAX_LEN 64	       /* of a section that we ask for */
+#define PAGE_MAX     65536     /* of arm64 kernels */
 
 void elf_file_close(struct elf_file *ef)
 {
@@ -289,19 +290,40 @@ int elf_file_build_id(struct elf_file *ef, const uint8_t **ret_id, size_t *ret_l
 	return 0;
 }
 
+/* Bytes before a segment's first that are mapped with it, as mappings begin with a page. */
+static uint64_t bytes_before(const GElf_Phdr *ph)
+{
+	uint64_t page = ph->p_align < PAGE_MAX ? ph->p_align : PAGE_MAX;
+
+	return page ? ph->p_offset & (page - 1) : 0;
+}
+
+/* How well does the segment fit to @offset of a mapping of code? 0: not at all. */
+static int fits(const GElf_Phdr *ph, uint64_t offset)
+{
+	bool is_code = ph->p_flags & PF_X;
+
+	if (ph->p_type != PT_LOAD)
+		return 0;
+	if (offset >= ph->p_offset && offset - ph->p_offset < ph->p_filesz)
+		return is_code ? 3 : 1;
+	if (is_code && offset < ph->p_offset && ph->p_offset - offset <= bytes_before(ph))
+		return 2;
+	return 0;
+}
+
 int elf_file_offset_to_vaddr(struct elf_file *ef, uint64_t offset, uint64_t *ret_vaddr)
 {
 	const GElf_Phdr *found = NULL;
+	int best = 0;
 
 	for (size_t i = 0; i < ef->n_phdrs; i++) {
-		const GElf_Phdr *ph = &ef->phdrs[i];
+		int how = fits(&ef->phdrs[i], offset);
 
-		if (ph->p_type != PT_LOAD || offset < ph->p_offset ||
-		    offset - ph->p_offset >= ph->p_filesz)
+		if (how <= best)
 			continue;
-		/* Segments may share bytes of the file; what runs is in the executable one. */
-		if (!found || (!(found->p_flags & PF_X) && (ph->p_flags & PF_X)))
-			found = ph;
+		best = how;
+		found = &ef->phdrs[i];
 	}
 	if (!found)
 		return -ENOENT;
@@ -339,6 +361,23 @@ uint64_t elf_file_code_offset(struct elf_file *ef)
 			found = ph;
 	}
 	return found ? found->p_offset : 0;
+}
+
+int elf_file_interpreter(struct elf_file *ef, char *ret, size_t size)
+{
+	const GElf_Phdr *ph = ef->phdrs, *end = ef->phdrs + ef->n_phdrs;
+	int r;
+
+	while (ph < end && ph->p_type != PT_INTERP)
+		ph++;
+	if (ph == end)
+		return -ENOENT;
+	if (ph->p_filesz == 0 || ph->p_filesz > size)
+		return -EBADMSG;
+	r = elf_image_read(ef, ph->p_offset, ret, ph->p_filesz);
+	if (r < 0)
+		return r;
+	return ret[ph->p_filesz - 1] ? -EBADMSG : 0;
 }
 
 uint64_t elf_file_entry(struct elf_file *ef)

@@ -25,11 +25,21 @@ DEFINE_CLEANUP(struct elf_file *, elf_file_close)
 /* GNU build id; borrowed from @ef until it is closed. -ENODATA if the file has none. */
 int elf_file_build_id(struct elf_file *ef, const uint8_t **ret_id, size_t *ret_len);
 
-/* ELF virtual address of a file offset through PT_LOAD; -ENOENT if no segment holds it. */
+/*
+ * ELF virtual address of a file offset in an executable mapping, through PT_LOAD: bytes that
+ * segments share are the executable one's, and what its first page holds before it, too. -ENOENT if
+ * no segment holds it.
+ */
 int elf_file_offset_to_vaddr(struct elf_file *ef, uint64_t offset, uint64_t *ret_vaddr);
 
 /* File offset of the executable PT_LOAD with the lowest address; 0 if there is none. */
 uint64_t elf_file_code_offset(struct elf_file *ef);
+
+/*
+ * What PT_INTERP says: the dynamic linker's path, with a 0 behind. -ENOENT: there is none;
+ * -EBADMSG: unreadable, or longer than @size.
+ */
+int elf_file_interpreter(struct elf_file *ef, char *ret, size_t size);
 
 /* e_entry (an ELF virtual address). */
 uint64_t elf_file_entry(struct elf_file *ef);
@@ -58,14 +68,18 @@ struct elf_tls_segment {
 };
 int elf_file_tls_segment(struct elf_file *ef, struct elf_tls_segment *ret);
 
-/* How the file's own code reaches a TLS symbol: the named dynamic relocation, best kind first. */
+/* How the file's own code reaches a TLS symbol: the dynamic relocation, best kind first. */
 enum elf_tls_reloc_kind { ELF_TLS_RELOC_DESC, ELF_TLS_RELOC_DTPMOD, ELF_TLS_RELOC_TPOFF };
 struct elf_tls_reloc {
 	enum elf_tls_reloc_kind kind;
+	bool is_own;	    /* names no symbol: for the file's own TLS segment, from its begin on */
 	uint64_t got_vaddr; /* where the dynamic linker wrote */
-	int64_t addend;
+	int64_t addend;	    /* from the symbol, or in the segment */
 };
-/* From DT_RELA and DT_JMPREL; -ENOENT if none names @name. */
+/*
+ * From DT_RELA and DT_JMPREL: the one that names @name, otherwise one that names no symbol, which
+ * tells where the segment is. -ENOENT if there is none of either.
+ */
 int elf_file_find_tls_reloc(struct elf_file *ef, const char *name, struct elf_tls_reloc *ret);
 
 #endif
