@@ -9,14 +9,14 @@
 
 #include <bpf/bpf_helpers.h>
 
-#include "shared/proc_info.h"
+#include "regs.bpf.h"
 #include "shared/record.h"
 #include "shared/thread_ctx.h"
+#include "shared/tls_addr.h"
 #include "space.bpf.h"
 #include "stats.bpf.h"
-#include "tls.bpf.h"
 
-/* Processes with a context. Preallocated (see filter.bpf.h), at 96 bytes each. */
+/* Processes with a context. Preallocated (see filter.bpf.h), at 104 bytes each. */
 #define PROCS_MAX 16384
 
 struct {
@@ -40,15 +40,35 @@ static __always_inline enum stat_id thread_ctx_stat(enum thread_ctx_state state)
 	}
 }
 
+/* What the shared headers ask of: memory of the current process, all of it at hand. */
+struct ctx_memory;
+
+static __always_inline long ctx_read(struct ctx_memory *mem, void *dst, __u32 len, __u64 addr)
+{
+	return bpf_probe_read_user(dst, len, (void *)addr);
+}
+
+static __always_inline enum stat_id tls_stat(enum tls_found found)
+{
+	switch (found) {
+	case TLS_NO_POINTER:
+		return STAT_CTX_NO_TLS;
+	case TLS_NOT_ALLOCATED:
+		return STAT_CTX_ABSENT;
+	default:
+		return STAT_CTX_UNREADABLE;
+	}
+}
+
 /* Fills *ret when, and only when, the outcome is STAT_CTX_READ. */
 static __always_inline enum stat_id
 thread_ctx_read(const struct tls_var *var, struct task_struct *task, struct thread_ctx *ret)
 {
-	__u64 addr = tls_addr(var, task);
-	__u64 record = 0;
+	__u64 addr = 0, record = 0;
+	enum tls_found found = tls_addr(NULL, var, thread_pointer(task), &addr);
 
-	if (!addr)
-		return STAT_CTX_NO_TLS;
+	if (found != TLS_FOUND)
+		return tls_stat(found);
 	if (bpf_probe_read_user(&record, sizeof(record), (void *)addr))
 		return STAT_CTX_UNREADABLE;
 	if (!record)

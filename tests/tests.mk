@@ -184,8 +184,9 @@ $(FUZZ_TARGETS:%=fuzz-%): fuzz-%: $(BUILDDIR)/fuzz/fuzz_%
 C_FILES  := $(shell find user bpf tests -name '*.[ch]' | sort)
 HEADERS  := $(wildcard user/*/*.h)
 SHARED_H := $(wildcard bpf/shared/*.h)
-# These want functions of whoever includes them (shared/unwind_memory.h).
-WALKER_H := bpf/shared/unwind_memory.h bpf/shared/unwind_step.h bpf/shared/unwind_walk.h
+# These want functions of whoever includes them (shared/unwind_memory.h, ctx_read()).
+WALKER_H := bpf/shared/unwind_memory.h bpf/shared/unwind_step.h bpf/shared/unwind_walk.h \
+            bpf/shared/tls_addr.h
 
 format:
 	$(Q)$(CLANG_FORMAT) -i $(C_FILES)

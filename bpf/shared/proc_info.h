@@ -6,16 +6,19 @@
 
 #include "shared/types.h"
 
-/* How the thread-local variable that holds the context is reached. One enumerator, one file. */
+/* How the thread-local variable that holds the context is reached. */
 enum tls_model {
 	TLS_MODEL_NONE,	  /* process publishes nothing */
-	TLS_MODEL_STATIC, /* thread pointer + tp_off (local-exec, initial-exec, static TLS) */
+	TLS_MODEL_STATIC, /* thread pointer + off (local-exec, initial-exec, static TLS) */
+	TLS_MODEL_GLIBC,  /* block of the module in the thread's vector + off (dynamic TLS) */
+	TLS_MODEL_MUSL,	  /* likewise */
 };
 
 struct tls_var {
-	__u32 model; /* enum tls_model */
-	__u32 reserved;
-	__s64 tp_off; /* bytes from the thread pointer */
+	__u32 model;	  /* enum tls_model */
+	__u32 module;	  /* dynamic TLS: number of the library in the process, from 1 on */
+	__s64 off;	  /* bytes */
+	__u64 generation; /* of glibc's vectors that have the module; 0: not known */
 };
 
 /*
@@ -29,6 +32,6 @@ struct proc_info {
 	struct tls_var thread_ctx; /* otel_thread_ctx_v1: pointer to struct thread_ctx */
 };
 
-_Static_assert(sizeof(struct proc_info) == 24, "map value ABI");
+_Static_assert(sizeof(struct proc_info) == 32, "map value ABI");
 
 #endif

@@ -178,6 +178,7 @@ VARIANTS = {
     "so-desc": ("split-so-desc", None),
     "preload-ie": ("split-preload", "ie"),
     "preload-desc": ("split-preload", "desc"),
+    "preload-gd": ("split-preload", "gd"),
 }
 
 
@@ -192,6 +193,37 @@ def test_tls_models(record, workloads, variant, writer):
     )  # fmt: skip
     judge(r.truth, r.samples).assert_right()
     assert_nothing_lost(r.stats)
+
+
+# How a library that is opened reaches the variable; NO_SURPLUS: in dynamic TLS, though it is small.
+NO_SURPLUS = {"GLIBC_TUNABLES": "glibc.rtld.optional_static_tls=0"}
+OPENED = {
+    "ie": ("split-dl", "ie", {}),
+    "desc": ("split-dl", "desc", {}),
+    "desc-dynamic": ("split-dl", "desc", NO_SURPLUS),
+    "gd": ("split-dl", "gd", {}),
+    "gd-dynamic": ("split-dl", "gd", NO_SURPLUS),
+    "musl-desc": ("split-dl-musl", "musl-desc", {}),
+    "musl-gd": ("split-dl-musl", "musl-gd", {}),
+}
+
+
+@pytest.mark.parametrize("when", ["early", "late"])
+@pytest.mark.parametrize("how", OPENED)
+def test_library_that_is_opened(record, workloads, how, when):
+    """Late: by a thread, after others were started."""
+    program, library, env = OPENED[how]
+    env = {**env, "OTEL_LIBRARY": str(workloads / library / "libotelctx.so")}
+    if when == "late":
+        env["OTEL_LATE"] = "1"
+    r = record(
+        "--", workloads / program, "--threads", 3, "--cpu-seconds", SHORT_CPU_SECONDS,
+        "--span-us", "500,20000", "--warm-up-ms", WARM_UP_MS, "--log", "{log}", env=env,
+    )  # fmt: skip
+    verdict = judge(r.truth, r.samples)
+    verdict.assert_right()
+    assert_nothing_lost(r.stats)
+    assert len(r.truth.threads) == 3
 
 
 def test_context_of_a_new_process_is_found_at_once(record, workloads):

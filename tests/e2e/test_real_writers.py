@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -23,6 +24,28 @@ def libdatadog_writer():
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return target / "release/libdatadog-writer"
+
+
+@pytest.fixture(scope="session")
+def ddtrace_python():
+    """Python with Datadog's tracer, whose native library has its variable in dynamic TLS."""
+    venv = BUILD / "ddtrace"
+    wanted = ROOT / "tests/workloads/ddtrace/requirements.txt"
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    subprocess.run([venv / "bin/pip", "install", "--quiet", "-r", wanted], check=True)
+    return venv / "bin/python"
+
+
+def test_ddtrace(ddtrace_python, record):
+    env = {"DD_TRACE_OTEL_CTX_ENABLED": "true", "DD_SERVICE": "ddtrace-writer", "DD_TRACE_STARTUP_LOGS": "false",
+           "DD_TRACE_AGENT_URL": "http://127.0.0.1:9"}  # fmt: skip
+    writer = ROOT / "tests/workloads/ddtrace/writer.py"
+    recording = record("--", ddtrace_python, writer, SECONDS, "{log}", env=env)
+    verdict = judge(recording.truth, recording.samples)
+    print(verdict.counts)
+    verdict.assert_right()
+    churning = [s for s in recording.profile.samples if "span_id" in s.labels]
+    assert {s.labels["service.name"] for s in churning} == {"ddtrace-writer"}
 
 
 def test_libdatadog(libdatadog_writer, record):

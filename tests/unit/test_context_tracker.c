@@ -201,7 +201,7 @@ Test(context_tracker, from_nothing_to_a_thread_context)
 	cr_assert(eq(str, (char *)f.schema, OTEL_SCHEMA_NATIVE));
 	cr_assert(ne(ptr, strstr(f.writer, "test_context_tracker"), NULL));
 	cr_assert(eq(uint, f.info.thread_ctx.model, TLS_MODEL_STATIC));
-	cr_assert(eq(long, f.info.thread_ctx.tp_off, own_tp_off()));
+	cr_assert(eq(long, f.info.thread_ctx.off, own_tp_off()));
 	cr_assert(eq(u64, f.info.start_stack, start_stack_of(pid)));
 
 	cr_assert(zero(int, look(pid, &f)), "told already");

@@ -116,6 +116,48 @@ Test(elf_file, offsets_become_addresses_as_the_segments_say)
 	cr_assert_eq(elf_file_offset_to_vaddr(ef, UINT64_MAX, &got), -ENOENT);
 }
 
+/* Header of the executable segment, which is made to begin @by bytes later, as lld lets it. */
+static Elf64_Phdr shift_code_segment(const char *name, uint64_t by)
+{
+	CLEANUP(closep) int fd = open(sample(name), O_RDWR | O_CLOEXEC);
+	Elf64_Ehdr eh;
+	Elf64_Phdr ph;
+	off_t at;
+
+	cr_assert_eq(pread(fd, &eh, sizeof(eh), 0), sizeof(eh));
+	at = eh.e_phoff - sizeof(ph);
+	do {
+		at += sizeof(ph);
+		cr_assert_eq(pread(fd, &ph, sizeof(ph), at), sizeof(ph));
+	} while (ph.p_type != PT_LOAD || !(ph.p_flags & PF_X));
+	cr_assert_eq(ph.p_offset % 4096, 0);
+	ph.p_offset += by;
+	ph.p_vaddr += by + 4096; /* another distance than the others' */
+	ph.p_filesz -= by;
+	ph.p_memsz -= by;
+	cr_assert_eq(pwrite(fd, &ph, sizeof(ph), at), sizeof(ph));
+	return ph;
+}
+
+/* A mapping of code begins with a page, of which another segment may have the first bytes. */
+Test(elf_file, code_that_does_not_begin_with_a_page)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	uint64_t got;
+	Elf64_Phdr ph;
+
+	write_tls_sources();
+	sh("gcc -shared -fPIC -Wl,-z,separate-code tls.c -o lib.so");
+	ph = shift_code_segment("lib.so", 32);
+	ef = open_sample("lib.so");
+	cr_assert_eq(elf_file_offset_to_vaddr(ef, ph.p_offset, &got), 0);
+	cr_assert_eq(got, ph.p_vaddr);
+	cr_assert_eq(elf_file_offset_to_vaddr(ef, ph.p_offset - 32, &got), 0);
+	cr_assert_eq(got, ph.p_vaddr - 32);
+	cr_assert_eq(elf_file_offset_to_vaddr(ef, 0, &got), 0);
+	cr_assert_eq(got, 0);
+}
+
 Test(elf_file, tells_programs_from_libraries)
 {
 	static const struct {
@@ -231,6 +273,7 @@ static void check_reloc(const char *file, enum elf_tls_reloc_kind kind, const ch
 
 	cr_assert_eq(elf_file_find_tls_reloc(ef, VAR, &reloc), 0, "%s", file);
 	cr_assert_eq(reloc.kind, kind, "%s", file);
+	cr_assert_not(reloc.is_own);
 	cr_assert_eq(reloc.addend, 0);
 	cr_assert_eq(reloc.got_vaddr,
 		     strtoull(first_line(RELOC, strcmp(file, "bare.so") ? "" : "D", sample(file),
@@ -287,16 +330,51 @@ Test(elf_file, reads_aarch64_files)
 	cr_assert_eq(sym.value, nm_value("desc.so", VAR));
 }
 
+/* Where the segment begins, and how far behind that: whatever the relocation is for. */
 Test(elf_file, private_and_local_relocations_name_nothing)
 {
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
 	struct elf_tls_reloc reloc;
 
-	sample_write("hidden.c", "__attribute__((visibility(\"hidden\"))) __thread void *" VAR ";\n"
-				 "void *get(void) { return " VAR "; }\n");
-	sh("gcc -O1 -shared -fPIC -mtls-dialect=gnu2 hidden.c -o hidden.so");
+	sample_write("hidden.c", "static __thread long pad[5] = { 1 };\n"
+				 "__attribute__((visibility(\"hidden\"))) __thread void *" VAR ";\n"
+				 "void *get(void) { return " VAR "; }\n"
+				 "long *get_pad(void) { return pad; }\n");
+	sh("gcc -O1 -shared -fPIC -mtls-dialect=gnu2 -c hidden.c && "
+	   "ld -shared hidden.o -o hidden.so");
 	ef = open_sample("hidden.so");
+	cr_assert_eq(elf_file_find_tls_reloc(ef, VAR, &reloc), 0);
+	cr_assert(reloc.is_own);
+	cr_assert_eq(reloc.kind, ELF_TLS_RELOC_DESC);
+	cr_assert(reloc.addend == 0 || reloc.addend == 40);
+}
+
+Test(elf_file, file_without_thread_local_relocations)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct elf_tls_reloc reloc;
+
+	sample_write("none.c", "__thread void *" VAR ";\nint get(void) { return 1; }\n");
+	sh("gcc -O1 -shared -fPIC none.c -o none.so");
+	ef = open_sample("none.so");
 	cr_assert_eq(elf_file_find_tls_reloc(ef, VAR, &reloc), -ENOENT);
+}
+
+Test(elf_file, interpreter)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	CLEANUP(elf_file_closep) struct elf_file *fixed = NULL;
+	char path[64];
+
+	sample_write("main.c", "int main(void) { return 0; }\n");
+	sh("gcc main.c -o prog -Wl,--dynamic-linker,/lib/ld-of-somebody.so.3");
+	sh("gcc -static main.c -o fixed");
+	ef = open_sample("prog");
+	cr_assert_eq(elf_file_interpreter(ef, path, sizeof(path)), 0);
+	cr_assert_str_eq(path, "/lib/ld-of-somebody.so.3");
+	cr_assert_eq(elf_file_interpreter(ef, path, strlen("/lib/ld-of-somebody.so.3")), -EBADMSG);
+	fixed = open_sample("fixed");
+	cr_assert_eq(elf_file_interpreter(fixed, path, sizeof(path)), -ENOENT);
 }
 
 /* File offset of the header of the PT_TLS segment: the headers start at 64, 56 bytes each. */

@@ -1740,9 +1740,8 @@ Test(oncpu, bytes_are_counted_from_each_wake_up_on)
 static void publish(void)
 {
 	k.has_proc = 1;
-	k.proc =
-		(struct proc_info){ .start_stack = START_STACK,
-				    .thread_ctx = { .model = TLS_MODEL_STATIC, .tp_off = TP_OFF } };
+	k.proc = (struct proc_info){ .start_stack = START_STACK,
+				     .thread_ctx = { .model = TLS_MODEL_STATIC, .off = TP_OFF } };
 	k.tls = RECORD;
 	k.record =
 		(struct thread_ctx){ .trace_id = { 1, 2, 3 }, .span_id = { 7, 8, 9 }, .valid = 1 };
@@ -1900,7 +1899,7 @@ Test(oncpu, context_unreadable)
 	static const __u64 bad[] = { 1, RECORD + 1, RECORD - 1, UINT64_MAX, 0xffff888000000000ULL };
 
 	publish();
-	k.proc.thread_ctx.tp_off = TP_OFF + 1; /* only a part of the pointer is mapped */
+	k.proc.thread_ctx.off = TP_OFF + 1; /* only a part of the pointer is mapped */
 	assert_context(STAT_CTX_UNREADABLE);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		publish();

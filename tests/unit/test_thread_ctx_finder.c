@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Programs that are compiled here, with each way to reach a thread-local variable, say themselves
- * how far theirs lies from the thread pointer.
+ * where theirs lies, in each of their threads.
  */
 #include "ctx/thread_ctx_finder.h"
 
@@ -20,6 +20,8 @@
 #include "ctx/tls_model.h"
 #include "leak_check.h"
 #include "proc/maps.h"
+#include "proc/remote_mem.h"
+#include "shared/tls_addr.h"
 
 static char dir[] = "/tmp/test_tlsXXXXXX";
 
@@ -44,6 +46,15 @@ static const char protected_c[] =
 	"__attribute__((visibility(\"protected\"))) __thread void *otel_thread_ctx_v1;\n"
 	"void *ctx_addr(void) { return &otel_thread_ctx_v1; }\n";
 
+/* The library reaches its variable by a name that it does not export. */
+static const char bound_c[] =
+	"__thread char otel_pad[PAD] __attribute__((aligned(ALIGN))) = { 1 };\n"
+	"__thread void *otel_thread_ctx_v1;\n"
+	"extern __thread void *own __attribute__((\n"
+	"\talias(\"otel_thread_ctx_v1\"), visibility(\"hidden\")));\n"
+	"void *ctx_addr(void) { return &own; }\n"
+	"char *pad_addr(void) { return otel_pad; }\n";
+
 static const char other_c[] = "__thread void *x_otel_thread_ctx_v1, *otel_thread_ctx_v11;\n"
 			      "void *ctx_addr(void) { return (char *)&x_otel_thread_ctx_v1 +\n"
 			      "\t(long)&otel_thread_ctx_v11; }\n";
@@ -51,7 +62,12 @@ static const char other_c[] = "__thread void *x_otel_thread_ctx_v1, *otel_thread
 static const char wide_c[] = "__thread char otel_thread_ctx_v1[16];\n"
 			     "void *ctx_addr(void) { return otel_thread_ctx_v1; }\n";
 
-static const char main_c[] = "#include <stdio.h>\n"
+/*
+ * Three threads: the main one, one from before the library is opened, and one from after it. The
+ * last one to be told of, from before, never uses the variable.
+ */
+static const char main_c[] = "#include <pthread.h>\n"
+			     "#include <stdio.h>\n"
 			     "#include <unistd.h>\n"
 			     "#ifdef DLOPEN\n"
 			     "#include <dlfcn.h>\n"
@@ -67,16 +83,46 @@ static const char main_c[] = "#include <stdio.h>\n"
 			     "	return __builtin_thread_pointer();\n"
 			     "#endif\n"
 			     "}\n"
+			     "static void *(*fn)(void);\n"
+			     "static pthread_barrier_t opened, told;\n"
+			     "static void *use(void *arg)\n"
+			     "{\n"
+			     "	if (arg)\n"
+			     "		pthread_barrier_wait(&opened);\n"
+			     "	printf(\"%ld %ld\\n\", (long)tp(), (long)fn());\n"
+			     "	fflush(stdout);\n"
+			     "	pthread_barrier_wait(&told);\n"
+			     "	pause();\n"
+			     "	return 0;\n"
+			     "}\n"
+			     "static void *idle(void *arg)\n"
+			     "{\n"
+			     "	*(long *)arg = (long)tp();\n"
+			     "	pthread_barrier_wait(&opened);\n"
+			     "	pause();\n"
+			     "	return 0;\n"
+			     "}\n"
 			     "int main(void)\n"
 			     "{\n"
+			     "	pthread_t before, after, lazy;\n"
+			     "	long lazy_tp;\n"
 			     "	char c;\n"
+			     "	pthread_barrier_init(&opened, 0, 3);\n"
+			     "	pthread_barrier_init(&told, 0, 3);\n"
+			     "	pthread_create(&before, 0, use, &c);\n"
+			     "	pthread_create(&lazy, 0, idle, &lazy_tp);\n"
 			     "#ifdef DLOPEN\n"
 			     "	void *lib = dlopen(DLOPEN, RTLD_NOW);\n"
-			     "	void *(*fn)(void) = (void *(*)(void))dlsym(lib, \"ctx_addr\");\n"
+			     "	fn = (void *(*)(void))dlsym(lib, \"ctx_addr\");\n"
 			     "#else\n"
-			     "	void *(*fn)(void) = ctx_addr;\n"
+			     "	fn = ctx_addr;\n"
 			     "#endif\n"
-			     "	printf(\"%ld\\n\", (long)((char *)fn() - (char *)tp()));\n"
+			     "	pthread_barrier_wait(&opened);\n"
+			     "	pthread_create(&after, 0, use, 0);\n"
+			     "	printf(\"%ld %ld\\n\", (long)tp(), (long)fn());\n"
+			     "	fflush(stdout);\n"
+			     "	pthread_barrier_wait(&told);\n"
+			     "	printf(\"%ld 0\\n\", lazy_tp);\n"
 			     "	fflush(stdout);\n"
 			     "	return (int)read(0, &c, 1);\n"
 			     "}\n";
@@ -101,6 +147,7 @@ static void make_dir(void)
 	write_source("var_only.c", var_only_c);
 	write_source("hidden.c", hidden_c);
 	write_source("protected.c", protected_c);
+	write_source("bound.c", bound_c);
 	write_source("other.c", other_c);
 	write_source("wide.c", wide_c);
 }
@@ -131,16 +178,21 @@ static void __attribute__((format(printf, 1, 2))) build(const char *fmt, ...)
 
 /* --- a program at work ----------------------------------------------------------------------- */
 
+#define THREADS 4 /* the last one has not used the variable */
+
 struct program {
 	pid_t pid;
-	int in;	     /* closing it ends the program */
-	long tp_off; /* what it says */
+	int in; /* closing it ends the program */
+	struct {
+		uint64_t tp, addr;
+	} threads[THREADS]; /* what it says */
 };
 
 static void start(const char *tunables, struct program *ret)
 {
 	int in[2], out[2];
-	char path[64], line[32] = "";
+	char path[64], line[128];
+	FILE *says;
 
 	snprintf(path, sizeof(path), "%s/prog", dir);
 	cr_assert(zero(int, pipe2(in, O_CLOEXEC)));
@@ -156,11 +208,17 @@ static void start(const char *tunables, struct program *ret)
 	}
 	close(in[0]);
 	close(out[1]);
-	cr_assert(gt(long, read(out[0], line, sizeof(line) - 1), 0));
-	close(out[0]);
+	says = fdopen(out[0], "r");
+	for (int i = 0; i < THREADS; i++) {
+		char *end;
+
+		cr_assert(ne(ptr, fgets(line, sizeof(line), says), NULL));
+		ret->threads[i].tp = strtoull(line, &end, 10);
+		ret->threads[i].addr = strtoull(end, NULL, 10);
+		cr_assert(ne(u64, ret->threads[i].tp, 0));
+	}
+	fclose(says);
 	ret->in = in[1];
-	ret->tp_off = strtol(line, NULL, 10);
-	cr_assert(ne(long, ret->tp_off, 0));
 }
 
 static void finish(struct program *p)
@@ -221,17 +279,64 @@ static int find(const char *file, struct tls_symbol *ret)
 	return tls_symbol_find(ef, strcmp(file, "prog") == 0, ret);
 }
 
+static enum tls_libc libc_of_prog(void)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	CLEANUP(closep) int fd = -1;
+	char path[64];
+
+	file_path(path, "prog");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	cr_assert(zero(int, elf_file_open_fd(fd, &ef)));
+	return tls_libc_of(ef);
+}
+
 static int locate(const struct program *p, const char *file, const struct tls_symbol *ts,
 		  struct tls_var *ret)
 {
+	struct tls_process where = { .pid = p->pid, .libc = libc_of_prog() };
 	char path[64];
 
 	file_path(path, file);
-	return tls_symbol_locate(ts, p->pid, bias_of(p->pid, path), ret);
+	where.bias = bias_of(p->pid, path);
+	return tls_symbol_locate(ts, &where, ret);
 }
 
-/* The variable of @file, reached by @access, is where the running program says. */
-static void assert_found(const char *file, enum tls_access access, const char *tunables)
+struct ctx_memory {
+	pid_t pid;
+};
+
+static long ctx_read(struct ctx_memory *mem, void *dst, __u32 len, __u64 addr)
+{
+	return remote_mem_read(mem->pid, addr, dst, len);
+}
+
+/* Each thread's variable is where the thread itself says. */
+static void assert_addresses(const struct program *p, const struct tls_var *var)
+{
+	struct ctx_memory mem = { p->pid };
+	__u64 addr = 0;
+
+	for (int i = 0; i < THREADS; i++) {
+		enum tls_found found = tls_addr(&mem, var, p->threads[i].tp, &addr);
+
+		if (p->threads[i].addr) {
+			cr_assert(eq(int, found, TLS_FOUND), "thread %d", i);
+			cr_assert(eq(u64, addr, p->threads[i].addr), "thread %d", i);
+		} else if (found == TLS_FOUND) {
+			__u64 value = 1;
+
+			cr_assert(zero(int, ctx_read(&mem, &value, sizeof(value), addr)));
+			cr_assert(zero(u64, value), "in a thread that has not used it");
+		} else {
+			cr_assert(eq(int, found, TLS_NOT_ALLOCATED));
+		}
+	}
+}
+
+/* The variable of @file, reached by @access, is of @model, and where the running program says. */
+static void assert_located(const char *file, enum tls_access access, enum tls_model model,
+			   const char *tunables)
 {
 	struct tls_symbol ts = { 0 };
 	struct tls_var var = { 0 };
@@ -241,23 +346,14 @@ static void assert_found(const char *file, enum tls_access access, const char *t
 	cr_assert(eq(int, ts.access, access));
 	start(tunables, &p);
 	cr_assert(zero(int, locate(&p, file, &ts, &var)));
-	cr_assert(eq(int, var.model, TLS_MODEL_STATIC));
-	cr_assert(eq(i64, var.tp_off, p.tp_off));
+	cr_assert(eq(int, var.model, model));
+	assert_addresses(&p, &var);
 	finish(&p);
 }
 
-static void assert_not_supported(const char *file, enum tls_access access, const char *tunables)
+static void assert_found(const char *file, enum tls_access access, const char *tunables)
 {
-	struct tls_symbol ts = { 0 };
-	struct tls_var var = { .tp_off = 4242 };
-	struct program p;
-
-	cr_assert(zero(int, find(file, &ts)));
-	cr_assert(eq(int, ts.access, access));
-	start(tunables, &p);
-	cr_assert(eq(int, locate(&p, file, &ts, &var), -ENOTSUP));
-	cr_assert(eq(i64, var.tp_off, 4242));
-	finish(&p);
+	assert_located(file, access, TLS_MODEL_STATIC, tunables);
 }
 
 /* --- the program itself ---------------------------------------------------------------------- */
@@ -323,8 +419,8 @@ Test(thread_ctx_finder, stripped_program_has_what_it_exports)
 /* --- libraries that the program is linked with ----------------------------------------------- */
 
 #define LIB(how)	  "gcc -O1 -fPIC -shared " how " " PADS " var.c -o lib.so"
-#define PROG_WITH_LIB	  " && gcc -O1 main.c -o prog -L. -l:lib.so -Wl,-rpath,'$ORIGIN'"
-#define PROG_THAT_DLOPENS " && gcc -O1 -DDLOPEN=\"\\\"$PWD/lib.so\\\"\" main.c -o prog"
+#define PROG_WITH_LIB	  " && gcc -pthread -O1 main.c -o prog -L. -l:lib.so -Wl,-rpath,'$ORIGIN'"
+#define PROG_THAT_DLOPENS " && gcc -pthread -O1 -DDLOPEN=\"\\\"$PWD/lib.so\\\"\" main.c -o prog"
 
 Test(thread_ctx_finder, library_with_descriptors)
 {
@@ -347,13 +443,16 @@ Test(thread_ctx_finder, library_with_initial_exec)
 Test(thread_ctx_finder, library_with_module_and_offset)
 {
 	build(LIB("-mtls-dialect=gnu") PROG_WITH_LIB);
-	assert_not_supported("lib.so", TLS_ACCESS_GENERAL, NULL);
+	assert_located("lib.so", TLS_ACCESS_GENERAL, TLS_MODEL_GLIBC, NULL);
+	build("musl-gcc -O1 -fPIC -shared -mtls-dialect=gnu " PADS " var.c -o lib.so && "
+	      "musl-gcc -pthread -O1 main.c -o prog -L. -l:lib.so -Wl,-rpath,'$ORIGIN'");
+	assert_located("lib.so", TLS_ACCESS_GENERAL, TLS_MODEL_MUSL, NULL);
 }
 
 Test(thread_ctx_finder, library_with_musl)
 {
 	build("musl-gcc -O1 -fPIC -shared -mtls-dialect=gnu2 " PADS " var.c -o lib.so && "
-	      "musl-gcc -O1 main.c -o prog -L. -l:lib.so -Wl,-rpath,'$ORIGIN'");
+	      "musl-gcc -pthread -O1 main.c -o prog -L. -l:lib.so -Wl,-rpath,'$ORIGIN'");
 	assert_found("lib.so", TLS_ACCESS_DESC, NULL);
 }
 
@@ -368,7 +467,83 @@ Test(thread_ctx_finder, opened_library_in_the_surplus_of_static_tls)
 Test(thread_ctx_finder, opened_library_in_dynamic_tls)
 {
 	build(LIB("-mtls-dialect=gnu2") PROG_THAT_DLOPENS);
-	assert_not_supported("lib.so", TLS_ACCESS_DESC, "glibc.rtld.optional_static_tls=0");
+	assert_located("lib.so", TLS_ACCESS_DESC, TLS_MODEL_GLIBC,
+		       "glibc.rtld.optional_static_tls=0");
+}
+
+Test(thread_ctx_finder, opened_library_too_large_for_the_surplus)
+{
+	build("gcc -O1 -fPIC -shared -mtls-dialect=gnu2 -DPAD=4096 -DALIGN=64 var.c "
+	      "-o lib.so" PROG_THAT_DLOPENS);
+	assert_located("lib.so", TLS_ACCESS_DESC, TLS_MODEL_GLIBC, NULL);
+}
+
+Test(thread_ctx_finder, opened_library_with_module_and_offset)
+{
+	build(LIB("-mtls-dialect=gnu") PROG_THAT_DLOPENS);
+	assert_located("lib.so", TLS_ACCESS_GENERAL, TLS_MODEL_GLIBC, NULL);
+}
+
+Test(thread_ctx_finder, opened_library_with_musl)
+{
+	static const char *const dialects[] = { "gnu2", "gnu" };
+
+	for (int i = 0; i < 2; i++) {
+		build("musl-gcc -O1 -fPIC -shared -mtls-dialect=%s " PADS " var.c -o lib.so && "
+		      "musl-gcc -pthread -O1 -DDLOPEN=\"\\\"$PWD/lib.so\\\"\" main.c -o prog",
+		      dialects[i]);
+		assert_located("lib.so", i ? TLS_ACCESS_GENERAL : TLS_ACCESS_DESC, TLS_MODEL_MUSL,
+			       NULL);
+	}
+}
+
+/* The relocation that tells where the library's storage is names nothing. */
+Test(thread_ctx_finder, library_that_binds_the_variable_itself)
+{
+	static const struct {
+		const char *how;
+		enum tls_access access;
+		enum tls_model opened;
+	} cases[] = {
+		{ "-mtls-dialect=gnu2", TLS_ACCESS_DESC, TLS_MODEL_STATIC },
+		{ "-mtls-dialect=gnu", TLS_ACCESS_MODULE, TLS_MODEL_GLIBC },
+		{ "-ftls-model=local-dynamic -mtls-dialect=gnu", TLS_ACCESS_MODULE,
+		  TLS_MODEL_GLIBC },
+		{ "-ftls-model=initial-exec", TLS_ACCESS_INITIAL_EXEC, TLS_MODEL_STATIC },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		build("gcc -O1 -fPIC -shared %s " PADS " bound.c -o lib.so" PROG_WITH_LIB,
+		      cases[i].how);
+		assert_located("lib.so", cases[i].access, cases[i].opened, NULL);
+		build("gcc -O1 -fPIC -shared %s " PADS " bound.c -o lib.so" PROG_THAT_DLOPENS,
+		      cases[i].how);
+		assert_located("lib.so", cases[i].access, cases[i].opened, NULL);
+	}
+	build("gcc -O1 -fPIC -shared -mtls-dialect=gnu2 " PADS
+	      " bound.c -o lib.so" PROG_THAT_DLOPENS);
+	assert_located("lib.so", TLS_ACCESS_DESC, TLS_MODEL_GLIBC,
+		       "glibc.rtld.optional_static_tls=0");
+}
+
+/* Each has a copy of the writer: the first one's is that of both. */
+Test(thread_ctx_finder, second_library_with_the_variable)
+{
+	build("gcc -O1 -fPIC -shared -mtls-dialect=gnu -DPAD=8 -DALIGN=8 var.c -o first.so && "
+	      "gcc -O1 -fPIC -shared -mtls-dialect=gnu -DPAD=80 -DALIGN=8 var.c -o lib.so && "
+	      "gcc -pthread -O1 main.c -o prog -L. -Wl,--no-as-needed -l:first.so -l:lib.so "
+	      "-Wl,-rpath,'$ORIGIN'");
+	assert_located("first.so", TLS_ACCESS_GENERAL, TLS_MODEL_GLIBC, NULL);
+	assert_located("lib.so", TLS_ACCESS_GENERAL, TLS_MODEL_GLIBC, NULL);
+}
+
+Test(thread_ctx_finder, program_that_asks_for_another_dynamic_linker)
+{
+	build("cp /lib64/ld-linux-x86-64.so.2 ld-mine.so && " LIB("-mtls-dialect=gnu") PROG_WITH_LIB
+	      " -Wl,--dynamic-linker,$PWD/ld-mine.so");
+	cr_assert(eq(int, libc_of_prog(), TLS_LIBC_UNKNOWN));
+	build("gcc -O1 -static " PADS " main.c var.c -o prog");
+	cr_assert(eq(int, libc_of_prog(), TLS_LIBC_UNKNOWN));
 }
 
 Test(thread_ctx_finder, opened_library_with_initial_exec)
@@ -405,8 +580,6 @@ Test(thread_ctx_finder, library_without_a_relocation_for_it)
 
 	build("gcc -O1 -fPIC -shared var_only.c -o lib.so");
 	cr_assert(eq(int, find("lib.so", &ts), -ENOTSUP));
-	build("gcc -O1 -fPIC -shared -ftls-model=local-dynamic protected.c -o lib.so");
-	cr_assert(eq(int, find("lib.so", &ts), -ENOTSUP));
 }
 
 Test(thread_ctx_finder, variable_that_is_no_pointer)
@@ -423,6 +596,7 @@ Test(thread_ctx_finder, process_or_library_that_is_gone)
 {
 	struct tls_symbol ts;
 	struct tls_var var;
+	struct tls_process where;
 	struct program p;
 	char path[64];
 	uint64_t bias;
@@ -432,9 +606,11 @@ Test(thread_ctx_finder, process_or_library_that_is_gone)
 	start(NULL, &p);
 	file_path(path, "lib.so");
 	bias = bias_of(p.pid, path);
-	cr_assert(eq(int, tls_symbol_locate(&ts, p.pid, 4096, &var), -EFAULT));
+	where = (struct tls_process){ p.pid, 4096, TLS_LIBC_GLIBC };
+	cr_assert(eq(int, tls_symbol_locate(&ts, &where, &var), -EFAULT));
 	finish(&p);
-	cr_assert(eq(int, tls_symbol_locate(&ts, p.pid, bias, &var), -ESRCH));
+	where.bias = bias;
+	cr_assert(eq(int, tls_symbol_locate(&ts, &where, &var), -ESRCH));
 }
 
 /* --- what stands in a GOT -------------------------------------------------------------------- */
@@ -443,8 +619,9 @@ Test(thread_ctx_finder, process_or_library_that_is_gone)
 static int locate_words(enum tls_access access, const uint64_t words[2], struct tls_var *ret)
 {
 	struct tls_symbol ts = { .access = access, .got_vaddr = (uintptr_t)words };
+	struct tls_process where = { getpid(), 0, TLS_LIBC_GLIBC };
 
-	return tls_symbol_locate(&ts, getpid(), 0, ret);
+	return tls_symbol_locate(&ts, &where, ret);
 }
 
 #ifdef __x86_64__
@@ -453,7 +630,7 @@ Test(thread_ctx_finder, words_of_initial_exec)
 	struct tls_var var = { 0 };
 
 	cr_assert(zero(int, locate_words(TLS_ACCESS_INITIAL_EXEC, (uint64_t[]){ -72, 0 }, &var)));
-	cr_assert(eq(i64, var.tp_off, -72));
+	cr_assert(eq(i64, var.off, -72));
 	cr_assert(eq(int, -EAGAIN,
 		     locate_words(TLS_ACCESS_INITIAL_EXEC, (uint64_t[]){ 0, 0 }, &var)));
 	cr_assert(eq(int, -EBADMSG,
@@ -462,24 +639,20 @@ Test(thread_ctx_finder, words_of_initial_exec)
 		     locate_words(TLS_ACCESS_INITIAL_EXEC, (uint64_t[]){ -4, 0 }, &var)));
 	cr_assert(eq(int, -EBADMSG,
 		     locate_words(TLS_ACCESS_INITIAL_EXEC, (uint64_t[]){ 1ull << 63, 0 }, &var)));
-	cr_assert(eq(i64, var.tp_off, -72));
+	cr_assert(eq(i64, var.off, -72));
 }
 
 Test(thread_ctx_finder, words_of_a_descriptor)
 {
 	/* r_info: symbol 5, R_X86_64_TLSDESC */
-	const uint64_t index[] = { 3, 16 }, relocation[] = { 0x3fd8, 5ull << 32 | 36 };
+	const uint64_t index[] = { 3, 16, 7 }, relocation[] = { 0x3fd8, 5ull << 32 | 36, 0 };
 	const struct {
 		uint64_t words[2];
 		int want;
 	} cases[] = {
-		{ { 1, -152 }, 0 },
-		{ { 0, -152 }, -EAGAIN },
-		{ { 0, 0 }, -EAGAIN },
-		{ { 1, (uintptr_t)index }, -ENOTSUP },
-		{ { 1, (uintptr_t)relocation }, -EAGAIN },
-		{ { 1, 16 }, -EAGAIN },
-		{ { 1, 1ull << 63 }, -EBADMSG },
+		{ { 1, -152 }, 0 },	{ { 0, -152 }, -EAGAIN },
+		{ { 0, 0 }, -EAGAIN },	{ { 1, (uintptr_t)relocation }, -EAGAIN },
+		{ { 1, 16 }, -EAGAIN }, { { 1, 1ull << 63 }, -EBADMSG },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -488,10 +661,68 @@ Test(thread_ctx_finder, words_of_a_descriptor)
 		cr_assert(
 			eq(int, locate_words(TLS_ACCESS_DESC, cases[i].words, &var), cases[i].want),
 			"case %zu", i);
-		cr_assert(eq(i64, var.tp_off, cases[i].want == 0 ? -152 : 0));
+		cr_assert(eq(i64, var.off, cases[i].want == 0 ? -152 : 0));
+	}
+	{
+		struct tls_var var = { 0 };
+		const uint64_t words[] = { 1, (uintptr_t)index };
+
+		cr_assert(zero(int, locate_words(TLS_ACCESS_DESC, words, &var)));
+		cr_assert(eq(int, var.model, TLS_MODEL_GLIBC));
+		cr_assert(eq(u32, var.module, 3));
+		cr_assert(eq(i64, var.off, 16));
+		cr_assert(eq(u64, var.generation, 7));
 	}
 }
 #endif
+
+/* The relocation of a descriptor that is bound lazily, for the library's own storage. */
+Test(thread_ctx_finder, descriptor_that_leads_to_its_relocation)
+{
+	uint64_t rela[] = { 0x3fd8, 36, 16 }, words[] = { 1, (uintptr_t)rela };
+	struct tls_symbol ts = { .access = TLS_ACCESS_DESC, .got_vaddr = 0x3fd8 };
+	struct tls_process where = { getpid(), (uintptr_t)words - 0x3fd8, TLS_LIBC_GLIBC };
+	struct tls_var var = { 0 };
+
+	cr_assert(eq(int, tls_symbol_locate(&ts, &where, &var), -EAGAIN));
+	rela[0] = 2;
+	cr_assert(zero(int, tls_symbol_locate(&ts, &where, &var)));
+}
+
+Test(thread_ctx_finder, words_of_a_module)
+{
+	static const struct {
+		uint64_t words[2];
+		int want;
+	} cases[] = {
+		{ { 3, 16 }, 0 },
+		{ { 0, 16 }, -EAGAIN },
+		{ { 65536, 16 }, -EAGAIN },
+		{ { 3, 1ull << 31 }, -EAGAIN },
+	};
+	struct tls_var var = { 0 };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_assert(eq(int, locate_words(TLS_ACCESS_GENERAL, cases[i].words, &var),
+			     cases[i].want),
+			  "case %zu", i);
+	cr_assert(eq(u32, var.module, 3));
+	cr_assert(eq(i64, var.off, 16));
+	cr_assert(zero(u64, var.generation));
+	cr_assert(eq(int, tls_var_dynamic(TLS_LIBC_UNKNOWN, 3, 16, 0, &var), -ENOTSUP));
+}
+
+Test(thread_ctx_finder, place_in_words)
+{
+	struct tls_var fixed = { .model = TLS_MODEL_STATIC, .off = -8 },
+		       dynamic = { .model = TLS_MODEL_GLIBC, .module = 2, .off = 16 };
+	char text[TLS_VAR_TEXT_MAX];
+
+	tls_var_print(&fixed, text);
+	cr_assert(eq(str, text, "thread pointer -8"));
+	tls_var_print(&dynamic, text);
+	cr_assert(eq(str, text, "module 2 (glibc) +16"));
+}
 
 /* --- aarch64 --------------------------------------------------------------------------------- */
 
@@ -588,7 +819,7 @@ Test(thread_ctx_finder, offsets_that_static_tls_can_have)
 	struct tls_var var = { 0 };
 
 	cr_assert(zero(int, tls_var_static(TLS_ARCH_AARCH64, 16, &var)));
-	cr_assert(eq(i64, var.tp_off, 16));
+	cr_assert(eq(i64, var.off, 16));
 	cr_assert(eq(int, tls_var_static(TLS_ARCH_AARCH64, -8, &var), -EBADMSG));
 	cr_assert(eq(int, tls_var_static(TLS_ARCH_AARCH64, 1ll << 31, &var), -EBADMSG));
 	cr_assert(zero(int, tls_var_static(TLS_ARCH_X86_64, -8, &var)));

@@ -17,16 +17,21 @@ WL_CTX   := $(WL_DIR)/otel_ctx.c
 # A TLS descriptor is an option on x86_64 and the rule on aarch64.
 ifeq ($(ARCH),x86_64)
 WL_TLS_DESC := -mtls-dialect=gnu2
+WL_TLS_OLD  := -mtls-dialect=gnu
 else
 WL_TLS_DESC := -mtls-dialect=desc
+WL_TLS_OLD  := -mtls-dialect=trad
 endif
 
 # As instrumented runtimes do it: the variable is found in .dynsym even after strip.
 WL_EXPORT := -Wl,--export-dynamic-symbol=otel_thread_ctx_v1
 
 WL_PROGRAMS := $(addprefix $(WL)/,shop split-le split-static split-so-ie split-so-desc \
-               split-preload hostile hostile-dl procs ie/libotelctx.so desc/libotelctx.so \
-               libplug_alpha.so libplug_beta.so depth depth-fp)
+               split-preload split-dl hostile hostile-dl procs ie/libotelctx.so desc/libotelctx.so \
+               gd/libotelctx.so libplug_alpha.so libplug_beta.so depth depth-fp)
+ifeq ($(ARCH),x86_64)
+WL_PROGRAMS += $(addprefix $(WL)/,split-dl-musl musl-desc/libotelctx.so musl-gd/libotelctx.so)
+endif
 
 include $(WL_DIR)/burn.mk
 
@@ -55,7 +60,7 @@ $(WL)/split-static: $(WL_DIR)/split.c $(WL_CORE) $(WL_CTX) $(WL_HDR)
 	@mkdir -p $(@D)
 	$(call WL_LINK,-static -no-pie)
 
-# The same writer in a library, whose variable is reached in two ways.
+# The same writer in a library, whose variable is reached in three ways.
 $(WL)/ie/libotelctx.so: $(WL_CTX) $(WL_HDR)
 	$(call say,WORK,$@)
 	@mkdir -p $(@D)
@@ -65,6 +70,17 @@ $(WL)/desc/libotelctx.so: $(WL_CTX) $(WL_HDR)
 	$(call say,WORK,$@)
 	@mkdir -p $(@D)
 	$(call WL_LINK,-shared -fPIC $(WL_TLS_DESC) -Wl$(comma)-soname=libotelctx.so)
+
+$(WL)/gd/libotelctx.so: $(WL_CTX) $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-shared -fPIC $(WL_TLS_OLD) -Wl$(comma)-soname=libotelctx.so)
+
+$(WL)/musl-desc/libotelctx.so $(WL)/musl-gd/libotelctx.so: $(WL_CTX) $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_CC) $(WL_CFLAGS) -shared -fPIC $(if $(findstring desc,$@),$(WL_TLS_DESC),$(WL_TLS_OLD)) \
+		$(filter %.c,$^) -o $@
 
 $(WL)/libotelnone.so: $(WL_DIR)/otel_none.c $(WL_HDR)
 	@mkdir -p $(@D)
@@ -82,6 +98,17 @@ $(WL)/split-so-desc: $(WL_DIR)/split.c $(WL_CORE) $(WL_HDR) | $(WL)/desc/libotel
 $(WL)/split-preload: $(WL_DIR)/split.c $(WL_CORE) $(WL_HDR) | $(WL)/libotelnone.so
 	$(call say,WORK,$@)
 	$(call WL_LINK,-fPIE -pie,-L$(WL) -lotelnone '-Wl$(comma)-rpath$(comma)$$ORIGIN')
+
+# To be run with OTEL_LIBRARY=…/libotelctx.so, which it opens.
+$(WL)/split-dl: $(WL_DIR)/split.c $(WL_CORE) $(WL_DIR)/otel_dl.c $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-fPIE -pie,-ldl)
+
+$(WL)/split-dl-musl: $(WL_DIR)/split.c $(WL_CORE) $(WL_DIR)/otel_dl.c $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_CC) $(WL_CFLAGS) $(filter %.c,$^) -o $@
 
 $(WL)/hostile: $(WL_DIR)/hostile.c $(WL_CORE) $(WL_CTX) $(WL_HDR)
 	$(call say,WORK,$@)

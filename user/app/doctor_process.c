@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "ctx/context_tracker.h"
+#include "ctx/thread_ctx_finder.h"
 #include "elf/debug_file.h"
 #include "elf/elf_facts.h"
 #include "proc/maps.h"
@@ -153,19 +154,19 @@ static void report_process_context(const struct context_finding *ctx, enum findi
 static void report_thread_context(const struct context_finding *ctx, enum finding_state *worst)
 {
 	struct finding f = { .what = "thread context (otel_thread_ctx_v1)" };
-	char detail[512];
+	char detail[512], place[TLS_VAR_TEXT_MAX];
 
 	switch (ctx->state) {
 	case CONTEXT_THREAD:
-		snprintf(detail, sizeof(detail), "in %s, at thread pointer %+lld", ctx->writer,
-			 (long long)ctx->info.thread_ctx.tp_off);
+		tls_var_print(&ctx->info.thread_ctx, place);
+		snprintf(detail, sizeof(detail), "in %s, at %s", ctx->writer, place);
 		f.follows = detail;
 		break;
 	case CONTEXT_UNSUPPORTED:
 		f.state = FINDING_NO;
-		f.follows = "written in a way that this version does not read (dynamic TLS or "
-			    "another schema); no spans";
-		f.remedy = "link the writer into the program, or load it at start";
+		f.follows = "written in a way that this version does not read (another schema, or "
+			    "dynamic TLS of an unknown libc); no spans";
+		f.remedy = "link the writer into the program";
 		break;
 	default:
 		f.state = FINDING_NO;

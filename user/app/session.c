@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ctx/context_tracker.h"
+#include "ctx/thread_ctx_finder.h"
 #include "export/profile_pprof.h"
 #include "proc/maps.h"
 #include "proc/process.h"
@@ -48,8 +49,11 @@ static void look_at_context(struct session *s, const struct process *p,
 	if (r < 0)
 		return; /* gone meanwhile, or no memory: it is looked at again */
 	if (r > 0) {
-		log_debug("process %d: thread context at thread pointer %+lld (%s)", p->pid,
-			  (long long)now.info.thread_ctx.tp_off, now.writer ? now.writer : "gone");
+		char place[TLS_VAR_TEXT_MAX];
+
+		tls_var_print(&now.info.thread_ctx, place);
+		log_debug("process %d: thread context at %s (%s)", p->pid, place,
+			  now.writer ? now.writer : "gone");
 		if (collector_set_proc(s->collector, p->pid, &now.info) < 0)
 			s->counters[STAT_CTX_NOT_TOLD]++;
 	}

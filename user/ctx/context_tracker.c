@@ -46,6 +46,7 @@ struct writer_file {
 	bool is_main;
 	int error; /* of tls_symbol_find(), or -ENOEXEC */
 	struct tls_symbol symbol;
+	enum tls_libc libc; /* of the program itself: that of its libraries */
 };
 
 struct context_tracker {
@@ -316,11 +317,11 @@ static int examine_file(struct writer_file *file, pid_t pid, const struct mappin
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
 	int r = open_elf(m->dso, pid, m, &ef);
 
-	if (r == 0)
-		r = tls_symbol_find(ef, file->is_main, &file->symbol);
-	else if (r != -ENOEXEC)
+	if (r < 0 && r != -ENOEXEC)
 		return r;
-	file->error = r;
+	if (r == 0 && file->is_main)
+		file->libc = tls_libc_of(ef);
+	file->error = r ? r : tls_symbol_find(ef, file->is_main, &file->symbol);
 	return 0;
 }
 
@@ -347,11 +348,26 @@ static int get_file(struct context_tracker *t, const struct process *p, const st
 	return r;
 }
 
+/* By the program's own file, which may be mapped anywhere among the others. */
+static enum tls_libc libc_of(struct context_tracker *t, const struct process *p)
+{
+	const struct writer_file *file;
+
+	for (size_t i = 0; i < p->maps.n; i++) {
+		const struct mapping *m = &p->maps.data[i];
+
+		if (m->dso == p->exe && get_file(t, p, m, &file) == 0)
+			return file->libc;
+	}
+	return TLS_LIBC_UNKNOWN;
+}
+
 /* 0: ret holds; -ENOENT: this mapping's file does not define the variable; otherwise why not. */
 static int locate_in(struct context_tracker *t, const struct process *p, const struct mapping *m,
 		     struct tls_var *ret)
 {
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct tls_process where = { .pid = p->pid };
 	const struct writer_file *file;
 	uint64_t vaddr;
 	int r;
@@ -367,7 +383,9 @@ static int locate_in(struct context_tracker *t, const struct process *p, const s
 	r = elf_file_offset_to_vaddr(ef, m->offset, &vaddr);
 	if (r < 0)
 		return -EBADMSG;
-	return tls_symbol_locate(&file->symbol, p->pid, m->start - vaddr, ret);
+	where.bias = m->start - vaddr;
+	where.libc = libc_of(t, p);
+	return tls_symbol_locate(&file->symbol, &where, ret);
 }
 
 static enum context_state locate(struct context_tracker *t, struct tracked *tr,

@@ -2,6 +2,9 @@
 #include "ctx/thread_ctx_finder.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "ctx/tls_model.h"
 
@@ -29,29 +32,38 @@ static int segment_of(struct elf_file *ef, const struct elf_symbol *sym,
 	return is_sane(sym, ret) ? 0 : -EBADMSG;
 }
 
-static enum tls_access access_of(enum elf_tls_reloc_kind kind)
+static enum tls_access access_of(const struct elf_tls_reloc *rel)
 {
-	switch (kind) {
+	switch (rel->kind) {
 	case ELF_TLS_RELOC_DESC:
 		return TLS_ACCESS_DESC;
 	case ELF_TLS_RELOC_TPOFF:
 		return TLS_ACCESS_INITIAL_EXEC;
 	default:
-		return TLS_ACCESS_GENERAL;
+		return rel->is_own ? TLS_ACCESS_MODULE : TLS_ACCESS_GENERAL;
 	}
 }
 
+/* How far the variable lies behind what the relocation is for. */
+static int64_t offset_of(const struct elf_tls_reloc *rel, uint64_t value)
+{
+	if (!rel->is_own)
+		return 0;
+	/* A module's number says nothing of an offset. */
+	return rel->kind == ELF_TLS_RELOC_DTPMOD ? (int64_t)value : (int64_t)(value - rel->addend);
+}
+
 /*
- * Only a relocation that names the variable will do: a library has others, for its private ones.
- * The program itself keeps one where it was linked of position-independent objects; elsewhere, and
- * for models that the linker could have relaxed, the offset that it compiled in is as good.
+ * The relocation that names the variable says which one the code uses, this file's or that of a
+ * library before it. Where none does, the linker knew that it is this file's, and any relocation of
+ * its own storage tells where that is. The program itself has its offsets compiled in, but for what
+ * was linked of objects made for libraries.
  */
 int tls_symbol_find(struct elf_file *ef, bool is_main, struct tls_symbol *ret)
 {
 	struct elf_tls_segment seg;
 	struct elf_tls_reloc rel;
 	struct elf_symbol sym;
-	bool named;
 	int r;
 
 	r = elf_file_find_tls_symbol(ef, THREAD_CTX_SYMBOL, is_main, &sym);
@@ -64,31 +76,62 @@ int tls_symbol_find(struct elf_file *ef, bool is_main, struct tls_symbol *ret)
 	if (r < 0 && r != -ENOENT)
 		return r;
 
-	named = r == 0 && (!is_main || rel.kind == ELF_TLS_RELOC_TPOFF);
-	if (!named && !is_main)
+	if (is_main && (r < 0 || rel.is_own || rel.kind != ELF_TLS_RELOC_TPOFF)) {
+		*ret = (struct tls_symbol){
+			.access = TLS_ACCESS_LOCAL_EXEC,
+			.off = tls_local_exec_offset(TLS_ARCH_HOST, &seg, sym.value),
+		};
+		return 0;
+	}
+	if (r < 0)
 		return -ENOTSUP; /* only the dynamic linker knows */
-	if (named && rel.addend != 0)
+	if (!rel.is_own && rel.addend != 0)
 		return -ENOTSUP; /* some other place in the same object */
 
 	*ret = (struct tls_symbol){
-		.access = named ? access_of(rel.kind) : TLS_ACCESS_LOCAL_EXEC,
-		.got_vaddr = named ? rel.got_vaddr : 0,
-		.tp_off = named ? 0 : tls_local_exec_offset(TLS_ARCH_HOST, &seg, sym.value),
-		.sym_value = sym.value,
+		.access = access_of(&rel),
+		.got_vaddr = rel.got_vaddr,
+		.off = offset_of(&rel, sym.value),
 	};
 	return 0;
 }
 
-int tls_symbol_locate(const struct tls_symbol *ts, pid_t pid, uint64_t bias, struct tls_var *ret)
+int tls_symbol_locate(const struct tls_symbol *ts, const struct tls_process *p, struct tls_var *ret)
 {
 	switch (ts->access) {
 	case TLS_ACCESS_LOCAL_EXEC:
-		return tls_local_exec_locate(ts, pid, bias, ret);
+		return tls_local_exec_locate(ts, p, ret);
 	case TLS_ACCESS_INITIAL_EXEC:
-		return tls_initial_exec_locate(ts, pid, bias, ret);
+		return tls_initial_exec_locate(ts, p, ret);
 	case TLS_ACCESS_DESC:
-		return tls_desc_locate(ts, pid, bias, ret);
-	default:
-		return -ENOTSUP;
+		return tls_desc_locate(ts, p, ret);
+	case TLS_ACCESS_GENERAL:
+	case TLS_ACCESS_MODULE:
+		return tls_module_locate(ts, p, ret);
 	}
+	return -ENOTSUP;
+}
+
+/* glibc's is called ld-linux-x86-64.so.2, ld-linux-aarch64.so.1, musl's ld-musl-x86_64.so.1… */
+enum tls_libc tls_libc_of(struct elf_file *exe)
+{
+	char path[PATH_MAX];
+	const char *name;
+
+	if (elf_file_interpreter(exe, path, sizeof(path)) < 0)
+		return TLS_LIBC_UNKNOWN;
+	name = strrchr(path, '/');
+	name = name ? name + 1 : path;
+	if (strncmp(name, "ld-linux", 8) == 0)
+		return TLS_LIBC_GLIBC;
+	return strncmp(name, "ld-musl", 7) == 0 ? TLS_LIBC_MUSL : TLS_LIBC_UNKNOWN;
+}
+
+void tls_var_print(const struct tls_var *var, char ret[TLS_VAR_TEXT_MAX])
+{
+	if (var->model == TLS_MODEL_NONE || var->model == TLS_MODEL_STATIC)
+		snprintf(ret, TLS_VAR_TEXT_MAX, "thread pointer %+lld", (long long)var->off);
+	else
+		snprintf(ret, TLS_VAR_TEXT_MAX, "module %u (%s) %+lld", var->module,
+			 var->model == TLS_MODEL_MUSL ? "musl" : "glibc", (long long)var->off);
 }

@@ -18,18 +18,24 @@
 #define THREAD_CTX_SYMBOL "otel_thread_ctx_v1"
 
 enum tls_access {
-	TLS_ACCESS_LOCAL_EXEC,	 /* offset known from the file: tp_off */
-	TLS_ACCESS_INITIAL_EXEC, /* offset in the GOT: got_vaddr */
+	TLS_ACCESS_LOCAL_EXEC,	 /* offset from the thread pointer, known from the file */
+	TLS_ACCESS_INITIAL_EXEC, /* that offset is in the GOT */
 	TLS_ACCESS_DESC,	 /* TLS descriptor in the GOT */
 	TLS_ACCESS_GENERAL,	 /* module and offset in the GOT */
+	TLS_ACCESS_MODULE,	 /* module in the GOT, offset known from the file (local-dynamic) */
 };
+
+/* Whose vectors of modules a process has: that of its dynamic linker. */
+enum tls_libc { TLS_LIBC_UNKNOWN, TLS_LIBC_GLIBC, TLS_LIBC_MUSL };
+
+/* By the path of the dynamic linker that @exe, the program itself, asks for. */
+enum tls_libc tls_libc_of(struct elf_file *exe);
 
 /* What one ELF file says; the same for every process that maps it. */
 struct tls_symbol {
 	enum tls_access access;
-	int64_t tp_off;	    /* TLS_ACCESS_LOCAL_EXEC */
-	uint64_t got_vaddr; /* the others */
-	uint64_t sym_value; /* st_value */
+	uint64_t got_vaddr; /* but for TLS_ACCESS_LOCAL_EXEC */
+	int64_t off;	    /* what is known of the offset; the rest is in the GOT */
 };
 
 /*
@@ -39,11 +45,23 @@ struct tls_symbol {
  */
 int tls_symbol_find(struct elf_file *ef, bool is_main, struct tls_symbol *ret);
 
+/* A process, and where in it the file is loaded. */
+struct tls_process {
+	pid_t pid;
+	uint64_t bias; /* address - ELF virtual address */
+	enum tls_libc libc;
+};
+
 /*
- * The place in process @pid, where the file is loaded with @bias (address - ELF virtual address).
- * -EAGAIN: the dynamic linker has not got there yet; -ENOTSUP: needs a TLS model not read yet
- * (dynamic TLS); otherwise what reading the process's memory says.
+ * The place in the process. -EAGAIN: the dynamic linker has not got there yet; -ENOTSUP: it is in
+ * dynamic TLS of an unknown libc; -EBADMSG: what stands there is absurd; otherwise what reading the
+ * process's memory says.
  */
-int tls_symbol_locate(const struct tls_symbol *ts, pid_t pid, uint64_t bias, struct tls_var *ret);
+int tls_symbol_locate(const struct tls_symbol *ts, const struct tls_process *p,
+		      struct tls_var *ret);
+
+/* For people: "thread pointer -8", "module 2 (glibc) +16". */
+#define TLS_VAR_TEXT_MAX 64
+void tls_var_print(const struct tls_var *var, char ret[TLS_VAR_TEXT_MAX]);
 
 #endif

@@ -5,11 +5,10 @@
  * pointer, otherwise it points to a tls_index.
  */
 #include <errno.h>
+#include <stddef.h>
 
 #include "ctx/tls_model.h"
 #include "proc/remote_mem.h"
-
-#define MODULE_MAX 65535
 
 #define AARCH64_HINT	  0xd503201f /* nop, bti, pac… differ in bits 5-11 */
 #define AARCH64_HINT_MASK 0xfffff01f
@@ -22,9 +21,11 @@ struct descriptor {
 	uint64_t arg;
 };
 
-struct tls_index {
+/* glibc's struct tlsdesc_dynamic_arg; musl has the first two words of it. */
+struct dynamic_arg {
 	uint64_t module;
 	uint64_t offset;
+	uint64_t generation;
 };
 
 bool tls_desc_resolver_is_static(const uint32_t code[4])
@@ -38,18 +39,22 @@ bool tls_desc_resolver_is_static(const uint32_t code[4])
 
 /*
  * The argument is a pointer. With an old glibc (lazy binding) it leads to the relocation until the
- * descriptor is first used, and r_info of that is no offset of a variable.
+ * descriptor is first used: an Elf64_Rela, whose first word is where the descriptor is.
  */
-static int classify_pointer(pid_t pid, uint64_t arg)
+static int locate_dynamic(const struct tls_symbol *ts, const struct tls_process *p, uint64_t addr,
+			  struct tls_var *ret)
 {
-	struct tls_index ti;
-	int r = remote_mem_read(pid, arg, &ti, sizeof(ti));
+	size_t len = p->libc == TLS_LIBC_MUSL ? offsetof(struct dynamic_arg, generation)
+					      : sizeof(struct dynamic_arg);
+	struct dynamic_arg arg = { 0 };
+	int r = remote_mem_read(p->pid, addr, &arg, len);
 
 	if (r < 0)
 		return r == -EFAULT ? -EAGAIN : r;
-	if (ti.module == 0 || ti.module > MODULE_MAX || ti.offset > INT32_MAX)
+	if (arg.module == ts->got_vaddr)
 		return -EAGAIN;
-	return -ENOTSUP;
+	return tls_var_dynamic(p->libc, arg.module, arg.offset + (uint64_t)ts->off, arg.generation,
+			       ret);
 }
 
 /* Offsets are negative on x86_64. On aarch64 they look like pointers; the resolver's code tells. */
@@ -67,20 +72,20 @@ static int is_static(enum tls_arch arch, pid_t pid, const struct descriptor *d)
 	return r < 0 ? r : tls_desc_resolver_is_static(code);
 }
 
-int tls_desc_locate(const struct tls_symbol *ts, pid_t pid, uint64_t bias, struct tls_var *ret)
+int tls_desc_locate(const struct tls_symbol *ts, const struct tls_process *p, struct tls_var *ret)
 {
 	struct descriptor d;
-	int r = remote_mem_read(pid, bias + ts->got_vaddr, &d, sizeof(d));
+	int r = remote_mem_read(p->pid, p->bias + ts->got_vaddr, &d, sizeof(d));
 
 	if (r < 0)
 		return r;
 	if (d.resolver == 0)
 		return -EAGAIN;
 
-	r = is_static(TLS_ARCH_HOST, pid, &d);
+	r = is_static(TLS_ARCH_HOST, p->pid, &d);
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return classify_pointer(pid, d.arg);
-	return tls_var_static(TLS_ARCH_HOST, (int64_t)d.arg, ret);
+		return locate_dynamic(ts, p, d.arg, ret);
+	return tls_var_static(TLS_ARCH_HOST, (int64_t)(d.arg + (uint64_t)ts->off), ret);
 }

@@ -10,15 +10,15 @@
  * variable of the first library of a program without TLS): such a variable is never found, which
  * beats reading whatever lies at the thread pointer in all the others.
  */
-int tls_initial_exec_locate(const struct tls_symbol *ts, pid_t pid, uint64_t bias,
+int tls_initial_exec_locate(const struct tls_symbol *ts, const struct tls_process *p,
 			    struct tls_var *ret)
 {
 	int64_t tp_off;
-	int r = remote_mem_read(pid, bias + ts->got_vaddr, &tp_off, sizeof(tp_off));
+	int r = remote_mem_read(p->pid, p->bias + ts->got_vaddr, &tp_off, sizeof(tp_off));
 
 	if (r < 0)
 		return r;
 	if (tp_off == 0)
 		return -EAGAIN;
-	return tls_var_static(TLS_ARCH_HOST, tp_off, ret);
+	return tls_var_static(TLS_ARCH_HOST, (int64_t)((uint64_t)tp_off + ts->off), ret);
 }

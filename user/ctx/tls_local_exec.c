@@ -18,8 +18,8 @@ int64_t tls_local_exec_offset(enum tls_arch arch, const struct elf_tls_segment *
 	return (int64_t)(value + AARCH64_TCB_LEN + ((seg->vaddr - AARCH64_TCB_LEN) & mask));
 }
 
-int tls_local_exec_locate(const struct tls_symbol *ts, pid_t pid, uint64_t bias,
+int tls_local_exec_locate(const struct tls_symbol *ts, const struct tls_process *p,
 			  struct tls_var *ret)
 {
-	return tls_var_static(TLS_ARCH_HOST, ts->tp_off, ret);
+	return tls_var_static(TLS_ARCH_HOST, ts->off, ret);
 }

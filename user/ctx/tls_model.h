@@ -17,11 +17,14 @@ enum tls_arch { TLS_ARCH_X86_64, TLS_ARCH_AARCH64 };
 #endif
 
 /* tls_symbol_locate() of one model; the same contract. */
-int tls_local_exec_locate(const struct tls_symbol *ts, pid_t pid, uint64_t bias,
+int tls_local_exec_locate(const struct tls_symbol *ts, const struct tls_process *p,
 			  struct tls_var *ret);
-int tls_initial_exec_locate(const struct tls_symbol *ts, pid_t pid, uint64_t bias,
+int tls_initial_exec_locate(const struct tls_symbol *ts, const struct tls_process *p,
 			    struct tls_var *ret);
-int tls_desc_locate(const struct tls_symbol *ts, pid_t pid, uint64_t bias, struct tls_var *ret);
+int tls_desc_locate(const struct tls_symbol *ts, const struct tls_process *p, struct tls_var *ret);
+/* General-dynamic and local-dynamic. */
+int tls_module_locate(const struct tls_symbol *ts, const struct tls_process *p,
+		      struct tls_var *ret);
 
 /*
  * Offset from the thread pointer that the linker compiles into the program for the variable at
@@ -35,6 +38,14 @@ int64_t tls_local_exec_offset(enum tls_arch arch, const struct elf_tls_segment *
  * x86_64 static TLS ends at the thread pointer, on aarch64 it begins there.
  */
 int tls_var_static(enum tls_arch arch, int64_t tp_off, struct tls_var *ret);
+
+/*
+ * *@ret for a variable in dynamic TLS, at @off in the block of @module; @generation as in struct
+ * tls_var. -ENOTSUP for an unknown libc, -EAGAIN if there can be no such module or offset (nothing
+ * stands there yet).
+ */
+int tls_var_dynamic(enum tls_libc libc, uint64_t module, uint64_t off, uint64_t generation,
+		    struct tls_var *ret);
 
 /* aarch64: do these first four instructions of a descriptor's resolver mean static TLS? */
 bool tls_desc_resolver_is_static(const uint32_t code[4]);

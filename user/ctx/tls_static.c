@@ -13,6 +13,6 @@ int tls_var_static(enum tls_arch arch, int64_t tp_off, struct tls_var *ret)
 	if (arch == TLS_ARCH_X86_64 ? !below : !above)
 		return -EBADMSG;
 
-	*ret = (struct tls_var){ .model = TLS_MODEL_STATIC, .tp_off = tp_off };
+	*ret = (struct tls_var){ .model = TLS_MODEL_STATIC, .off = tp_off };
 	return 0;
 }

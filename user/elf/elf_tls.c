@@ -111,6 +111,14 @@ struct reloc_search {
 	struct elf_tls_reloc best;
 };
 
+/* Is a relocation of @kind, of the file's own storage or not, of no use beside the best so far? */
+static bool is_worse(const struct reloc_search *s, int kind, bool is_own)
+{
+	if (!s->found)
+		return false;
+	return is_own == s->best.is_own ? kind >= (int)s->best.kind : is_own;
+}
+
 static bool is_called(const struct reloc_search *s, uint64_t index)
 {
 	Elf64_Sym sym;
@@ -132,17 +140,15 @@ static void search_relocs(struct elf_file *ef, uint64_t vaddr, uint64_t size,
 	elf_window_init(&w, ef, off, size < avail ? size : avail, sizeof(*r));
 	while ((r = elf_window_next(&w)) && s->named < NAMED_RELOCS_MAX) {
 		int kind = reloc_kind(ef->ehdr.e_machine, ELF64_R_TYPE(r->r_info));
+		bool is_own = ELF64_R_SYM(r->r_info) == 0;
 
-		/* Symbol 0: the file's own private storage, whatever it is. */
-		if (kind < 0 || ELF64_R_SYM(r->r_info) == 0)
+		if (kind < 0 || is_worse(s, kind, is_own))
 			continue;
-		if (s->found && kind >= (int)s->best.kind)
-			continue;
-		s->named++;
-		if (!is_called(s, ELF64_R_SYM(r->r_info)))
+		s->named += !is_own;
+		if (!is_own && !is_called(s, ELF64_R_SYM(r->r_info)))
 			continue;
 		s->found = true;
-		s->best = (struct elf_tls_reloc){ kind, r->r_offset, r->r_addend };
+		s->best = (struct elf_tls_reloc){ kind, is_own, r->r_offset, r->r_addend };
 	}
 }
 
