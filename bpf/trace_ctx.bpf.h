@@ -31,8 +31,8 @@ static __always_inline enum stat_id thread_ctx_stat(enum thread_ctx_state state)
 	switch (state) {
 	case THREAD_CTX_OK:
 		return STAT_CTX_READ;
-	case THREAD_CTX_TORN:
-		return STAT_CTX_TORN;
+	case THREAD_CTX_NOT_VALID:
+		return STAT_CTX_NOT_VALID;
 	case THREAD_CTX_NO_IDS:
 		return STAT_CTX_ABSENT;
 	default:

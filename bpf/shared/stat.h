@@ -52,7 +52,8 @@ enum stat_kind {
 	X(CTX_NO_TLS, INFO, "context_no_tls", "thread has no thread pointer yet")                  \
 	X(CTX_ABSENT, INFO, "context_absent", "thread is in no span")                              \
 	X(CTX_READ, INFO, "context_read", "trace and span id read")                                \
-	X(CTX_TORN, LOSS, "context_torn", "record being written: valid flag not set")              \
+	X(CTX_NOT_VALID, INFO, "context_not_valid",                                                \
+	  "record's valid flag not set: thread is in no span, or enters or leaves one")            \
 	X(CTX_INVALID, LOSS, "context_invalid", "record is not of the specified form")             \
 	X(CTX_UNREADABLE, LOSS, "context_unreadable", "record could not be read")                  \
 	X(FILTER_FORK_FAILED, LOSS, "filter_fork_failed", "child could not be added to the filter")

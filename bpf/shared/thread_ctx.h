@@ -23,7 +23,7 @@ _Static_assert(sizeof(struct thread_ctx) == 28, "OTEP 4947");
 
 enum thread_ctx_state {
 	THREAD_CTX_OK,
-	THREAD_CTX_TORN,    /* the writer is at it, or has withdrawn it */
+	THREAD_CTX_NOT_VALID, /* withdrawn, or the writer is at it */
 	THREAD_CTX_NO_IDS,  /* both ids zero: carries attributes only */
 	THREAD_CTX_INVALID, /* not of the specified form */
 };
@@ -44,7 +44,7 @@ static inline enum thread_ctx_state thread_ctx_check(const struct thread_ctx *tc
 	int no_span = thread_ctx_is_zero(tc->span_id, SPAN_ID_LEN);
 
 	if (tc->valid == 0)
-		return THREAD_CTX_TORN;
+		return THREAD_CTX_NOT_VALID;
 	if (tc->valid != 1 || tc->attrs_len > THREAD_CTX_ATTRS_MAX)
 		return THREAD_CTX_INVALID;
 	if (no_trace && no_span)

@@ -159,7 +159,7 @@ static inline void assert_identities(const struct sink *s)
 		     s->samples.n + n[STAT_SAMPLE_LOST_RING] + n[STAT_SAMPLE_MALFORMED]));
 	cr_assert(eq(u64, n[STAT_SAMPLE_TAKEN],
 		     n[STAT_CTX_NO_WRITER] + n[STAT_CTX_STALE] + n[STAT_CTX_NO_TLS] +
-			     n[STAT_CTX_ABSENT] + n[STAT_CTX_READ] + n[STAT_CTX_TORN] +
+			     n[STAT_CTX_ABSENT] + n[STAT_CTX_READ] + n[STAT_CTX_NOT_VALID] +
 			     n[STAT_CTX_INVALID] + n[STAT_CTX_UNREADABLE]));
 	cr_assert(zero(u64, n[STAT_SAMPLE_MALFORMED] + n[STAT_EVENT_MALFORMED]));
 	assert_ends(s);

@@ -65,7 +65,7 @@ Test(shared_logic, thread_ctx_at_its_borders)
 			compare(&tc);
 			seen[thread_ctx_check(&tc)]++;
 		}
-	cr_assert(seen[THREAD_CTX_OK] && seen[THREAD_CTX_TORN] && seen[THREAD_CTX_INVALID]);
+	cr_assert(seen[THREAD_CTX_OK] && seen[THREAD_CTX_NOT_VALID] && seen[THREAD_CTX_INVALID]);
 }
 
 Test(shared_logic, thread_ctx_of_random_bytes)

@@ -58,7 +58,7 @@ def test_ids_that_must_not_be_used_are_not(record, workloads, mode):
         ("malformed", "context_invalid"),
         ("unmapped", "context_unreadable"),
         ("prot-none", "context_unreadable"),
-        ("flicker", "context_torn"),
+        ("flicker", "context_not_valid"),
     ],
 )
 def test_refusal_is_counted(record, workloads, mode, counter):

@@ -48,6 +48,36 @@ def test_ddtrace(ddtrace_python, record):
     assert {s.labels["service.name"] for s in churning} == {"ddtrace-writer"}
 
 
+@pytest.fixture(scope="session")
+def java():
+    """java(agent, *options) → a command that runs Writer.java under an agent."""
+    sources, jars = ROOT / "tests/workloads/java", BUILD / "java"
+    subprocess.run(
+        ["mvn", "-q", "-B", "-f", sources / "pom.xml", "dependency:copy-dependencies",
+         f"-DoutputDirectory={jars}", "-Dmdep.stripVersion=true"], check=True,
+    )  # fmt: skip
+    path = f"{jars}/opentelemetry-api.jar:{jars}/opentelemetry-context.jar:{jars}"
+    subprocess.run(["javac", "-d", jars, "-cp", path, sources / "Writer.java"], check=True)
+
+    def command(agent, *options):
+        return ["java", f"-javaagent:{jars}/{agent}.jar", *options, "-cp", path, "Writer"]
+
+    return command
+
+
+def test_dd_java_agent(java, record):
+    """Its library is opened, and reaches the variable in the general-dynamic way."""
+    recording = record("--", *java(
+        "dd-java-agent", "-Ddd.profiling.enabled=true", "-Ddd.profiling.ddprof.enabled=true",
+        "-Ddd.trace.otel.enabled=true", "-Ddd.trace.agent.url=http://127.0.0.1:9", "-Ddd.service=java-writer",
+    ), SECONDS, "{log}")  # fmt: skip
+    verdict = judge(recording.truth, recording.samples)
+    print(verdict.counts)
+    verdict.assert_right()
+    serving = [s for s in recording.profile.samples if "span_id" in s.labels]
+    assert {s.labels["service.name"] for s in serving} == {"java-writer"}
+
+
 def test_libdatadog(libdatadog_writer, record):
     recording = record("--", libdatadog_writer, SECONDS, "{log}")
     verdict = judge(recording.truth, recording.samples)

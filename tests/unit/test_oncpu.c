@@ -1749,7 +1749,7 @@ static void publish(void)
 
 static const enum stat_id context_counters[] = {
 	STAT_CTX_NO_WRITER, STAT_CTX_STALE, STAT_CTX_NO_TLS,  STAT_CTX_ABSENT,
-	STAT_CTX_READ,	    STAT_CTX_TORN,  STAT_CTX_INVALID, STAT_CTX_UNREADABLE,
+	STAT_CTX_READ,	    STAT_CTX_NOT_VALID,  STAT_CTX_INVALID, STAT_CTX_UNREADABLE,
 };
 
 /* Exactly one counter per sample, and ids only with STAT_CTX_READ. */
@@ -1867,11 +1867,11 @@ Test(oncpu, context_absent)
 	assert_context(STAT_CTX_ABSENT);
 }
 
-Test(oncpu, context_torn)
+Test(oncpu, context_not_valid)
 {
 	publish();
 	k.record.valid = 0;
-	assert_context(STAT_CTX_TORN);
+	assert_context(STAT_CTX_NOT_VALID);
 }
 
 Test(oncpu, context_invalid)

@@ -49,7 +49,7 @@ Test(thread_ctx, valid_is_exactly_one)
 
 	memcpy(bytes, good, sizeof(bytes));
 	for (int v = 0; v < 256; v++) {
-		enum thread_ctx_state want = v == 0   ? THREAD_CTX_TORN
+		enum thread_ctx_state want = v == 0   ? THREAD_CTX_NOT_VALID
 					     : v == 1 ? THREAD_CTX_OK
 						      : THREAD_CTX_INVALID;
 
@@ -109,7 +109,7 @@ Test(thread_ctx, torn_comes_before_all_else)
 
 	memset(bytes, 0xff, sizeof(bytes));
 	bytes[24] = 0;
-	cr_assert(eq(int, check(bytes), THREAD_CTX_TORN));
+	cr_assert(eq(int, check(bytes), THREAD_CTX_NOT_VALID));
 	memset(bytes, 0, sizeof(bytes));
-	cr_assert(eq(int, check(bytes), THREAD_CTX_TORN));
+	cr_assert(eq(int, check(bytes), THREAD_CTX_NOT_VALID));
 }
