@@ -10,13 +10,14 @@
 #include <bpf/bpf_helpers.h>
 
 #include "regs.bpf.h"
+#include "shared/elastic_ctx.h"
 #include "shared/record.h"
 #include "shared/thread_ctx.h"
 #include "shared/tls_addr.h"
 #include "space.bpf.h"
 #include "stats.bpf.h"
 
-/* Processes with a context. Preallocated (see filter.bpf.h), at 104 bytes each. */
+/* Processes with a context. Preallocated (see filter.bpf.h), at 208 bytes each. */
 #define PROCS_MAX 16384
 
 struct {
@@ -60,12 +61,45 @@ static __always_inline enum stat_id tls_stat(enum tls_found found)
 	}
 }
 
-/* Fills *ret when, and only when, the outcome is STAT_CTX_READ. */
-static __always_inline enum stat_id
-thread_ctx_read(const struct tls_var *var, struct task_struct *task, struct thread_ctx *ret)
+static __always_inline void ids_take(struct sample_record *rec, const __u8 *trace_id,
+				     const __u8 *span_id)
+{
+	__builtin_memcpy(rec->trace_id, trace_id, TRACE_ID_LEN);
+	__builtin_memcpy(rec->span_id, span_id, SPAN_ID_LEN);
+}
+
+static __always_inline enum stat_id otel_read(__u64 addr, struct sample_record *rec)
+{
+	struct thread_ctx tc;
+	enum thread_ctx_state state;
+
+	if (bpf_probe_read_user(&tc, sizeof(tc), (void *)addr))
+		return STAT_CTX_UNREADABLE;
+	state = thread_ctx_check(&tc);
+	if (state == THREAD_CTX_OK)
+		ids_take(rec, tc.trace_id, tc.span_id);
+	return thread_ctx_stat(state);
+}
+
+static __always_inline enum stat_id elastic_read(__u64 addr, struct sample_record *rec)
+{
+	struct elastic_ctx ec;
+	enum thread_ctx_state state;
+
+	if (bpf_probe_read_user(&ec, sizeof(ec), (void *)addr))
+		return STAT_CTX_UNREADABLE;
+	state = elastic_ctx_check(&ec);
+	if (state == THREAD_CTX_OK)
+		ids_take(rec, ec.trace_id, ec.span_id);
+	return thread_ctx_stat(state);
+}
+
+/* Fills the ids of *rec when, and only when, the outcome is STAT_CTX_READ. */
+OUT_OF_LINE enum stat_id source_read(const struct ctx_source *src, __u64 tp,
+				     struct sample_record *rec)
 {
 	__u64 addr = 0, record = 0;
-	enum tls_found found = tls_addr(NULL, var, thread_pointer(task), &addr);
+	enum tls_found found = tls_addr(NULL, &src->var, tp, &addr);
 
 	if (found != TLS_FOUND)
 		return tls_stat(found);
@@ -73,45 +107,58 @@ thread_ctx_read(const struct tls_var *var, struct task_struct *task, struct thre
 		return STAT_CTX_UNREADABLE;
 	if (!record)
 		return STAT_CTX_ABSENT;
-	if (bpf_probe_read_user(ret, sizeof(*ret), (void *)record))
-		return STAT_CTX_UNREADABLE;
-	return thread_ctx_stat(thread_ctx_check(ret));
+	return src->format == CTX_FORMAT_ELASTIC ? elastic_read(record, rec)
+						 : otel_read(record, rec);
+}
+
+/* The first source that has something to say. */
+static __always_inline enum stat_id sources_read(const struct proc_info *proc, __u64 tp,
+						 struct sample_record *rec)
+{
+	enum stat_id outcome = STAT_CTX_ABSENT;
+
+	NO_UNROLL
+	for (int i = 0; i < CTX_SOURCES_MAX; i++) {
+		if (proc->sources[i].format == CTX_FORMAT_NONE)
+			break;
+		outcome = source_read(&proc->sources[i], tp, rec);
+		if (outcome != STAT_CTX_ABSENT && outcome != STAT_CTX_NOT_VALID)
+			break;
+	}
+	return outcome;
 }
 
 /* Every tick ends in exactly one of the CTX counters. @space may be NULL. */
-static __always_inline enum stat_id trace_ctx_find(__u32 tgid, struct task_struct *task,
-						   struct space *space, struct thread_ctx *ret)
+static __always_inline enum stat_id trace_ctx_find(struct task_struct *task, struct space *space,
+						   struct sample_record *rec)
 {
+	__u32 tgid = rec->tgid;
 	__u64 none = space_no_context(tgid); /* before the look: what comes after it is newer */
 	struct proc_info *proc;
 
 	if (!space || space->no_context == none)
 		return STAT_CTX_NO_WRITER;
 	proc = bpf_map_lookup_elem(&procs, &tgid);
-	if (!proc || proc->thread_ctx.model == TLS_MODEL_NONE) {
+	if (!proc || proc->sources[0].format == CTX_FORMAT_NONE) {
 		space->no_context = none;
 		return STAT_CTX_NO_WRITER;
 	}
 	if (BPF_CORE_READ(task, mm, start_stack) != proc->start_stack)
 		return STAT_CTX_STALE;
-	return thread_ctx_read(&proc->thread_ctx, task, ret);
+	return sources_read(proc, thread_pointer(task), rec);
 }
 
 static __always_inline void trace_ctx_add(struct sample_record *rec, struct task_struct *task,
 					  struct space *space)
 {
-	struct thread_ctx tc = {};
-	enum stat_id outcome = trace_ctx_find(rec->tgid, task, space, &tc);
+	enum stat_id outcome;
 
+	__builtin_memset(rec->trace_id, 0, sizeof(rec->trace_id));
+	__builtin_memset(rec->span_id, 0, sizeof(rec->span_id));
+	outcome = trace_ctx_find(task, space, rec);
 	stat_inc(outcome);
-	if (outcome != STAT_CTX_READ) {
-		__builtin_memset(rec->trace_id, 0, sizeof(rec->trace_id));
-		__builtin_memset(rec->span_id, 0, sizeof(rec->span_id));
-		return;
-	}
-	__builtin_memcpy(rec->trace_id, tc.trace_id, sizeof(rec->trace_id));
-	__builtin_memcpy(rec->span_id, tc.span_id, sizeof(rec->span_id));
-	rec->flags |= SAMPLE_HAS_CONTEXT;
+	if (outcome == STAT_CTX_READ)
+		rec->flags |= SAMPLE_HAS_CONTEXT;
 }
 
 #endif

@@ -24,8 +24,8 @@ _Static_assert(sizeof(struct thread_ctx) == 28, "OTEP 4947");
 enum thread_ctx_state {
 	THREAD_CTX_OK,
 	THREAD_CTX_NOT_VALID, /* withdrawn, or the writer is at it */
-	THREAD_CTX_NO_IDS,  /* both ids zero: carries attributes only */
-	THREAD_CTX_INVALID, /* not of the specified form */
+	THREAD_CTX_NO_IDS,    /* both ids zero: carries attributes only */
+	THREAD_CTX_INVALID,   /* not of the specified form */
 };
 
 static inline int thread_ctx_is_zero(const __u8 *p, int len)

@@ -15,7 +15,7 @@ static long ctx_read(struct ctx_memory *mem, void *dst, __u32 len, __u64 addr);
 
 enum tls_found {
 	TLS_FOUND,
-	TLS_NO_POINTER,	   /* the thread has no thread pointer yet */
+	TLS_NO_POINTER,	   /* the thread has no thread pointer yet, or the model is unknown */
 	TLS_NOT_ALLOCATED, /* it has not used the module's variables so far: this one is 0 */
 	TLS_UNREADABLE,
 };
@@ -81,12 +81,14 @@ static inline enum tls_found tls_block_musl(struct ctx_memory *mem, const struct
 static inline enum tls_found tls_addr(struct ctx_memory *mem, const struct tls_var *var, __u64 tp,
 				      __u64 *ret)
 {
-	enum tls_found found = TLS_FOUND;
+	enum tls_found found = TLS_NO_POINTER;
 	__u64 block = tp;
 
 	if (!tp)
-		return TLS_NO_POINTER;
-	if (var->model == TLS_MODEL_GLIBC)
+		return found;
+	if (var->model == TLS_MODEL_STATIC)
+		found = TLS_FOUND;
+	else if (var->model == TLS_MODEL_GLIBC)
 		found = tls_block_glibc(mem, var, tp, &block);
 	else if (var->model == TLS_MODEL_MUSL)
 		found = tls_block_musl(mem, var, tp, &block);

@@ -418,8 +418,10 @@ static int64_t own_tp_off(void)
 /* Spins in a span with @image_off added to what tells the process's image. */
 static void record_span(struct sink *s, struct worker *w, uint64_t image_off)
 {
-	struct proc_info info = { .start_stack = start_stack_of(w->pid) + image_off,
-				  .thread_ctx = { TLS_MODEL_STATIC, 0, own_tp_off(), 0 } };
+	struct proc_info info = {
+		.start_stack = start_stack_of(w->pid) + image_off,
+		.sources = { { CTX_FORMAT_OTEL, 0, { TLS_MODEL_STATIC, 0, own_tp_off(), 0 } } }
+	};
 	struct collector_options opt = whole_system();
 
 	opt.filter_pids = true;
@@ -470,8 +472,10 @@ Test(collector, context_of_another_image_is_not_read)
 Test(collector, context_of_a_forgotten_process)
 {
 	struct worker w = worker_start(spin_in_span);
-	struct proc_info info = { .start_stack = start_stack_of(w.pid),
-				  .thread_ctx = { TLS_MODEL_STATIC, 0, own_tp_off(), 0 } };
+	struct proc_info info = {
+		.start_stack = start_stack_of(w.pid),
+		.sources = { { CTX_FORMAT_OTEL, 0, { TLS_MODEL_STATIC, 0, own_tp_off(), 0 } } }
+	};
 	struct sink s;
 
 	sink_open(&s, whole_system());

@@ -78,6 +78,19 @@ def test_dd_java_agent(java, record):
     assert {s.labels["service.name"] for s in serving} == {"java-writer"}
 
 
+def test_elastic_apm_agent(java, record):
+    recording = record("--", *java(
+        "elastic-apm-agent", "-Delastic.apm.universal_profiling_integration_enabled=true",
+        "-Delastic.apm.service_name=java-elastic", "-Delastic.apm.server_url=http://127.0.0.1:9",
+        "-Delastic.apm.log_level=OFF",
+    ), SECONDS, "{log}")  # fmt: skip
+    verdict = judge(recording.truth, recording.samples)
+    print(verdict.counts)
+    verdict.assert_right()
+    serving = [s for s in recording.profile.samples if "span_id" in s.labels]
+    assert {s.labels["service.name"] for s in serving} == {"java-elastic"}
+
+
 def test_libdatadog(libdatadog_writer, record):
     recording = record("--", libdatadog_writer, SECONDS, "{log}")
     verdict = judge(recording.truth, recording.samples)

@@ -199,9 +199,9 @@ Test(context_tracker, from_nothing_to_a_thread_context)
 	cr_assert(eq(int, f.state, CONTEXT_THREAD));
 	cr_assert(eq(str, (char *)f.service, "shop"));
 	cr_assert(eq(str, (char *)f.schema, OTEL_SCHEMA_NATIVE));
-	cr_assert(ne(ptr, strstr(f.writer, "test_context_tracker"), NULL));
-	cr_assert(eq(uint, f.info.thread_ctx.model, TLS_MODEL_STATIC));
-	cr_assert(eq(long, f.info.thread_ctx.off, own_tp_off()));
+	cr_assert(ne(ptr, strstr(f.writers[0], "test_context_tracker"), NULL));
+	cr_assert(eq(uint, f.info.sources[0].var.model, TLS_MODEL_STATIC));
+	cr_assert(eq(long, f.info.sources[0].var.off, own_tp_off()));
 	cr_assert(eq(u64, f.info.start_stack, start_stack_of(pid)));
 
 	cr_assert(zero(int, look(pid, &f)), "told already");
@@ -234,7 +234,7 @@ Test(context_tracker, rubbish_takes_the_context_back)
 	tell(ORDER_RUBBISH);
 	cr_assert(eq(int, look(pid, &f), 1), "the kernel side must stop");
 	cr_assert(eq(int, f.state, CONTEXT_MALFORMED));
-	cr_assert(eq(uint, f.info.thread_ctx.model, TLS_MODEL_NONE));
+	cr_assert(eq(uint, f.info.sources[0].format, CTX_FORMAT_NONE));
 	cr_assert(zero(ptr, (void *)f.service));
 	stop_child(pid);
 }
@@ -252,7 +252,7 @@ Test(context_tracker, another_program_starts_from_nothing)
 		     CONTEXT_NONE));
 	cr_assert(ge(int, look(pid, &f), 0));
 	cr_assert(eq(int, f.state, CONTEXT_NONE));
-	cr_assert(eq(uint, f.info.thread_ctx.model, TLS_MODEL_NONE));
+	cr_assert(eq(uint, f.info.sources[0].format, CTX_FORMAT_NONE));
 	stop_child(pid);
 }
 

@@ -62,6 +62,8 @@ static struct {
 	__u64 tls;
 	struct thread_ctx record;
 	__u64 record_at;
+	struct elastic_ctx elastic;
+	__u64 elastic_at; /* 0: there is none */
 	__u8 code[64];
 	__u64 code_at; /* 0: code cannot be read */
 } k;
@@ -115,6 +117,7 @@ static const void *user_memory(__u64 addr, __u32 size)
 		{ STACK_BASE, sizeof(k.stack), k.stack },
 		{ TP + TP_OFF, sizeof(k.tls), &k.tls },
 		{ k.record_at, sizeof(k.record), &k.record },
+		{ k.elastic_at, k.elastic_at ? sizeof(k.elastic) : 0, &k.elastic },
 		{ k.code_at, k.code_at ? sizeof(k.code) : 0, k.code },
 	};
 
@@ -1740,16 +1743,19 @@ Test(oncpu, bytes_are_counted_from_each_wake_up_on)
 static void publish(void)
 {
 	k.has_proc = 1;
-	k.proc = (struct proc_info){ .start_stack = START_STACK,
-				     .thread_ctx = { .model = TLS_MODEL_STATIC, .off = TP_OFF } };
+	k.proc = (struct proc_info){
+		.start_stack = START_STACK,
+		.sources = { { .format = CTX_FORMAT_OTEL,
+			       .var = { .model = TLS_MODEL_STATIC, .off = TP_OFF } } }
+	};
 	k.tls = RECORD;
 	k.record =
 		(struct thread_ctx){ .trace_id = { 1, 2, 3 }, .span_id = { 7, 8, 9 }, .valid = 1 };
 }
 
 static const enum stat_id context_counters[] = {
-	STAT_CTX_NO_WRITER, STAT_CTX_STALE, STAT_CTX_NO_TLS,  STAT_CTX_ABSENT,
-	STAT_CTX_READ,	    STAT_CTX_NOT_VALID,  STAT_CTX_INVALID, STAT_CTX_UNREADABLE,
+	STAT_CTX_NO_WRITER, STAT_CTX_STALE,	STAT_CTX_NO_TLS,  STAT_CTX_ABSENT,
+	STAT_CTX_READ,	    STAT_CTX_NOT_VALID, STAT_CTX_INVALID, STAT_CTX_UNREADABLE,
 };
 
 /* Exactly one counter per sample, and ids only with STAT_CTX_READ. */
@@ -1789,7 +1795,7 @@ Test(oncpu, context_of_a_process_that_has_none)
 {
 	assert_context(STAT_CTX_NO_WRITER);
 	publish();
-	k.proc.thread_ctx.model = TLS_MODEL_NONE;
+	k.proc.sources[0].format = CTX_FORMAT_NONE;
 	unwind_control.procs_generation++;
 	assert_context(STAT_CTX_NO_WRITER);
 	cr_assert(eq(int, k.proc_lookups, 2));
@@ -1852,7 +1858,7 @@ Test(oncpu, context_of_a_thread_without_thread_pointer)
 	k.task.thread.fsbase = k.task.thread.uw.tp_value = 0;
 	assert_context(STAT_CTX_NO_TLS);
 	publish();
-	k.proc.thread_ctx.model = 77; /* of a newer user space */
+	k.proc.sources[0].var.model = 77; /* of a newer user space */
 	assert_context(STAT_CTX_NO_TLS);
 }
 
@@ -1899,11 +1905,76 @@ Test(oncpu, context_unreadable)
 	static const __u64 bad[] = { 1, RECORD + 1, RECORD - 1, UINT64_MAX, 0xffff888000000000ULL };
 
 	publish();
-	k.proc.thread_ctx.off = TP_OFF + 1; /* only a part of the pointer is mapped */
+	k.proc.sources[0].var.off = TP_OFF + 1; /* only a part of the pointer is mapped */
 	assert_context(STAT_CTX_UNREADABLE);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		publish();
 		k.tls = bad[i];
 		assert_context(STAT_CTX_UNREADABLE);
 	}
+}
+
+/* A second variable of the process, which cannot be read. */
+static void publish_elsewhere(enum ctx_format format)
+{
+	k.proc.sources[1] = (struct ctx_source){
+		.format = format,
+		.var = { .model = TLS_MODEL_STATIC, .off = (__s64)(RECORD + 40 - TP) },
+	};
+}
+
+Test(oncpu, second_source_if_the_first_has_nothing)
+{
+	publish();
+	k.proc.sources[1] = k.proc.sources[0];
+	k.proc.sources[0].var.off = (__s64)(STACK_BASE - TP); /* a variable that is 0 */
+	assert_context(STAT_CTX_READ);
+}
+
+Test(oncpu, first_source_counts)
+{
+	publish();
+	publish_elsewhere(CTX_FORMAT_OTEL);
+	assert_context(STAT_CTX_READ);
+	k.record.attrs_len = UINT16_MAX; /* rubbish is not passed over */
+	k.proc.sources[1] = k.proc.sources[0];
+	assert_context(STAT_CTX_INVALID);
+	publish();
+	k.record.valid = 0; /* perhaps it is about to be valid: the others are asked, too */
+	publish_elsewhere(CTX_FORMAT_OTEL);
+	assert_context(STAT_CTX_UNREADABLE);
+}
+
+Test(oncpu, all_sources_have_nothing)
+{
+	publish();
+	k.tls = 0;
+	for (int i = 1; i < CTX_SOURCES_MAX; i++)
+		k.proc.sources[i] = k.proc.sources[0];
+	assert_context(STAT_CTX_ABSENT);
+}
+
+Test(oncpu, context_of_an_elastic_agent)
+{
+	struct elastic_ctx ec = { .minor_version = 1,
+				  .valid = 1,
+				  .trace_present = 1,
+				  .trace_id = { 1, 2, 3 },
+				  .span_id = { 7, 8, 9 },
+				  .transaction_id = { 4, 4 } };
+	const struct sample_record *rec;
+
+	publish();
+	k.proc.sources[0].format = CTX_FORMAT_ELASTIC;
+	k.elastic = ec;
+	k.record_at = 0;
+	k.elastic_at = RECORD;
+	rec = fire();
+	cr_assert(rec->flags & SAMPLE_HAS_CONTEXT);
+	cr_assert(zero(int, memcmp(rec->trace_id, ec.trace_id, TRACE_ID_LEN)));
+	cr_assert(zero(int, memcmp(rec->span_id, ec.span_id, SPAN_ID_LEN)));
+	k.elastic.trace_present = 0;
+	rec = fire();
+	cr_assert(not(rec->flags & SAMPLE_HAS_CONTEXT));
+	cr_assert(thread_ctx_is_zero(rec->span_id, SPAN_ID_LEN));
 }

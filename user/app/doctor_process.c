@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "ctx/context_tracker.h"
-#include "ctx/thread_ctx_finder.h"
+#include "ctx/tls_symbol.h"
 #include "elf/debug_file.h"
 #include "elf/elf_facts.h"
 #include "proc/maps.h"
@@ -136,42 +136,52 @@ static void report_process_context(const struct context_finding *ctx, enum findi
 		f.state = FINDING_NO;
 		f.follows = "its memory may not be read; no spans";
 		f.remedy = remedy_of(-EACCES);
-	} else if (ctx->state == CONTEXT_NONE || ctx->state == CONTEXT_MALFORMED) {
-		f.state = FINDING_NO;
-		f.follows = ctx->state == CONTEXT_NONE
-				    ? "service name is the program's; no spans"
-				    : "published, but it does not decode; no spans";
-		f.remedy = "use a tracing library that publishes it for profilers";
-	} else {
+	} else if (ctx->has_process_ctx) {
 		snprintf(detail, sizeof(detail), "service.name=%s, thread context schema %s",
 			 ctx->service ? ctx->service : "(none)",
 			 ctx->schema ? ctx->schema : "(none)");
 		f.follows = detail;
+	} else {
+		f.state = FINDING_NO;
+		f.follows = ctx->state == CONTEXT_MALFORMED
+				    ? "published, but it does not decode"
+				    : "service name is the program's, unless an agent tells it";
+		f.remedy = "use a tracing library that publishes it for profilers";
 	}
 	finding_print(&f, worst);
 }
 
-static void report_thread_context(const struct context_finding *ctx, enum finding_state *worst)
+static const char *mechanism(enum ctx_format format)
 {
-	struct finding f = { .what = "thread context (otel_thread_ctx_v1)" };
+	return format == CTX_FORMAT_ELASTIC ? "thread context (Elastic APM correlation)"
+					    : "thread context (otel_thread_ctx_v1)";
+}
+
+static void report_source(const struct context_finding *ctx, size_t i, enum finding_state *worst)
+{
+	const struct ctx_source *source = &ctx->info.sources[i];
 	char detail[512], place[TLS_VAR_TEXT_MAX];
 
-	switch (ctx->state) {
-	case CONTEXT_THREAD:
-		tls_var_print(&ctx->info.thread_ctx, place);
-		snprintf(detail, sizeof(detail), "in %s, at %s", ctx->writer, place);
-		f.follows = detail;
-		break;
-	case CONTEXT_UNSUPPORTED:
-		f.state = FINDING_NO;
+	tls_var_print(&source->var, place);
+	snprintf(detail, sizeof(detail), "in %s, at %s", ctx->writers[i], place);
+	finding_print(&(struct finding){ mechanism(source->format), FINDING_YES, detail, NULL },
+		      worst);
+}
+
+static void report_thread_context(const struct context_finding *ctx, enum finding_state *worst)
+{
+	struct finding f = { mechanism(CTX_FORMAT_OTEL), FINDING_NO,
+			     "no variable of that name, or no process context; no spans",
+			     "a stripped program must export it in .dynsym" };
+
+	for (size_t i = 0; i < CTX_SOURCES_MAX && ctx->info.sources[i].format; i++)
+		report_source(ctx, i, worst);
+	if (ctx->state == CONTEXT_THREAD)
+		return;
+	if (ctx->state == CONTEXT_UNSUPPORTED) {
 		f.follows = "written in a way that this version does not read (another schema, or "
 			    "dynamic TLS of an unknown libc); no spans";
 		f.remedy = "link the writer into the program";
-		break;
-	default:
-		f.state = FINDING_NO;
-		f.follows = "no variable of that name, or no process context; no spans";
-		f.remedy = "a stripped program must export it in .dynsym";
 	}
 	finding_print(&f, worst);
 }

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ctx/context_tracker.h"
-#include "ctx/thread_ctx_finder.h"
+#include "ctx/tls_symbol.h"
 #include "export/profile_pprof.h"
 #include "proc/maps.h"
 #include "proc/process.h"
@@ -51,9 +51,9 @@ static void look_at_context(struct session *s, const struct process *p,
 	if (r > 0) {
 		char place[TLS_VAR_TEXT_MAX];
 
-		tls_var_print(&now.info.thread_ctx, place);
+		tls_var_print(&now.info.sources[0].var, place);
 		log_debug("process %d: thread context at %s (%s)", p->pid, place,
-			  now.writer ? now.writer : "gone");
+			  now.writers[0] ? now.writers[0] : "gone");
 		if (collector_set_proc(s->collector, p->pid, &now.info) < 0)
 			s->counters[STAT_CTX_NOT_TOLD]++;
 	}

@@ -6,10 +6,10 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "ctx/context_sources.h"
+#include "ctx/elastic_storage.h"
 #include "ctx/process_ctx.h"
 #include "ctx/process_ctx_find.h"
-#include "ctx/thread_ctx_finder.h"
-#include "elf/elf_file.h"
 
 #define PAUSE_MIN     (20 * NSEC_PER_MSEC)
 #define PAUSE_MAX     (10 * NSEC_PER_SEC)
@@ -34,24 +34,15 @@ struct tracked {
 	bool is_young;	      /* is in the tracker's list of these */
 	uint64_t header_addr; /* of the process context in force */
 	struct process_ctx *ctx;
-	const struct dso *writer;
+	struct elastic_storage *elastic;
+	struct context_sources sources;
 	enum context_state state;
 	struct proc_info info;
 };
 
-/* What one file says of the variable; files do not change under their inode, we hope: see look().
- */
-struct writer_file {
-	const struct dso *dso;
-	bool is_main;
-	int error; /* of tls_symbol_find(), or -ENOEXEC */
-	struct tls_symbol symbol;
-	enum tls_libc libc; /* of the program itself: that of its libraries */
-};
-
 struct context_tracker {
 	struct hashmap by_pid;
-	struct hashmap files;
+	struct context_files *files;
 	VEC(pid_t) young;
 	int64_t budget_ns; /* of CPU time for looks */
 	uint64_t refilled_ns;
@@ -59,12 +50,15 @@ struct context_tracker {
 
 int context_tracker_new(struct context_tracker **ret)
 {
-	struct context_tracker *t = calloc(1, sizeof(*t));
+	CLEANUP(context_tracker_freep) struct context_tracker *t = calloc(1, sizeof(*t));
+	int r;
 
 	if (!t)
 		return -ENOMEM;
-	*ret = t;
-	return 0;
+	r = context_files_new(&t->files);
+	if (r == 0)
+		*ret = TAKE_PTR(t);
+	return r;
 }
 
 static void tracked_free(struct tracked *tr)
@@ -72,6 +66,7 @@ static void tracked_free(struct tracked *tr)
 	if (!tr)
 		return;
 	process_ctx_free(tr->ctx);
+	elastic_storage_free(tr->elastic);
 	free(tr);
 }
 DEFINE_CLEANUP(struct tracked *, tracked_free)
@@ -86,10 +81,7 @@ void context_tracker_free(struct context_tracker *t)
 	while ((value = hashmap_next(&t->by_pid, &pos)))
 		tracked_free(value);
 	hashmap_clear(&t->by_pid);
-	pos = 0;
-	while ((value = hashmap_next(&t->files, &pos)))
-		free(value);
-	hashmap_clear(&t->files);
+	context_files_free(t->files);
 	vec_free(&t->young);
 	free(t);
 }
@@ -107,6 +99,7 @@ static struct tracked *find(const struct context_tracker *t, pid_t pid)
 static void reset(struct tracked *tr, uint32_t process_id)
 {
 	process_ctx_free(tr->ctx);
+	elastic_storage_free(tr->elastic);
 	*tr = (struct tracked){
 		.pid = tr->pid,
 		.process_id = process_id,
@@ -292,145 +285,57 @@ static int update_process_ctx(struct tracked *tr, const char *maps, size_t len)
 
 /* --- thread context --------------------------------------------------------------------------- */
 
-static uint64_t file_hash(const struct writer_file *key)
+static bool has_native_tls(const struct tracked *tr)
 {
-	return hash_u64(key->is_main, key->dso->id);
+	return tr->ctx && tr->ctx->schema_version && process_ctx_has_native_tls(tr->ctx);
 }
 
-static bool file_eq(const void *value, const void *k)
+/* In the order in which they are believed. */
+static int find_sources(struct context_tracker *t, struct tracked *tr, const struct process *p)
 {
-	const struct writer_file *a = value, *b = k;
+	int r = 0;
 
-	return a->dso == b->dso && a->is_main == b->is_main;
-}
-
-static int open_elf(struct dso *dso, pid_t pid, const struct mapping *m, struct elf_file **ret)
-{
-	int fd = dso_open(dso, pid, m->start, m->end);
-
-	return fd < 0 ? fd : elf_file_open_fd(fd, ret);
-}
-
-/* What the file says is kept; that it could not be reached now is not, it may be next time. */
-static int examine_file(struct writer_file *file, pid_t pid, const struct mapping *m)
-{
-	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
-	int r = open_elf(m->dso, pid, m, &ef);
-
-	if (r < 0 && r != -ENOEXEC)
-		return r;
-	if (r == 0 && file->is_main)
-		file->libc = tls_libc_of(ef);
-	file->error = r ? r : tls_symbol_find(ef, file->is_main, &file->symbol);
-	return 0;
-}
-
-static int get_file(struct context_tracker *t, const struct process *p, const struct mapping *m,
-		    const struct writer_file **ret)
-{
-	struct writer_file key = { .dso = m->dso, .is_main = m->dso == p->exe };
-	CLEANUP(freep) struct writer_file *fresh = NULL;
-	int r;
-
-	*ret = hashmap_get(&t->files, file_hash(&key), file_eq, &key);
-	if (*ret)
-		return 0;
-	r = examine_file(&key, p->pid, m);
-	if (r < 0)
-		return r;
-	fresh = malloc(sizeof(*fresh));
-	if (!fresh)
-		return -ENOMEM;
-	*fresh = key;
-	r = hashmap_put(&t->files, file_hash(&key), fresh);
+	tr->sources = (struct context_sources){ 0 };
+	if (has_native_tls(tr))
+		r = context_sources_find(t->files, p, CTX_FORMAT_OTEL, &tr->sources);
 	if (r == 0)
-		*ret = TAKE_PTR(fresh);
-	return r;
+		r = context_sources_find(t->files, p, CTX_FORMAT_ELASTIC, &tr->sources);
+	if (r == 0 && tr->sources.elastic_storage && !tr->elastic)
+		r = elastic_storage_read(p->pid, tr->sources.elastic_storage, &tr->elastic);
+	return r == -ENOMEM ? r : 0;
 }
 
-/* By the program's own file, which may be mapped anywhere among the others. */
-static enum tls_libc libc_of(struct context_tracker *t, const struct process *p)
+static enum context_state state_of(const struct tracked *tr)
 {
-	const struct writer_file *file;
-
-	for (size_t i = 0; i < p->maps.n; i++) {
-		const struct mapping *m = &p->maps.data[i];
-
-		if (m->dso == p->exe && get_file(t, p, m, &file) == 0)
-			return file->libc;
-	}
-	return TLS_LIBC_UNKNOWN;
-}
-
-/* 0: ret holds; -ENOENT: this mapping's file does not define the variable; otherwise why not. */
-static int locate_in(struct context_tracker *t, const struct process *p, const struct mapping *m,
-		     struct tls_var *ret)
-{
-	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
-	struct tls_process where = { .pid = p->pid };
-	const struct writer_file *file;
-	uint64_t vaddr;
-	int r;
-
-	r = get_file(t, p, m, &file);
-	if (r < 0)
-		return r;
-	if (file->error)
-		return file->error;
-	r = open_elf(m->dso, p->pid, m, &ef);
-	if (r < 0)
-		return r;
-	r = elf_file_offset_to_vaddr(ef, m->offset, &vaddr);
-	if (r < 0)
-		return -EBADMSG;
-	where.bias = m->start - vaddr;
-	where.libc = libc_of(t, p);
-	return tls_symbol_locate(&file->symbol, &where, ret);
-}
-
-static enum context_state locate(struct context_tracker *t, struct tracked *tr,
-				 const struct process *p, struct tls_var *ret)
-{
-	enum context_state state = CONTEXT_NO_THREAD;
-
-	for (size_t i = 0; i < p->maps.n; i++) {
-		const struct mapping *m = &p->maps.data[i];
-		int r = m->dso->kind == DSO_FILE ? locate_in(t, p, m, ret) : -ENOENT;
-
-		if (r == 0) {
-			tr->writer = m->dso;
-			return CONTEXT_THREAD;
-		}
-		if (r == -ENOTSUP) {
-			tr->writer = m->dso;
-			state = CONTEXT_UNSUPPORTED;
-		}
-	}
-	return state;
-}
-
-static enum context_state examine(struct context_tracker *t, struct tracked *tr,
-				  const struct process *p, struct tls_var *ret)
-{
-	tr->writer = NULL;
+	if (tr->sources.n)
+		return CONTEXT_THREAD;
 	if (!tr->ctx)
 		return CONTEXT_NONE;
-	if (!tr->ctx->schema_version)
-		return CONTEXT_NO_THREAD;
-	if (!process_ctx_has_native_tls(tr->ctx))
+	if (tr->sources.unsupported || (tr->ctx->schema_version && !has_native_tls(tr)))
 		return CONTEXT_UNSUPPORTED;
-	return locate(t, tr, p, ret);
+	return CONTEXT_NO_THREAD;
+}
+
+static const char *service_of(const struct tracked *tr)
+{
+	if (tr->ctx && tr->ctx->service_name)
+		return tr->ctx->service_name;
+	return tr->elastic ? tr->elastic->service_name : NULL;
 }
 
 static struct context_finding finding_of(const struct tracked *tr)
 {
-	return (struct context_finding){
+	struct context_finding f = {
 		.state = tr->state,
 		.info = tr->info,
-		.service = tr->ctx ? tr->ctx->service_name : NULL,
+		.has_process_ctx = tr->ctx != NULL,
+		.service = service_of(tr),
 		.schema = tr->ctx ? tr->ctx->schema_version : NULL,
-		.writer = tr->writer ? tr->writer->path : NULL,
 	};
+
+	for (size_t i = 0; i < tr->sources.n; i++)
+		f.writers[i] = tr->sources.writers[i]->path;
+	return f;
 }
 
 struct context_finding context_tracker_last(const struct context_tracker *t,
@@ -443,24 +348,31 @@ struct context_finding context_tracker_last(const struct context_tracker *t,
 	return finding_of(tr);
 }
 
-static enum context_state state_after(int err, struct context_tracker *t, struct tracked *tr,
-				      const struct process *p, struct tls_var *ret)
-{
-	if (err == -EPERM)
-		return CONTEXT_UNREADABLE;
-	return err == -EBADMSG ? CONTEXT_MALFORMED : examine(t, tr, p, ret);
-}
-
 /* 1: the kernel side must be told. */
 static int conclude(struct tracked *tr, enum context_state state, const struct proc_info *info)
 {
 	bool same = memcmp(&tr->info, info, sizeof(*info)) == 0;
-	bool none = tr->info.thread_ctx.model == TLS_MODEL_NONE &&
-		    info->thread_ctx.model == TLS_MODEL_NONE;
+	bool none = tr->info.sources[0].format == CTX_FORMAT_NONE &&
+		    info->sources[0].format == CTX_FORMAT_NONE;
 
 	tr->state = state;
 	tr->info = *info;
 	return !same && !none;
+}
+
+/* What cannot be read publishes nothing that could be. */
+static int examine(struct context_tracker *t, struct tracked *tr, const struct process *p, int err,
+		   enum context_state *ret)
+{
+	int r;
+
+	tr->sources = (struct context_sources){ 0 };
+	*ret = CONTEXT_UNREADABLE;
+	if (err == -EPERM)
+		return 0;
+	r = find_sources(t, tr, p);
+	*ret = err == -EBADMSG && !tr->sources.n ? CONTEXT_MALFORMED : state_of(tr);
+	return r;
 }
 
 static int look(struct context_tracker *t, struct tracked *tr, const struct process *p,
@@ -479,7 +391,10 @@ static int look(struct context_tracker *t, struct tracked *tr, const struct proc
 	r = update_process_ctx(tr, maps->text, maps->len);
 	if (r == -ENOMEM)
 		return r;
-	state = state_after(r, t, tr, p, &info.thread_ctx);
+	r = examine(t, tr, p, r, &state);
+	if (r < 0)
+		return r;
+	memcpy(info.sources, tr->sources.sources, sizeof(info.sources));
 
 	/* All of the above must have been one program image's. */
 	r = read_start_stack(p->pid, &start_stack);

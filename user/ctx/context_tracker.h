@@ -15,7 +15,7 @@
 
 /* Why a process has no usable context, or that it has. */
 enum context_state {
-	CONTEXT_NONE,	     /* publishes no process context */
+	CONTEXT_NONE,	     /* publishes nothing */
 	CONTEXT_UNREADABLE,  /* its memory may not be read: needs CAP_SYS_PTRACE */
 	CONTEXT_MALFORMED,   /* publishes one that does not decode */
 	CONTEXT_NO_THREAD,   /* process context only, or its thread context is not there yet */
@@ -25,10 +25,12 @@ enum context_state {
 
 struct context_finding {
 	enum context_state state;
-	struct proc_info info; /* thread_ctx.model is TLS_MODEL_NONE but for CONTEXT_THREAD */
+	struct proc_info info; /* without sources but for CONTEXT_THREAD */
+	bool has_process_ctx;  /* OpenTelemetry's */
 	const char *service;   /* service.name, or NULL; valid until the next look */
 	const char *schema;    /* threadlocal.schema_version, likewise */
-	const char *writer;    /* path of the file that defines the variable, likewise */
+	/* Paths of the files that define the sources' variables, likewise. */
+	const char *writers[CTX_SOURCES_MAX];
 };
 
 struct context_tracker;

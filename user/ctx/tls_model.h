@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ctx/thread_ctx_finder.h"
+#include "ctx/tls_symbol.h"
 
 enum tls_arch { TLS_ARCH_X86_64, TLS_ARCH_AARCH64 };
 

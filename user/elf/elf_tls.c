@@ -40,16 +40,17 @@ static bool has_tls_segment(struct elf_file *ef)
 	return false;
 }
 
-struct tls_search {
+struct symbol_search {
 	const char *name;
+	unsigned int type; /* STT_* */
 	struct elf_symbol found;
 };
 
-static int match_tls_symbol(void *arg, const struct elf_symtab *st, const Elf64_Sym *sym)
+static int match_symbol(void *arg, const struct elf_symtab *st, const Elf64_Sym *sym)
 {
-	struct tls_search *search = arg;
+	struct symbol_search *search = arg;
 
-	if (ELF64_ST_TYPE(sym->st_info) != STT_TLS || sym->st_shndx == SHN_UNDEF ||
+	if (ELF64_ST_TYPE(sym->st_info) != search->type || sym->st_shndx == SHN_UNDEF ||
 	    !elf_symtab_name_is(st, sym->st_name, search->name))
 		return 0;
 
@@ -57,24 +58,37 @@ static int match_tls_symbol(void *arg, const struct elf_symtab *st, const Elf64_
 	return -EEXIST; /* ends the walk */
 }
 
+static bool find_in(struct elf_file *ef, enum elf_symtab_kind kind, struct symbol_search *search)
+{
+	struct elf_symtab st;
+
+	return elf_symtab_find(ef, kind, &st) == 0 &&
+	       elf_symtab_walk(&st, match_symbol, search) == -EEXIST;
+}
+
 int elf_file_find_tls_symbol(struct elf_file *ef, const char *name, bool symtab_too,
 			     struct elf_symbol *ret)
 {
-	struct tls_search search = { .name = name };
-	struct elf_symtab st;
+	struct symbol_search search = { .name = name, .type = STT_TLS };
 
 	/* Most files have no thread-local storage: their symbols need no reading. */
 	if (!has_tls_segment(ef))
 		return -ENOENT;
+	if (!find_in(ef, ELF_SYMTAB_DYNAMIC, &search) &&
+	    !(symtab_too && find_in(ef, ELF_SYMTAB_FULL, &search)))
+		return -ENOENT;
+	*ret = search.found;
+	return 0;
+}
 
-	if ((elf_symtab_find(ef, ELF_SYMTAB_DYNAMIC, &st) == 0 &&
-	     elf_symtab_walk(&st, match_tls_symbol, &search) == -EEXIST) ||
-	    (symtab_too && elf_symtab_find(ef, ELF_SYMTAB_FULL, &st) == 0 &&
-	     elf_symtab_walk(&st, match_tls_symbol, &search) == -EEXIST)) {
-		*ret = search.found;
-		return 0;
-	}
-	return -ENOENT;
+int elf_file_find_object(struct elf_file *ef, const char *name, struct elf_symbol *ret)
+{
+	struct symbol_search search = { .name = name, .type = STT_OBJECT };
+
+	if (!find_in(ef, ELF_SYMTAB_DYNAMIC, &search))
+		return -ENOENT;
+	*ret = search.found;
+	return 0;
 }
 
 /* -1: of no interest. */

@@ -80,7 +80,7 @@ public final class Writer {
         List<List<String>> logs = new ArrayList<>();
         List<Thread> threads = new ArrayList<>();
 
-        serve(tracer, 0, 1); // publishes
+        logs.add(List.of(serve(tracer, tid(), 1))); // publishes
         churn(WARM_UP_US);
         long until = System.nanoTime() + (long) (Double.parseDouble(args[0]) * 1e9);
         for (int i = 0; i < THREADS; i++) {

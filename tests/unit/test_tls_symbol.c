@@ -3,7 +3,7 @@
  * Programs that are compiled here, with each way to reach a thread-local variable, say themselves
  * where theirs lies, in each of their threads.
  */
-#include "ctx/thread_ctx_finder.h"
+#include "ctx/tls_symbol.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -22,6 +22,8 @@
 #include "proc/maps.h"
 #include "proc/remote_mem.h"
 #include "shared/tls_addr.h"
+
+#define VAR "otel_thread_ctx_v1"
 
 static char dir[] = "/tmp/test_tlsXXXXXX";
 
@@ -161,7 +163,7 @@ static void remove_dir(void)
 	leak_check();
 }
 
-TestSuite(thread_ctx_finder, .init = make_dir, .fini = remove_dir);
+TestSuite(tls_symbol, .init = make_dir, .fini = remove_dir);
 
 /* Runs a command in the folder of sources. */
 static void __attribute__((format(printf, 1, 2))) build(const char *fmt, ...)
@@ -276,7 +278,7 @@ static int find(const char *file, struct tls_symbol *ret)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	cr_assert(ge(int, fd, 0));
 	cr_assert(zero(int, elf_file_open_fd(fd, &ef)));
-	return tls_symbol_find(ef, strcmp(file, "prog") == 0, ret);
+	return tls_symbol_find(ef, VAR, strcmp(file, "prog") == 0, ret);
 }
 
 static enum tls_libc libc_of_prog(void)
@@ -360,19 +362,19 @@ static void assert_found(const char *file, enum tls_access access, const char *t
 
 #define PADS "-DPAD=40 -DALIGN=8"
 
-Test(thread_ctx_finder, position_independent_program)
+Test(tls_symbol, position_independent_program)
 {
 	build("gcc -O1 -fPIE -pie " PADS " main.c var.c -o prog");
 	assert_found("prog", TLS_ACCESS_LOCAL_EXEC, NULL);
 }
 
-Test(thread_ctx_finder, program_at_a_fixed_address)
+Test(tls_symbol, program_at_a_fixed_address)
 {
 	build("gcc -O1 -fno-pie -no-pie " PADS " main.c var.c -o prog");
 	assert_found("prog", TLS_ACCESS_LOCAL_EXEC, NULL);
 }
 
-Test(thread_ctx_finder, static_programs)
+Test(tls_symbol, static_programs)
 {
 	build("gcc -O1 -static " PADS " main.c var.c -o prog");
 	assert_found("prog", TLS_ACCESS_LOCAL_EXEC, NULL);
@@ -380,13 +382,13 @@ Test(thread_ctx_finder, static_programs)
 	assert_found("prog", TLS_ACCESS_LOCAL_EXEC, NULL);
 }
 
-Test(thread_ctx_finder, static_program_with_musl)
+Test(tls_symbol, static_program_with_musl)
 {
 	build("musl-gcc -O1 -static " PADS " main.c var.c -o prog");
 	assert_found("prog", TLS_ACCESS_LOCAL_EXEC, NULL);
 }
 
-Test(thread_ctx_finder, program_with_an_aligned_segment)
+Test(tls_symbol, program_with_an_aligned_segment)
 {
 	static const int aligns[] = { 16, 64, 256, 4096 };
 
@@ -398,7 +400,7 @@ Test(thread_ctx_finder, program_with_an_aligned_segment)
 	}
 }
 
-Test(thread_ctx_finder, program_of_objects_made_for_a_library)
+Test(tls_symbol, program_of_objects_made_for_a_library)
 {
 	build("gcc -O1 -fPIC -rdynamic " PADS " main.c var.c -o prog");
 	assert_found("prog", TLS_ACCESS_INITIAL_EXEC, NULL);
@@ -406,7 +408,7 @@ Test(thread_ctx_finder, program_of_objects_made_for_a_library)
 	assert_found("prog", TLS_ACCESS_INITIAL_EXEC, NULL);
 }
 
-Test(thread_ctx_finder, stripped_program_has_what_it_exports)
+Test(tls_symbol, stripped_program_has_what_it_exports)
 {
 	struct tls_symbol ts;
 
@@ -422,25 +424,25 @@ Test(thread_ctx_finder, stripped_program_has_what_it_exports)
 #define PROG_WITH_LIB	  " && gcc -pthread -O1 main.c -o prog -L. -l:lib.so -Wl,-rpath,'$ORIGIN'"
 #define PROG_THAT_DLOPENS " && gcc -pthread -O1 -DDLOPEN=\"\\\"$PWD/lib.so\\\"\" main.c -o prog"
 
-Test(thread_ctx_finder, library_with_descriptors)
+Test(tls_symbol, library_with_descriptors)
 {
 	build(LIB("-mtls-dialect=gnu2") PROG_WITH_LIB);
 	assert_found("lib.so", TLS_ACCESS_DESC, NULL);
 }
 
-Test(thread_ctx_finder, library_with_descriptors_bound_lazily)
+Test(tls_symbol, library_with_descriptors_bound_lazily)
 {
 	build(LIB("-mtls-dialect=gnu2 -Wl,-z,lazy") PROG_WITH_LIB);
 	assert_found("lib.so", TLS_ACCESS_DESC, NULL);
 }
 
-Test(thread_ctx_finder, library_with_initial_exec)
+Test(tls_symbol, library_with_initial_exec)
 {
 	build(LIB("-ftls-model=initial-exec") PROG_WITH_LIB);
 	assert_found("lib.so", TLS_ACCESS_INITIAL_EXEC, NULL);
 }
 
-Test(thread_ctx_finder, library_with_module_and_offset)
+Test(tls_symbol, library_with_module_and_offset)
 {
 	build(LIB("-mtls-dialect=gnu") PROG_WITH_LIB);
 	assert_located("lib.so", TLS_ACCESS_GENERAL, TLS_MODEL_GLIBC, NULL);
@@ -449,7 +451,7 @@ Test(thread_ctx_finder, library_with_module_and_offset)
 	assert_located("lib.so", TLS_ACCESS_GENERAL, TLS_MODEL_MUSL, NULL);
 }
 
-Test(thread_ctx_finder, library_with_musl)
+Test(tls_symbol, library_with_musl)
 {
 	build("musl-gcc -O1 -fPIC -shared -mtls-dialect=gnu2 " PADS " var.c -o lib.so && "
 	      "musl-gcc -pthread -O1 main.c -o prog -L. -l:lib.so -Wl,-rpath,'$ORIGIN'");
@@ -458,33 +460,33 @@ Test(thread_ctx_finder, library_with_musl)
 
 /* --- libraries that are opened later --------------------------------------------------------- */
 
-Test(thread_ctx_finder, opened_library_in_the_surplus_of_static_tls)
+Test(tls_symbol, opened_library_in_the_surplus_of_static_tls)
 {
 	build(LIB("-mtls-dialect=gnu2") PROG_THAT_DLOPENS);
 	assert_found("lib.so", TLS_ACCESS_DESC, NULL);
 }
 
-Test(thread_ctx_finder, opened_library_in_dynamic_tls)
+Test(tls_symbol, opened_library_in_dynamic_tls)
 {
 	build(LIB("-mtls-dialect=gnu2") PROG_THAT_DLOPENS);
 	assert_located("lib.so", TLS_ACCESS_DESC, TLS_MODEL_GLIBC,
 		       "glibc.rtld.optional_static_tls=0");
 }
 
-Test(thread_ctx_finder, opened_library_too_large_for_the_surplus)
+Test(tls_symbol, opened_library_too_large_for_the_surplus)
 {
 	build("gcc -O1 -fPIC -shared -mtls-dialect=gnu2 -DPAD=4096 -DALIGN=64 var.c "
 	      "-o lib.so" PROG_THAT_DLOPENS);
 	assert_located("lib.so", TLS_ACCESS_DESC, TLS_MODEL_GLIBC, NULL);
 }
 
-Test(thread_ctx_finder, opened_library_with_module_and_offset)
+Test(tls_symbol, opened_library_with_module_and_offset)
 {
 	build(LIB("-mtls-dialect=gnu") PROG_THAT_DLOPENS);
 	assert_located("lib.so", TLS_ACCESS_GENERAL, TLS_MODEL_GLIBC, NULL);
 }
 
-Test(thread_ctx_finder, opened_library_with_musl)
+Test(tls_symbol, opened_library_with_musl)
 {
 	static const char *const dialects[] = { "gnu2", "gnu" };
 
@@ -498,7 +500,7 @@ Test(thread_ctx_finder, opened_library_with_musl)
 }
 
 /* The relocation that tells where the library's storage is names nothing. */
-Test(thread_ctx_finder, library_that_binds_the_variable_itself)
+Test(tls_symbol, library_that_binds_the_variable_itself)
 {
 	static const struct {
 		const char *how;
@@ -527,7 +529,7 @@ Test(thread_ctx_finder, library_that_binds_the_variable_itself)
 }
 
 /* Each has a copy of the writer: the first one's is that of both. */
-Test(thread_ctx_finder, second_library_with_the_variable)
+Test(tls_symbol, second_library_with_the_variable)
 {
 	build("gcc -O1 -fPIC -shared -mtls-dialect=gnu -DPAD=8 -DALIGN=8 var.c -o first.so && "
 	      "gcc -O1 -fPIC -shared -mtls-dialect=gnu -DPAD=80 -DALIGN=8 var.c -o lib.so && "
@@ -537,7 +539,7 @@ Test(thread_ctx_finder, second_library_with_the_variable)
 	assert_located("lib.so", TLS_ACCESS_GENERAL, TLS_MODEL_GLIBC, NULL);
 }
 
-Test(thread_ctx_finder, program_that_asks_for_another_dynamic_linker)
+Test(tls_symbol, program_that_asks_for_another_dynamic_linker)
 {
 	build("cp /lib64/ld-linux-x86-64.so.2 ld-mine.so && " LIB("-mtls-dialect=gnu") PROG_WITH_LIB
 	      " -Wl,--dynamic-linker,$PWD/ld-mine.so");
@@ -546,7 +548,7 @@ Test(thread_ctx_finder, program_that_asks_for_another_dynamic_linker)
 	cr_assert(eq(int, libc_of_prog(), TLS_LIBC_UNKNOWN));
 }
 
-Test(thread_ctx_finder, opened_library_with_initial_exec)
+Test(tls_symbol, opened_library_with_initial_exec)
 {
 	build(LIB("-ftls-model=initial-exec") PROG_THAT_DLOPENS);
 	assert_found("lib.so", TLS_ACCESS_INITIAL_EXEC, NULL);
@@ -554,7 +556,7 @@ Test(thread_ctx_finder, opened_library_with_initial_exec)
 
 /* --- files that do not do -------------------------------------------------------------------- */
 
-Test(thread_ctx_finder, library_that_does_not_export_it)
+Test(tls_symbol, library_that_does_not_export_it)
 {
 	struct tls_symbol ts;
 
@@ -564,7 +566,7 @@ Test(thread_ctx_finder, library_that_does_not_export_it)
 	cr_assert(eq(int, find("lib.so", &ts), -ENOENT));
 }
 
-Test(thread_ctx_finder, library_that_only_uses_it)
+Test(tls_symbol, library_that_only_uses_it)
 {
 	struct tls_symbol ts;
 
@@ -574,7 +576,7 @@ Test(thread_ctx_finder, library_that_only_uses_it)
 	cr_assert(eq(int, find("lib.so", &ts), -ENOENT));
 }
 
-Test(thread_ctx_finder, library_without_a_relocation_for_it)
+Test(tls_symbol, library_without_a_relocation_for_it)
 {
 	struct tls_symbol ts;
 
@@ -582,7 +584,7 @@ Test(thread_ctx_finder, library_without_a_relocation_for_it)
 	cr_assert(eq(int, find("lib.so", &ts), -ENOTSUP));
 }
 
-Test(thread_ctx_finder, variable_that_is_no_pointer)
+Test(tls_symbol, variable_that_is_no_pointer)
 {
 	struct tls_symbol ts;
 
@@ -592,7 +594,7 @@ Test(thread_ctx_finder, variable_that_is_no_pointer)
 	cr_assert(eq(int, find("prog", &ts), -EBADMSG));
 }
 
-Test(thread_ctx_finder, process_or_library_that_is_gone)
+Test(tls_symbol, process_or_library_that_is_gone)
 {
 	struct tls_symbol ts;
 	struct tls_var var;
@@ -625,7 +627,7 @@ static int locate_words(enum tls_access access, const uint64_t words[2], struct 
 }
 
 #ifdef __x86_64__
-Test(thread_ctx_finder, words_of_initial_exec)
+Test(tls_symbol, words_of_initial_exec)
 {
 	struct tls_var var = { 0 };
 
@@ -642,7 +644,7 @@ Test(thread_ctx_finder, words_of_initial_exec)
 	cr_assert(eq(i64, var.off, -72));
 }
 
-Test(thread_ctx_finder, words_of_a_descriptor)
+Test(tls_symbol, words_of_a_descriptor)
 {
 	/* r_info: symbol 5, R_X86_64_TLSDESC */
 	const uint64_t index[] = { 3, 16, 7 }, relocation[] = { 0x3fd8, 5ull << 32 | 36, 0 };
@@ -677,7 +679,7 @@ Test(thread_ctx_finder, words_of_a_descriptor)
 #endif
 
 /* The relocation of a descriptor that is bound lazily, for the library's own storage. */
-Test(thread_ctx_finder, descriptor_that_leads_to_its_relocation)
+Test(tls_symbol, descriptor_that_leads_to_its_relocation)
 {
 	uint64_t rela[] = { 0x3fd8, 36, 16 }, words[] = { 1, (uintptr_t)rela };
 	struct tls_symbol ts = { .access = TLS_ACCESS_DESC, .got_vaddr = 0x3fd8 };
@@ -689,7 +691,7 @@ Test(thread_ctx_finder, descriptor_that_leads_to_its_relocation)
 	cr_assert(zero(int, tls_symbol_locate(&ts, &where, &var)));
 }
 
-Test(thread_ctx_finder, words_of_a_module)
+Test(tls_symbol, words_of_a_module)
 {
 	static const struct {
 		uint64_t words[2];
@@ -712,7 +714,7 @@ Test(thread_ctx_finder, words_of_a_module)
 	cr_assert(eq(int, tls_var_dynamic(TLS_LIBC_UNKNOWN, 3, 16, 0, &var), -ENOTSUP));
 }
 
-Test(thread_ctx_finder, place_in_words)
+Test(tls_symbol, place_in_words)
 {
 	struct tls_var fixed = { .model = TLS_MODEL_STATIC, .off = -8 },
 		       dynamic = { .model = TLS_MODEL_GLIBC, .module = 2, .off = 16 };
@@ -766,13 +768,13 @@ static void assert_aarch64_offset(const char *file)
 	file_path(path, file);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	cr_assert(zero(int, elf_file_open_fd(fd, &ef)));
-	cr_assert(zero(int, elf_file_find_tls_symbol(ef, THREAD_CTX_SYMBOL, true, &sym)));
+	cr_assert(zero(int, elf_file_find_tls_symbol(ef, VAR, true, &sym)));
 	cr_assert(zero(int, elf_file_tls_segment(ef, &seg)));
 	cr_assert(eq(i64, tls_local_exec_offset(TLS_ARCH_AARCH64, &seg, sym.value),
 		     compiled_offset(code, read_text(file, code, 64))));
 }
 
-Test(thread_ctx_finder, aarch64_offset_is_the_one_that_its_linker_compiles_in)
+Test(tls_symbol, aarch64_offset_is_the_one_that_its_linker_compiles_in)
 {
 	static const int pads[] = { 1, 40, 5000, 70000 }, aligns[] = { 1, 8, 16, 32, 64, 4096 };
 
@@ -797,7 +799,7 @@ Test(thread_ctx_finder, aarch64_offset_is_the_one_that_its_linker_compiles_in)
 #define A64_RET	   0xd65f03c0
 #define A64_STP_FP 0xa9bf7bfd
 
-Test(thread_ctx_finder, aarch64_resolver_of_static_tls)
+Test(tls_symbol, aarch64_resolver_of_static_tls)
 {
 	const uint32_t plain[] = { A64_LDR, A64_RET, 0, 0 },
 		       bti[] = { A64_BTI_C, A64_LDR, A64_RET, 0 },
@@ -814,7 +816,7 @@ Test(thread_ctx_finder, aarch64_resolver_of_static_tls)
 	cr_assert(not(tls_desc_resolver_is_static(nops)));
 }
 
-Test(thread_ctx_finder, offsets_that_static_tls_can_have)
+Test(tls_symbol, offsets_that_static_tls_can_have)
 {
 	struct tls_var var = { 0 };
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where a process keeps otel_thread_ctx_v1, the thread-local pointer to its thread context
- * (OTEP 4947): per ELF file which symbol and relocation, then per process which TLS offset.
+ * Where a process keeps a thread-local variable: per ELF file which symbol and relocation, then per
+ * process which TLS offset.
  */
-#ifndef CTX_THREAD_CTX_FINDER_H
-#define CTX_THREAD_CTX_FINDER_H
+#ifndef CTX_TLS_SYMBOL_H
+#define CTX_TLS_SYMBOL_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,8 +14,6 @@
 
 #include "elf/elf_file.h"
 #include "shared/proc_info.h"
-
-#define THREAD_CTX_SYMBOL "otel_thread_ctx_v1"
 
 enum tls_access {
 	TLS_ACCESS_LOCAL_EXEC,	 /* offset from the thread pointer, known from the file */
@@ -39,11 +37,11 @@ struct tls_symbol {
 };
 
 /*
- * @is_main: @ef is the program itself (/proc/PID/exe).
+ * Of the thread-local pointer @name. @is_main: @ef is the program itself (/proc/PID/exe).
  * -ENOENT: the file does not define the variable. -ENOTSUP: it does, in a form not read yet.
  * -EBADMSG: symbol or TLS segment are absurd.
  */
-int tls_symbol_find(struct elf_file *ef, bool is_main, struct tls_symbol *ret);
+int tls_symbol_find(struct elf_file *ef, const char *name, bool is_main, struct tls_symbol *ret);
 
 /* A process, and where in it the file is loaded. */
 struct tls_process {

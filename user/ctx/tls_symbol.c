@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ctx/thread_ctx_finder.h"
+#include "ctx/tls_symbol.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -59,20 +59,20 @@ static int64_t offset_of(const struct elf_tls_reloc *rel, uint64_t value)
  * its own storage tells where that is. The program itself has its offsets compiled in, but for what
  * was linked of objects made for libraries.
  */
-int tls_symbol_find(struct elf_file *ef, bool is_main, struct tls_symbol *ret)
+int tls_symbol_find(struct elf_file *ef, const char *name, bool is_main, struct tls_symbol *ret)
 {
 	struct elf_tls_segment seg;
 	struct elf_tls_reloc rel;
 	struct elf_symbol sym;
 	int r;
 
-	r = elf_file_find_tls_symbol(ef, THREAD_CTX_SYMBOL, is_main, &sym);
+	r = elf_file_find_tls_symbol(ef, name, is_main, &sym);
 	if (r < 0)
 		return r;
 	r = segment_of(ef, &sym, &seg);
 	if (r < 0)
 		return r;
-	r = elf_file_find_tls_reloc(ef, THREAD_CTX_SYMBOL, &rel);
+	r = elf_file_find_tls_reloc(ef, name, &rel);
 	if (r < 0 && r != -ENOENT)
 		return r;
 

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctx/context_sources.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hashmap.h"
+#include "ctx/elastic_storage.h"
+#include "ctx/tls_symbol.h"
+#include "elf/elf_file.h"
+
+#define OTEL_TLS_SYMBOL "otel_thread_ctx_v1"
+
+/* What one file says of the variable; files do not change under their inode, we hope. */
+struct writer_file {
+	const struct dso *dso;
+	enum ctx_format format;
+	bool is_main;
+	int error; /* of tls_symbol_find(), or -ENOEXEC */
+	struct tls_symbol symbol;
+	uint64_t storage_vaddr; /* of CTX_FORMAT_ELASTIC */
+	enum tls_libc libc;	/* of the program itself: that of its libraries */
+};
+
+struct context_files {
+	struct hashmap files;
+};
+
+int context_files_new(struct context_files **ret)
+{
+	struct context_files *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	*ret = f;
+	return 0;
+}
+
+void context_files_free(struct context_files *f)
+{
+	size_t pos = 0;
+	void *value;
+
+	if (!f)
+		return;
+	while ((value = hashmap_next(&f->files, &pos)))
+		free(value);
+	hashmap_clear(&f->files);
+	free(f);
+}
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+static uint64_t file_hash(const struct writer_file *key)
+{
+	return hash_u64((uint64_t)key->format << 1 | key->is_main, key->dso->id);
+}
+
+static bool file_eq(const void *value, const void *k)
+{
+	const struct writer_file *a = value, *b = k;
+
+	return a->dso == b->dso && a->format == b->format && a->is_main == b->is_main;
+}
+
+static int open_elf(struct dso *dso, pid_t pid, const struct mapping *m, struct elf_file **ret)
+{
+	int fd = dso_open(dso, pid, m->start, m->end);
+
+	return fd < 0 ? fd : elf_file_open_fd(fd, ret);
+}
+
+static int find_elastic(struct elf_file *ef, struct writer_file *file)
+{
+	struct elf_symbol storage;
+	int r = elf_file_find_object(ef, ELASTIC_STORAGE_SYMBOL, &storage);
+
+	if (r < 0)
+		return r;
+	file->storage_vaddr = storage.value;
+	return tls_symbol_find(ef, ELASTIC_TLS_SYMBOL, file->is_main, &file->symbol);
+}
+
+/* What the file says is kept; that it could not be reached now is not, it may be next time. */
+static int examine_file(struct writer_file *file, pid_t pid, const struct mapping *m)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	int r = open_elf(m->dso, pid, m, &ef);
+
+	if (r < 0 && r != -ENOEXEC)
+		return r;
+	if (r == 0 && file->is_main)
+		file->libc = tls_libc_of(ef);
+	if (r == 0)
+		r = file->format == CTX_FORMAT_ELASTIC
+			    ? find_elastic(ef, file)
+			    : tls_symbol_find(ef, OTEL_TLS_SYMBOL, file->is_main, &file->symbol);
+	file->error = r;
+	return 0;
+}
+
+static int get_file(struct context_files *f, const struct process *p, const struct mapping *m,
+		    enum ctx_format format, const struct writer_file **ret)
+{
+	struct writer_file key = { .dso = m->dso, .format = format, .is_main = m->dso == p->exe };
+	CLEANUP(freep) struct writer_file *fresh = NULL;
+	int r;
+
+	*ret = hashmap_get(&f->files, file_hash(&key), file_eq, &key);
+	if (*ret)
+		return 0;
+	r = examine_file(&key, p->pid, m);
+	if (r < 0)
+		return r;
+	fresh = malloc(sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	*fresh = key;
+	r = hashmap_put(&f->files, file_hash(&key), fresh);
+	if (r == 0)
+		*ret = TAKE_PTR(fresh);
+	return r;
+}
+
+/* By the program's own file, which may be mapped anywhere among the others. */
+static enum tls_libc libc_of(struct context_files *f, const struct process *p,
+			     enum ctx_format format)
+{
+	const struct writer_file *file;
+
+	for (size_t i = 0; i < p->maps.n; i++) {
+		const struct mapping *m = &p->maps.data[i];
+
+		if (m->dso == p->exe && get_file(f, p, m, format, &file) == 0)
+			return file->libc;
+	}
+	return TLS_LIBC_UNKNOWN;
+}
+
+/* --- processes -------------------------------------------------------------------------------- */
+
+static int bias_of(const struct process *p, const struct mapping *m, uint64_t *ret)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	uint64_t vaddr;
+	int r = open_elf(m->dso, p->pid, m, &ef);
+
+	if (r < 0)
+		return r;
+	if (elf_file_offset_to_vaddr(ef, m->offset, &vaddr) < 0)
+		return -EBADMSG;
+	*ret = m->start - vaddr;
+	return 0;
+}
+
+/* A copy of the writer may use another one's variable. */
+static bool is_known(const struct context_sources *s, const struct ctx_source *source)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (memcmp(&s->sources[i], source, sizeof(*source)) == 0)
+			return true;
+	return false;
+}
+
+/* -ENOENT: this mapping's file does not define the variable; otherwise why it is not added. */
+static int add(struct context_files *f, const struct process *p, const struct mapping *m,
+	       enum ctx_format format, struct context_sources *ret)
+{
+	struct tls_process where = { .pid = p->pid };
+	struct ctx_source source = { .format = format };
+	const struct writer_file *file;
+	int r;
+
+	r = get_file(f, p, m, format, &file);
+	if (r < 0)
+		return r;
+	if (file->error)
+		return file->error;
+	r = bias_of(p, m, &where.bias);
+	if (r < 0)
+		return r;
+	where.libc = libc_of(f, p, format);
+	r = tls_symbol_locate(&file->symbol, &where, &source.var);
+	if (r < 0)
+		return r;
+	if (format == CTX_FORMAT_ELASTIC)
+		ret->elastic_storage = where.bias + file->storage_vaddr;
+	if (is_known(ret, &source))
+		return 0;
+	ret->sources[ret->n] = source;
+	ret->writers[ret->n++] = m->dso;
+	return 0;
+}
+
+static bool may_define(const struct mapping *m, enum ctx_format format)
+{
+	return m->dso->kind == DSO_FILE &&
+	       (format != CTX_FORMAT_ELASTIC || elastic_is_library(m->dso->path));
+}
+
+int context_sources_find(struct context_files *f, const struct process *p, enum ctx_format format,
+			 struct context_sources *ret)
+{
+	for (size_t i = 0; i < p->maps.n && ret->n < CTX_SOURCES_MAX; i++) {
+		const struct mapping *m = &p->maps.data[i];
+		int r;
+
+		if (!may_define(m, format))
+			continue;
+		r = add(f, p, m, format, ret);
+		if (r == -ENOMEM)
+			return r;
+		if (r == -ENOTSUP)
+			ret->unsupported = m->dso;
+	}
+	return 0;
+}
