@@ -6,6 +6,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "regs.bpf.h"
+#include "shared/go_room.h"
 #include "shared/record.h"
 #include "unwind_rows.bpf.h"
 
@@ -17,6 +18,7 @@ _Static_assert(sizeof(struct sample_rest) % 8 == 0, "what follows is aligned");
 
 struct scratch {
 	struct arch_regs entry_regs;
+	struct go_room go;
 	struct unwind_walk walk;
 	__u64 woken_ns; /* when user space was woken up for want of rows */
 	__u32 sent;	/* bytes since it was woken up for the last time */

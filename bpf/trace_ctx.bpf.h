@@ -10,11 +10,11 @@
 #include <bpf/bpf_helpers.h>
 
 #include "regs.bpf.h"
+#include "scratch.bpf.h"
 #include "shared/elastic_ctx.h"
-#include "shared/record.h"
+#include "shared/go_ctx.h"
 #include "shared/thread_ctx.h"
 #include "shared/tls_addr.h"
-#include "space.bpf.h"
 #include "stats.bpf.h"
 
 /* Processes with a context. Preallocated (see filter.bpf.h), at 208 bytes each. */
@@ -42,8 +42,6 @@ static __always_inline enum stat_id thread_ctx_stat(enum thread_ctx_state state)
 }
 
 /* What the shared headers ask of: memory of the current process, all of it at hand. */
-struct ctx_memory;
-
 static __always_inline long ctx_read(struct ctx_memory *mem, void *dst, __u32 len, __u64 addr)
 {
 	return bpf_probe_read_user(dst, len, (void *)addr);
@@ -94,9 +92,49 @@ static __always_inline enum stat_id elastic_read(__u64 addr, struct sample_recor
 	return thread_ctx_stat(state);
 }
 
-/* Fills the ids of *rec when, and only when, the outcome is STAT_CTX_READ. */
-OUT_OF_LINE enum stat_id source_read(const struct ctx_source *src, __u64 tp,
-				     struct sample_record *rec)
+static __always_inline enum stat_id go_stat(enum go_found found)
+{
+	switch (found) {
+	case GO_FOUND:
+		return STAT_CTX_READ;
+	case GO_NO_LABELS:
+		return STAT_CTX_ABSENT;
+	case GO_UNREADABLE:
+		return STAT_CTX_UNREADABLE;
+	default:
+		return STAT_CTX_INVALID;
+	}
+}
+
+/* Global functions, so that the verifier looks at them once; as user_stack_frame(). */
+__noinline int go_label_taken(void)
+{
+	struct scratch *s = scratch_get();
+
+	return s ? go_take_label(NULL, &s->go) : 0;
+}
+
+static __always_inline int go_label(struct ctx_memory *mem, struct go_room *room)
+{
+	return go_label_taken();
+}
+
+__noinline int go_read(void)
+{
+	struct scratch *s = scratch_get();
+	enum go_found found;
+
+	if (!s)
+		return STAT_CTX_UNREADABLE;
+	found = go_ctx_read(NULL, &s->go);
+	if (found == GO_FOUND)
+		ids_take(&s->rec, s->go.trace_id, s->go.span_id);
+	return go_stat(found);
+}
+
+/* Of a variable that points to a record. */
+static __always_inline enum stat_id record_read(const struct ctx_source *src, __u64 tp,
+						struct sample_record *rec)
 {
 	__u64 addr = 0, record = 0;
 	enum tls_found found = tls_addr(NULL, &src->var, tp, &addr);
@@ -111,9 +149,23 @@ OUT_OF_LINE enum stat_id source_read(const struct ctx_source *src, __u64 tp,
 						 : otel_read(record, rec);
 }
 
+/* Fills the ids of the record when, and only when, the outcome is STAT_CTX_READ. */
+OUT_OF_LINE enum stat_id source_read(const struct ctx_source *src, __u64 tp, struct scratch *s)
+{
+	__u32 outcome;
+
+	if (src->format != CTX_FORMAT_GO)
+		return record_read(src, tp, &s->rec);
+	s->go.var = src->go;
+	s->go.tp = tp;
+	outcome = go_read();
+	UNWIND_KEEP(outcome);
+	return outcome < STAT_KERNEL_COUNT ? outcome : STAT_CTX_UNREADABLE; /* for the verifier */
+}
+
 /* The first source that has something to say. */
 static __always_inline enum stat_id sources_read(const struct proc_info *proc, __u64 tp,
-						 struct sample_record *rec)
+						 struct scratch *s)
 {
 	enum stat_id outcome = STAT_CTX_ABSENT;
 
@@ -121,7 +173,7 @@ static __always_inline enum stat_id sources_read(const struct proc_info *proc, _
 	for (int i = 0; i < CTX_SOURCES_MAX; i++) {
 		if (proc->sources[i].format == CTX_FORMAT_NONE)
 			break;
-		outcome = source_read(&proc->sources[i], tp, rec);
+		outcome = source_read(&proc->sources[i], tp, s);
 		if (outcome != STAT_CTX_ABSENT && outcome != STAT_CTX_NOT_VALID)
 			break;
 	}
@@ -130,9 +182,9 @@ static __always_inline enum stat_id sources_read(const struct proc_info *proc, _
 
 /* Every tick ends in exactly one of the CTX counters. @space may be NULL. */
 static __always_inline enum stat_id trace_ctx_find(struct task_struct *task, struct space *space,
-						   struct sample_record *rec)
+						   struct scratch *s)
 {
-	__u32 tgid = rec->tgid;
+	__u32 tgid = s->rec.tgid;
 	__u64 none = space_no_context(tgid); /* before the look: what comes after it is newer */
 	struct proc_info *proc;
 
@@ -145,20 +197,20 @@ static __always_inline enum stat_id trace_ctx_find(struct task_struct *task, str
 	}
 	if (BPF_CORE_READ(task, mm, start_stack) != proc->start_stack)
 		return STAT_CTX_STALE;
-	return sources_read(proc, thread_pointer(task), rec);
+	return sources_read(proc, thread_pointer(task), s);
 }
 
-static __always_inline void trace_ctx_add(struct sample_record *rec, struct task_struct *task,
+static __always_inline void trace_ctx_add(struct scratch *s, struct task_struct *task,
 					  struct space *space)
 {
 	enum stat_id outcome;
 
-	__builtin_memset(rec->trace_id, 0, sizeof(rec->trace_id));
-	__builtin_memset(rec->span_id, 0, sizeof(rec->span_id));
-	outcome = trace_ctx_find(task, space, rec);
+	__builtin_memset(s->rec.trace_id, 0, sizeof(s->rec.trace_id));
+	__builtin_memset(s->rec.span_id, 0, sizeof(s->rec.span_id));
+	outcome = trace_ctx_find(task, space, s);
 	stat_inc(outcome);
 	if (outcome == STAT_CTX_READ)
-		rec->flags |= SAMPLE_HAS_CONTEXT;
+		s->rec.flags |= SAMPLE_HAS_CONTEXT;
 }
 
 #endif

@@ -21,18 +21,34 @@ struct tls_var {
 	__u64 generation; /* of glibc's vectors that have the module; 0: not known */
 };
 
-/* What a thread-local variable points to. */
+/* Where Go's runtime keeps the labels of the goroutine that runs: shared/go_ctx.h. */
+enum go_labels_form { GO_LABELS_MAP, GO_LABELS_SLICE };
+
+struct go_var {
+	__s64 g_off;  /* of the pointer to the struct g, from the thread pointer */
+	__u32 form;   /* enum go_labels_form */
+	__u16 curg;   /* in struct m */
+	__u16 labels; /* in struct g */
+	__u64 reserved;
+};
+
 enum ctx_format {
 	CTX_FORMAT_NONE,
-	CTX_FORMAT_OTEL,    /* struct thread_ctx */
-	CTX_FORMAT_ELASTIC, /* struct elastic_ctx */
+	CTX_FORMAT_OTEL,    /* a variable that points to a struct thread_ctx */
+	CTX_FORMAT_ELASTIC, /* to a struct elastic_ctx */
+	CTX_FORMAT_GO,
 };
 
 struct ctx_source {
 	__u32 format; /* enum ctx_format; NONE: the end of the list */
 	__u32 reserved;
-	struct tls_var var;
+	union {
+		struct tls_var var;
+		struct go_var go;
+	};
 };
+
+_Static_assert(sizeof(struct go_var) == sizeof(struct tls_var), "map value ABI");
 
 /*
  * Those of a process, the one to be believed first: the first in which a thread has a context

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Address of a thread-local variable of a thread, from its thread pointer. Compiled for BPF and for
- * tests, which define how memory of the thread is read.
+ * Address of a thread-local variable of a thread, from its thread pointer.
  */
 #ifndef SHARED_TLS_ADDR_H
 #define SHARED_TLS_ADDR_H
 
+#include "shared/ctx_memory.h"
 #include "shared/proc_info.h"
-
-struct ctx_memory;
-
-/* Reads @len bytes of the process. 0, or negative if not all of them can be read. */
-static long ctx_read(struct ctx_memory *mem, void *dst, __u32 len, __u64 addr);
 
 enum tls_found {
 	TLS_FOUND,

@@ -420,7 +420,8 @@ static void record_span(struct sink *s, struct worker *w, uint64_t image_off)
 {
 	struct proc_info info = {
 		.start_stack = start_stack_of(w->pid) + image_off,
-		.sources = { { CTX_FORMAT_OTEL, 0, { TLS_MODEL_STATIC, 0, own_tp_off(), 0 } } }
+		.sources = { { .format = CTX_FORMAT_OTEL,
+			       .var = { .model = TLS_MODEL_STATIC, .off = own_tp_off() } } }
 	};
 	struct collector_options opt = whole_system();
 
@@ -474,7 +475,8 @@ Test(collector, context_of_a_forgotten_process)
 	struct worker w = worker_start(spin_in_span);
 	struct proc_info info = {
 		.start_stack = start_stack_of(w.pid),
-		.sources = { { CTX_FORMAT_OTEL, 0, { TLS_MODEL_STATIC, 0, own_tp_off(), 0 } } }
+		.sources = { { .format = CTX_FORMAT_OTEL,
+			       .var = { .model = TLS_MODEL_STATIC, .off = own_tp_off() } } }
 	};
 	struct sink s;
 

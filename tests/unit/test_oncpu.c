@@ -1978,3 +1978,17 @@ Test(oncpu, context_of_an_elastic_agent)
 	cr_assert(not(rec->flags & SAMPLE_HAS_CONTEXT));
 	cr_assert(thread_ctx_is_zero(rec->span_id, SPAN_ID_LEN));
 }
+
+/* A goroutine's labels; how these are read has tests of its own (test_go_ctx.c). */
+Test(oncpu, context_of_a_go_program)
+{
+	publish();
+	k.proc.sources[0].format = CTX_FORMAT_GO;
+	k.proc.sources[0].go = (struct go_var){ .g_off = TP_OFF, .form = GO_LABELS_SLICE };
+	k.tls = 0;
+	assert_context(STAT_CTX_ABSENT); /* a thread of C */
+	k.tls = RECORD + 4096;
+	assert_context(STAT_CTX_UNREADABLE);
+	k.proc.sources[0].go.g_off = TP_OFF + 1;
+	assert_context(STAT_CTX_UNREADABLE);
+}

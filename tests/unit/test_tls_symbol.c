@@ -714,18 +714,6 @@ Test(tls_symbol, words_of_a_module)
 	cr_assert(eq(int, tls_var_dynamic(TLS_LIBC_UNKNOWN, 3, 16, 0, &var), -ENOTSUP));
 }
 
-Test(tls_symbol, place_in_words)
-{
-	struct tls_var fixed = { .model = TLS_MODEL_STATIC, .off = -8 },
-		       dynamic = { .model = TLS_MODEL_GLIBC, .module = 2, .off = 16 };
-	char text[TLS_VAR_TEXT_MAX];
-
-	tls_var_print(&fixed, text);
-	cr_assert(eq(str, text, "thread pointer -8"));
-	tls_var_print(&dynamic, text);
-	cr_assert(eq(str, text, "module 2 (glibc) +16"));
-}
-
 /* --- aarch64 --------------------------------------------------------------------------------- */
 
 /*

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "ctx/context_sources.h"
 #include "ctx/context_tracker.h"
-#include "ctx/tls_symbol.h"
 #include "elf/debug_file.h"
 #include "elf/elf_facts.h"
 #include "proc/maps.h"
@@ -151,37 +151,32 @@ static void report_process_context(const struct context_finding *ctx, enum findi
 	finding_print(&f, worst);
 }
 
-static const char *mechanism(enum ctx_format format)
-{
-	return format == CTX_FORMAT_ELASTIC ? "thread context (Elastic APM correlation)"
-					    : "thread context (otel_thread_ctx_v1)";
-}
-
 static void report_source(const struct context_finding *ctx, size_t i, enum finding_state *worst)
 {
 	const struct ctx_source *source = &ctx->info.sources[i];
-	char detail[512], place[TLS_VAR_TEXT_MAX];
+	char what[128], detail[512], place[CONTEXT_PLACE_MAX];
 
-	tls_var_print(&source->var, place);
+	context_place_print(source, place);
+	snprintf(what, sizeof(what), "thread context (%s)", context_format_name(source->format));
 	snprintf(detail, sizeof(detail), "in %s, at %s", ctx->writers[i], place);
-	finding_print(&(struct finding){ mechanism(source->format), FINDING_YES, detail, NULL },
-		      worst);
+	finding_print(&(struct finding){ what, FINDING_YES, detail, NULL }, worst);
 }
 
 static void report_thread_context(const struct context_finding *ctx, enum finding_state *worst)
 {
-	struct finding f = { mechanism(CTX_FORMAT_OTEL), FINDING_NO,
-			     "no variable of that name, or no process context; no spans",
-			     "a stripped program must export it in .dynsym" };
+	struct finding f = { "thread context", FINDING_NO,
+			     "none that is read: no otel_thread_ctx_v1 with a process context, no "
+			     "Elastic APM correlation, no Go pprof labels; no spans",
+			     "a tracing library that publishes it; see README.md" };
 
 	for (size_t i = 0; i < CTX_SOURCES_MAX && ctx->info.sources[i].format; i++)
 		report_source(ctx, i, worst);
 	if (ctx->state == CONTEXT_THREAD)
 		return;
 	if (ctx->state == CONTEXT_UNSUPPORTED) {
-		f.follows = "written in a way that this version does not read (another schema, or "
-			    "dynamic TLS of an unknown libc); no spans";
-		f.remedy = "link the writer into the program";
+		f.follows = "written in a way that this version does not read (another schema, "
+			    "dynamic TLS of an unknown libc, an unknown release of Go); no spans";
+		f.remedy = "a newer spanprof";
 	}
 	finding_print(&f, worst);
 }

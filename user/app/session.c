@@ -9,8 +9,8 @@
 #include "app/sample_stack.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "ctx/context_sources.h"
 #include "ctx/context_tracker.h"
-#include "ctx/tls_symbol.h"
 #include "export/profile_pprof.h"
 #include "proc/maps.h"
 #include "proc/process.h"
@@ -49,9 +49,9 @@ static void look_at_context(struct session *s, const struct process *p,
 	if (r < 0)
 		return; /* gone meanwhile, or no memory: it is looked at again */
 	if (r > 0) {
-		char place[TLS_VAR_TEXT_MAX];
+		char place[CONTEXT_PLACE_MAX];
 
-		tls_var_print(&now.info.sources[0].var, place);
+		context_place_print(&now.info.sources[0], place);
 		log_debug("process %d: thread context at %s (%s)", p->pid, place,
 			  now.writers[0] ? now.writers[0] : "gone");
 		if (collector_set_proc(s->collector, p->pid, &now.info) < 0)

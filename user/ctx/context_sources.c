@@ -2,11 +2,13 @@
 #include "ctx/context_sources.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hashmap.h"
 #include "ctx/elastic_storage.h"
+#include "ctx/go_labels.h"
 #include "ctx/tls_symbol.h"
 #include "elf/elf_file.h"
 
@@ -19,6 +21,7 @@ struct writer_file {
 	bool is_main;
 	int error; /* of tls_symbol_find(), or -ENOEXEC */
 	struct tls_symbol symbol;
+	struct go_labels go;	/* of CTX_FORMAT_GO, in place of the symbol */
 	uint64_t storage_vaddr; /* of CTX_FORMAT_ELASTIC */
 	enum tls_libc libc;	/* of the program itself: that of its libraries */
 };
@@ -82,6 +85,18 @@ static int find_elastic(struct elf_file *ef, struct writer_file *file)
 	return tls_symbol_find(ef, ELASTIC_TLS_SYMBOL, file->is_main, &file->symbol);
 }
 
+static int find_writer(struct elf_file *ef, struct writer_file *file)
+{
+	switch (file->format) {
+	case CTX_FORMAT_ELASTIC:
+		return find_elastic(ef, file);
+	case CTX_FORMAT_GO:
+		return go_labels_find(ef, &file->go);
+	default:
+		return tls_symbol_find(ef, OTEL_TLS_SYMBOL, file->is_main, &file->symbol);
+	}
+}
+
 /* What the file says is kept; that it could not be reached now is not, it may be next time. */
 static int examine_file(struct writer_file *file, pid_t pid, const struct mapping *m)
 {
@@ -93,9 +108,9 @@ static int examine_file(struct writer_file *file, pid_t pid, const struct mappin
 	if (r == 0 && file->is_main)
 		file->libc = tls_libc_of(ef);
 	if (r == 0)
-		r = file->format == CTX_FORMAT_ELASTIC
-			    ? find_elastic(ef, file)
-			    : tls_symbol_find(ef, OTEL_TLS_SYMBOL, file->is_main, &file->symbol);
+		r = find_writer(ef, file);
+	if (r == -ENOMEM)
+		return r;
 	file->error = r;
 	return 0;
 }
@@ -163,6 +178,15 @@ static bool is_known(const struct context_sources *s, const struct ctx_source *s
 	return false;
 }
 
+static int locate(struct context_files *f, const struct process *p, const struct writer_file *file,
+		  struct tls_process *where, struct ctx_source *ret)
+{
+	if (file->format == CTX_FORMAT_GO)
+		return go_labels_locate(&file->go, p->pid, where->bias, &ret->go);
+	where->libc = libc_of(f, p, file->format);
+	return tls_symbol_locate(&file->symbol, where, &ret->var);
+}
+
 /* -ENOENT: this mapping's file does not define the variable; otherwise why it is not added. */
 static int add(struct context_files *f, const struct process *p, const struct mapping *m,
 	       enum ctx_format format, struct context_sources *ret)
@@ -180,8 +204,7 @@ static int add(struct context_files *f, const struct process *p, const struct ma
 	r = bias_of(p, m, &where.bias);
 	if (r < 0)
 		return r;
-	where.libc = libc_of(f, p, format);
-	r = tls_symbol_locate(&file->symbol, &where, &source.var);
+	r = locate(f, p, file, &where, &source);
 	if (r < 0)
 		return r;
 	if (format == CTX_FORMAT_ELASTIC)
@@ -193,10 +216,13 @@ static int add(struct context_files *f, const struct process *p, const struct ma
 	return 0;
 }
 
-static bool may_define(const struct mapping *m, enum ctx_format format)
+static bool may_define(const struct process *p, const struct mapping *m, enum ctx_format format)
 {
-	return m->dso->kind == DSO_FILE &&
-	       (format != CTX_FORMAT_ELASTIC || elastic_is_library(m->dso->path));
+	if (m->dso->kind != DSO_FILE)
+		return false;
+	if (format == CTX_FORMAT_ELASTIC)
+		return elastic_is_library(m->dso->path);
+	return format != CTX_FORMAT_GO || m->dso == p->exe;
 }
 
 int context_sources_find(struct context_files *f, const struct process *p, enum ctx_format format,
@@ -206,7 +232,7 @@ int context_sources_find(struct context_files *f, const struct process *p, enum 
 		const struct mapping *m = &p->maps.data[i];
 		int r;
 
-		if (!may_define(m, format))
+		if (!may_define(p, m, format))
 			continue;
 		r = add(f, p, m, format, ret);
 		if (r == -ENOMEM)
@@ -215,4 +241,33 @@ int context_sources_find(struct context_files *f, const struct process *p, enum 
 			ret->unsupported = m->dso;
 	}
 	return 0;
+}
+
+const char *context_format_name(enum ctx_format format)
+{
+	switch (format) {
+	case CTX_FORMAT_OTEL:
+		return "OpenTelemetry, otel_thread_ctx_v1";
+	case CTX_FORMAT_ELASTIC:
+		return "Elastic APM correlation";
+	case CTX_FORMAT_GO:
+		return "Go pprof labels";
+	case CTX_FORMAT_NONE:
+		break;
+	}
+	return "none";
+}
+
+void context_place_print(const struct ctx_source *source, char ret[CONTEXT_PLACE_MAX])
+{
+	const struct tls_var *var = &source->var;
+
+	if (source->format == CTX_FORMAT_GO)
+		snprintf(ret, CONTEXT_PLACE_MAX, "g+%u, g at thread pointer %+lld",
+			 source->go.labels, (long long)source->go.g_off);
+	else if (var->model == TLS_MODEL_STATIC || var->model == TLS_MODEL_NONE)
+		snprintf(ret, CONTEXT_PLACE_MAX, "thread pointer %+lld", (long long)var->off);
+	else
+		snprintf(ret, CONTEXT_PLACE_MAX, "module %u (%s) %+lld", var->module,
+			 var->model == TLS_MODEL_MUSL ? "musl" : "glibc", (long long)var->off);
 }

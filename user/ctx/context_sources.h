@@ -34,4 +34,9 @@ struct context_sources {
 int context_sources_find(struct context_files *f, const struct process *p, enum ctx_format format,
 			 struct context_sources *ret);
 
+/* For people: the mechanism, and where it is; borrowed. */
+const char *context_format_name(enum ctx_format format);
+#define CONTEXT_PLACE_MAX 64
+void context_place_print(const struct ctx_source *source, char ret[CONTEXT_PLACE_MAX]);
+
 #endif

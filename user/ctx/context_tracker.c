@@ -300,6 +300,8 @@ static int find_sources(struct context_tracker *t, struct tracked *tr, const str
 		r = context_sources_find(t->files, p, CTX_FORMAT_OTEL, &tr->sources);
 	if (r == 0)
 		r = context_sources_find(t->files, p, CTX_FORMAT_ELASTIC, &tr->sources);
+	if (r == 0)
+		r = context_sources_find(t->files, p, CTX_FORMAT_GO, &tr->sources);
 	if (r == 0 && tr->sources.elastic_storage && !tr->elastic)
 		r = elastic_storage_read(p->pid, tr->sources.elastic_storage, &tr->elastic);
 	return r == -ENOMEM ? r : 0;
@@ -309,11 +311,9 @@ static enum context_state state_of(const struct tracked *tr)
 {
 	if (tr->sources.n)
 		return CONTEXT_THREAD;
-	if (!tr->ctx)
-		return CONTEXT_NONE;
-	if (tr->sources.unsupported || (tr->ctx->schema_version && !has_native_tls(tr)))
+	if (tr->sources.unsupported || (tr->ctx && tr->ctx->schema_version && !has_native_tls(tr)))
 		return CONTEXT_UNSUPPORTED;
-	return CONTEXT_NO_THREAD;
+	return tr->ctx ? CONTEXT_NO_THREAD : CONTEXT_NONE;
 }
 
 static const char *service_of(const struct tracked *tr)

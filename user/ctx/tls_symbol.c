@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "ctx/tls_model.h"
@@ -125,13 +124,4 @@ enum tls_libc tls_libc_of(struct elf_file *exe)
 	if (strncmp(name, "ld-linux", 8) == 0)
 		return TLS_LIBC_GLIBC;
 	return strncmp(name, "ld-musl", 7) == 0 ? TLS_LIBC_MUSL : TLS_LIBC_UNKNOWN;
-}
-
-void tls_var_print(const struct tls_var *var, char ret[TLS_VAR_TEXT_MAX])
-{
-	if (var->model == TLS_MODEL_NONE || var->model == TLS_MODEL_STATIC)
-		snprintf(ret, TLS_VAR_TEXT_MAX, "thread pointer %+lld", (long long)var->off);
-	else
-		snprintf(ret, TLS_VAR_TEXT_MAX, "module %u (%s) %+lld", var->module,
-			 var->model == TLS_MODEL_MUSL ? "musl" : "glibc", (long long)var->off);
 }

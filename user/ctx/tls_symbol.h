@@ -58,8 +58,4 @@ struct tls_process {
 int tls_symbol_locate(const struct tls_symbol *ts, const struct tls_process *p,
 		      struct tls_var *ret);
 
-/* For people: "thread pointer -8", "module 2 (glibc) +16". */
-#define TLS_VAR_TEXT_MAX 64
-void tls_var_print(const struct tls_var *var, char ret[TLS_VAR_TEXT_MAX]);
-
 #endif

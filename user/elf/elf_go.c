@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "elf/elf_go.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "elf/elf_image.h"
@@ -242,4 +244,81 @@ int elf_go_text(struct elf_file *ef, const struct elf_go *go, unsigned i, uint64
 	}
 	/* A guess that cannot be made is one that leads nowhere. */
 	return r == -ENODATA ? 0 : r;
+}
+
+/* --- build information ------------------------------------------------------------------------ */
+
+/* $GOROOT/src/debug/buildinfo: magic, size of pointers, flags; then two pointers, or strings. */
+#define BUILDINFO_MAGIC	  "\xff Go buildinf:"
+#define BUILDINFO_FLAGS	  15
+#define BUILDINFO_INLINE  2 /* flag: since Go 1.18 */
+#define BUILDINFO_VERSION 16
+#define BUILDINFO_STRING  32
+#define VERSION_MAX	  63 /* bytes; what follows is of no interest */
+
+/* It is a section, or what the data begins with. */
+static int find_buildinfo(struct elf_file *ef, uint64_t *ret)
+{
+	GElf_Shdr sh;
+
+	if (elf_image_section_by_name(ef, ".go.buildinfo", &sh) == 0) {
+		*ret = sh.sh_offset;
+		return 0;
+	}
+	for (size_t i = 0; i < ef->n_phdrs; i++)
+		if (ef->phdrs[i].p_type == PT_LOAD && ef->phdrs[i].p_flags & PF_W) {
+			*ret = ef->phdrs[i].p_offset;
+			return 0;
+		}
+	return -ENODATA;
+}
+
+/* A Go string: address and length. */
+static int read_string(struct elf_file *ef, uint64_t vaddr, char *ret, size_t size)
+{
+	uint64_t header[2], off, avail, len;
+
+	if (elf_image_vaddr_to_offset(ef, vaddr, &off, &avail) < 0 || avail < sizeof(header) ||
+	    elf_image_read(ef, off, header, sizeof(header)) < 0)
+		return -ENODATA;
+	len = header[1] < size - 1 ? header[1] : size - 1;
+	if (elf_image_vaddr_to_offset(ef, header[0], &off, &avail) < 0 || avail < len ||
+	    elf_image_read(ef, off, ret, len) < 0)
+		return -ENODATA;
+	ret[len] = '\0';
+	return 0;
+}
+
+static int read_version(struct elf_file *ef, char ret[VERSION_MAX + 1])
+{
+	uint8_t head[BUILDINFO_STRING + 1 + VERSION_MAX] = { 0 };
+	uint64_t at, vaddr;
+	size_t len;
+
+	if (find_buildinfo(ef, &at) < 0 || elf_image_read(ef, at, head, BUILDINFO_STRING + 1) < 0 ||
+	    memcmp(head, BUILDINFO_MAGIC, strlen(BUILDINFO_MAGIC)) != 0)
+		return -ENODATA;
+	if (!(head[BUILDINFO_FLAGS] & BUILDINFO_INLINE)) {
+		memcpy(&vaddr, head + BUILDINFO_VERSION, sizeof(vaddr));
+		return read_string(ef, vaddr, ret, VERSION_MAX + 1);
+	}
+	len = head[BUILDINFO_STRING]; /* a varint; versions are shorter than 128 */
+	if (len > VERSION_MAX)
+		len = VERSION_MAX;
+	memset(ret, 0, VERSION_MAX + 1);
+	return elf_image_read(ef, at + BUILDINFO_STRING + 1, ret, len) < 0 ? -ENODATA : 0;
+}
+
+int elf_go_version(struct elf_file *ef, unsigned int *ret_minor)
+{
+	char text[VERSION_MAX + 1];
+	const char *go;
+
+	if (read_version(ef, text) < 0)
+		return -ENODATA;
+	go = strstr(text, "go1."); /* also of "devel go1.27-…" */
+	if (!go || !isdigit((unsigned char)go[4]))
+		return -ENODATA;
+	*ret_minor = (unsigned int)strtoul(go + 4, NULL, 10);
+	return 0;
 }

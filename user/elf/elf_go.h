@@ -21,4 +21,10 @@ int elf_go_find(struct elf_file *ef, struct elf_go *ret);
  */
 int elf_go_text(struct elf_file *ef, const struct elf_go *go, unsigned i, uint64_t *ret);
 
+/*
+ * The minor number of the Go release that made the program: 26 for go1.26.8, by its build
+ * information. -ENODATA: it says none, or says something else.
+ */
+int elf_go_version(struct elf_file *ef, unsigned int *ret_minor);
+
 #endif

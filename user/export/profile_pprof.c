@@ -90,6 +90,13 @@ static void add_number(struct sample_labels *l, const char *key, int64_t num)
 	l->labels[l->n++] = (struct pprof_label){ .key = key, .num = num, .num_unit = "" };
 }
 
+static bool is_zero(const uint8_t *p, size_t len)
+{
+	while (len && !p[len - 1])
+		len--;
+	return len == 0;
+}
+
 static void make_labels(const struct profile_sample *s, struct sample_labels *l)
 {
 	const struct profile_process *process = s->process;
@@ -99,7 +106,9 @@ static void make_labels(const struct profile_sample *s, struct sample_labels *l)
 		format_hex(s->span_id, sizeof(s->span_id), l->span_id);
 		format_hex(s->trace_id, sizeof(s->trace_id), l->trace_id);
 		add_string(l, PPROF_LABEL_SPAN_ID, l->span_id);
-		add_string(l, PPROF_LABEL_TRACE_ID, l->trace_id);
+		if (!is_zero(s->trace_id,
+			     sizeof(s->trace_id))) /* some writers know of spans only */
+			add_string(l, PPROF_LABEL_TRACE_ID, l->trace_id);
 	}
 	snprintf(l->thread, sizeof(l->thread), "%.*s", COMM_LEN, s->thread);
 	add_string(l, PPROF_LABEL_SERVICE, process->service ? process->service : process->name);

@@ -231,6 +231,35 @@ int go_table_open(struct elf_file *ef, struct go_table **ret)
 	return r;
 }
 
+/* --- code by name ----------------------------------------------------------------------------- */
+
+static void take_code(struct go_table *t, const struct gofunc *func, struct go_code *ret)
+{
+	ret->vaddr = func->start;
+	ret->len = func->end - func->start;
+	if (ret->len > sizeof(ret->bytes))
+		ret->len = sizeof(ret->bytes);
+	read_code(t, ret->vaddr, ret->bytes, ret->len);
+}
+
+void go_table_find_code(struct go_table *t, struct go_code *wanted, size_t n)
+{
+	char name[GOFUNC_NAME_MAX];
+	struct gofunc func;
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		wanted[i].len = 0;
+	for (uint64_t i = 0; r != -ENOENT && r != -EIO; i++) {
+		r = gopclntab_func(&t->tab, i, &func);
+		if (r < 0 || gopclntab_name(&t->tab, &func, name) < 0)
+			continue;
+		for (size_t w = 0; w < n; w++)
+			if (strcmp(name, wanted[w].name) == 0)
+				take_code(t, &func, &wanted[w]);
+	}
+}
+
 /* --- walking ---------------------------------------------------------------------------------- */
 
 static int hand_out(struct pass *p, struct fde_span *span, uint64_t to)

@@ -11,6 +11,8 @@
 #include "unwind/fde_walk.h"
 #include "unwind/gopclntab.h"
 
+#define GO_CODE_MAX 256 /* bytes */
+
 struct go_table;
 
 /* @ef must outlive the result. -ENODATA: it is no Go program, or none that we know. -ENOMEM. */
@@ -22,6 +24,17 @@ int go_table_of(const struct byte_source *table, const struct byte_source *code,
 
 void go_table_free(struct go_table *t); /* NULL is fine */
 DEFINE_CLEANUP(struct go_table *, go_table_free)
+
+/* The code of a function that is looked for by its name. */
+struct go_code {
+	const char *name; /* shorter than GOFUNC_NAME_MAX */
+	uint64_t vaddr;
+	size_t len; /* 0: there is none of that name */
+	uint8_t bytes[GO_CODE_MAX];
+};
+
+/* Fills all @n of @wanted, with their first GO_CODE_MAX bytes at most. */
+void go_table_find_code(struct go_table *t, struct go_code *wanted, size_t n);
 
 /*
  * As fde_walk_range(): the budget is in bytes of the table, functions that are malformed count as

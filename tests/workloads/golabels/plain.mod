@@ -1,0 +1,3 @@
+module spanprof/tests/golabels
+
+go 1.17
