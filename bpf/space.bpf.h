@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What is remembered of an address space from one sample to the next, as long as it holds: its
- * executable mappings, and that its process publishes no trace context. Looking either up again
- * would cost more than all the rest of a sample.
+ * executable mappings, and where its process publishes trace context, if it does. Looking either up
+ * again would cost more than all the rest of a sample.
  */
 #ifndef BPF_SPACE_BPF_H
 #define BPF_SPACE_BPF_H
 
+#include "shared/proc_info.h"
 #include "shared/unwind_arena.h"
 #include "vma.bpf.h"
 
@@ -28,9 +29,10 @@ struct space {
 	__u64 mm;
 	__u64 id;
 	__u64 state;
-	__u64 no_context; /* space_no_context() of the process that was found without one */
+	__u64 publisher;  /* space_publisher() of the process that the sources are of */
 	__u32 generation; /* of unwind_control */
 	__u32 next;	  /* the entry to be replaced next */
+	struct ctx_source sources[CTX_SOURCES_MAX];
 	struct mapped mapped[SPACE_MAPPED];
 };
 
@@ -67,7 +69,7 @@ static __always_inline void space_enter(struct space *space, struct mm_struct *m
 	    space->generation == unwind_control.generation)
 		return;
 	if (space->mm != (__u64)mm || space->id != id)
-		space->no_context = 0;
+		space->publisher = 0;
 	space->mm = settled ? (__u64)mm : 0;
 	space->id = id;
 	space->state = state;
@@ -78,8 +80,8 @@ static __always_inline void space_enter(struct space *space, struct mm_struct *m
 		space->mapped[i].end = 0;
 }
 
-/* The process too: after vfork two share the address space. */
-static __always_inline __u64 space_no_context(__u32 tgid)
+/* The process too: after vfork two share the address space. Another number after each change. */
+static __always_inline __u64 space_publisher(__u32 tgid)
 {
 	return (__u64)(unwind_control.procs_generation + 1) << 32 | tgid;
 }

@@ -164,40 +164,50 @@ OUT_OF_LINE enum stat_id source_read(const struct ctx_source *src, __u64 tp, str
 }
 
 /* The first source that has something to say. */
-static __always_inline enum stat_id sources_read(const struct proc_info *proc, __u64 tp,
+static __always_inline enum stat_id sources_read(const struct ctx_source *sources, __u64 tp,
 						 struct scratch *s)
 {
-	enum stat_id outcome = STAT_CTX_ABSENT;
+	enum stat_id outcome = STAT_CTX_NO_WRITER;
 
 	NO_UNROLL
 	for (int i = 0; i < CTX_SOURCES_MAX; i++) {
-		if (proc->sources[i].format == CTX_FORMAT_NONE)
+		if (sources[i].format == CTX_FORMAT_NONE)
 			break;
-		outcome = source_read(&proc->sources[i], tp, s);
+		outcome = source_read(&sources[i], tp, s);
 		if (outcome != STAT_CTX_ABSENT && outcome != STAT_CTX_NOT_VALID)
 			break;
 	}
 	return outcome;
 }
 
+/* What user space says of the process, into @space. 0: that was another program of the same pid. */
+OUT_OF_LINE int sources_find(struct space *space, __u32 tgid, struct task_struct *task)
+{
+	__u64 publisher = space_publisher(tgid); /* before the look: what comes after it is newer */
+	struct proc_info *proc = bpf_map_lookup_elem(&procs, &tgid);
+
+	if (proc && BPF_CORE_READ(task, mm, start_stack) != proc->start_stack)
+		return 0;
+	if (proc)
+		__builtin_memcpy(space->sources, proc->sources, sizeof(space->sources));
+	else
+		space->sources[0].format = CTX_FORMAT_NONE;
+	space->publisher = publisher;
+	return 1;
+}
+
 /* Every tick ends in exactly one of the CTX counters. @space may be NULL. */
 static __always_inline enum stat_id trace_ctx_find(struct task_struct *task, struct space *space,
 						   struct scratch *s)
 {
-	__u32 tgid = s->rec.tgid;
-	__u64 none = space_no_context(tgid); /* before the look: what comes after it is newer */
-	struct proc_info *proc;
-
-	if (!space || space->no_context == none)
+	if (!space)
 		return STAT_CTX_NO_WRITER;
-	proc = bpf_map_lookup_elem(&procs, &tgid);
-	if (!proc || proc->sources[0].format == CTX_FORMAT_NONE) {
-		space->no_context = none;
-		return STAT_CTX_NO_WRITER;
-	}
-	if (BPF_CORE_READ(task, mm, start_stack) != proc->start_stack)
+	if (space->publisher != space_publisher(s->rec.tgid) &&
+	    !sources_find(space, s->rec.tgid, task))
 		return STAT_CTX_STALE;
-	return sources_read(proc, thread_pointer(task), s);
+	if (space->sources[0].format == CTX_FORMAT_NONE)
+		return STAT_CTX_NO_WRITER;
+	return sources_read(space->sources, thread_pointer(task), s);
 }
 
 static __always_inline void trace_ctx_add(struct scratch *s, struct task_struct *task,

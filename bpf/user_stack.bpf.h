@@ -92,7 +92,8 @@ static __always_inline __u32 rest_stack_len(struct scratch *s, __u64 start)
 
 /*
  * Page by page, into rest->stack_len bytes. What was never touched, as most of a large array on the
- * stack, is not in memory; the frames above it are.
+ * stack, is not in memory; the frames above it are. That array may be what is called last has below
+ * its frame: then the first page is not there.
  */
 static __always_inline void rest_copy_stack(struct sample_rest *rest, __u64 start, __u32 len)
 {
@@ -100,8 +101,9 @@ static __always_inline void rest_copy_stack(struct sample_rest *rest, __u64 star
 	__u8 *dst = (__u8 *)(rest + 1);
 
 	if (bpf_probe_read_user(dst, first, (void *)start))
-		return;
-	rest->stack_len = first < len ? first : len;
+		rest->absent = 1;
+	else
+		rest->stack_len = first < len ? first : len;
 	NO_UNROLL
 	for (__u32 i = 0; i < REST_STACK_MAX / REST_CHUNK; i++) {
 		__u32 at = first + i * REST_CHUNK;
@@ -147,7 +149,7 @@ RARELY __u32 rest_add(struct scratch *s)
 		stat_inc(STAT_REST_LEFT_OUT); /* samples come first */
 		return sizeof(*rest);
 	}
-	if (!rest_copy(s, rest, start)) /* what is below lies in a page that is not there */
+	if (!rest_copy(s, rest, start)) /* what is below is not of the mapping */
 		rest_copy(s, rest, start + RED_ZONE);
 	return sizeof(*rest) + rest->stack_len;
 }

@@ -1610,17 +1610,40 @@ Test(oncpu, copy_ends_with_what_is_in_memory)
 	cr_assert(zero(u32, rest_at(0x1234)->stack_len), "no mapping there");
 }
 
-/* The stack pointer has never been below this page: there is no red zone to be copied. */
-Test(oncpu, copy_begins_with_what_is_in_memory)
+/*
+ * The stack pointer has never been below this page, and there is no red zone to be copied; or it
+ * is, and nothing below the frame was touched so far.
+ */
+Test(oncpu, copy_begins_with_an_absent_page)
 {
+	static const __u64 sps[] = { 0x1078, 0x1000, 0xff8, 0x200 };
+
 	fill_stack();
 	row_store();
 	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
 	k.absent_end = 0x1000;
-	assert_copy(rest_at(STACK_BASE + 0x1000), STACK_BASE + 0x1000, REST_STACK_MAX);
-	assert_copy(rest_at(STACK_BASE + 0x1078), STACK_BASE + 0x1078, REST_STACK_MAX);
+	for (size_t i = 0; i < sizeof(sps) / sizeof(sps[0]); i++) {
+		const struct sample_rest *rest = rest_at(STACK_BASE + sps[i]);
+		__u64 before = 0x1000 - (sps[i] - 128);
+
+		cr_assert(eq(u64, rest->stack_addr, STACK_BASE + sps[i] - 128));
+		cr_assert(eq(u32, rest->stack_len, REST_STACK_MAX));
+		cr_assert(eq(u32, rest->absent, 1));
+		cr_assert(zero(int, memcmp((const char *)(rest + 1) + before,
+					   (char *)k.stack + 0x1000, REST_STACK_MAX - before)));
+	}
 	assert_copy(rest_at(STACK_BASE + 0x1080), STACK_BASE + 0x1000, REST_STACK_MAX);
-	cr_assert(zero(u32, rest_at(STACK_BASE + 0xff8)->stack_len));
+	cr_assert(zero(u32, rest_at(STACK_BASE + 0x1080)->absent));
+}
+
+/* The mapping has not grown down to the red zone. */
+Test(oncpu, copy_begins_with_its_mapping)
+{
+	fill_stack();
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
+	assert_copy(rest_at(STACK_BASE), STACK_BASE, REST_STACK_MAX);
+	assert_copy(rest_at(STACK_BASE + 64), STACK_BASE + 64, REST_STACK_MAX);
 }
 
 /* A large array lies between two frames, of which the program has used little. */
@@ -1802,7 +1825,7 @@ Test(oncpu, context_of_a_process_that_has_none)
 }
 
 /* The map is not asked again until it has changed. */
-Test(oncpu, process_without_context_is_remembered)
+Test(oncpu, what_a_process_publishes_is_remembered)
 {
 	assert_context(STAT_CTX_NO_WRITER);
 	publish();
@@ -1813,7 +1836,24 @@ Test(oncpu, process_without_context_is_remembered)
 	unwind_control.procs_generation++;
 	assert_context(STAT_CTX_READ);
 	assert_context(STAT_CTX_READ);
+	k.mm.seq_6_13.sequence += 2;
+	assert_context(STAT_CTX_READ);
+	cr_assert(eq(int, k.proc_lookups, 2));
+	k.proc.sources[0].format = CTX_FORMAT_NONE;
+	unwind_control.procs_generation++;
+	assert_context(STAT_CTX_NO_WRITER);
 	cr_assert(eq(int, k.proc_lookups, 3));
+}
+
+/* That it is not known yet is not. */
+Test(oncpu, context_after_that_of_another_image)
+{
+	publish();
+	k.mm.start_stack = START_STACK + 16;
+	assert_context(STAT_CTX_STALE);
+	assert_context(STAT_CTX_STALE);
+	k.mm.start_stack = START_STACK;
+	assert_context(STAT_CTX_READ);
 }
 
 Test(oncpu, address_space_that_is_used_again_may_have_a_context)

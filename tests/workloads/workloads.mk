@@ -131,4 +131,16 @@ $(WL)/libplug_%.so: $(WL_DIR)/plug.c $(WL_HDR)
 	@mkdir -p $(@D)
 	$(call WL_LINK,-shared -fPIC -DPLUG_WORK=plug_$* -Wl$(comma)-soname=libplug.so)
 
+# For LD_PRELOAD: a span from the start on.
+SPAN_LIBS := $(addprefix $(WL)/,ie/libspan.so gd/libspan.so)
+
+$(SPAN_LIBS): $(WL_DIR)/span_preload.c $(WL_CTX) $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-shared -fPIC $(if $(findstring /ie/,$@),-ftls-model=initial-exec,$(WL_TLS_OLD)))
+
+$(WL)/walk $(WL)/walk-none: $(wildcard $(WL_DIR)/walk/*)
+	$(call say,GO,$@)
+	$(Q)cd $(WL_DIR)/walk && CGO_ENABLED=0 go build -tags '$(if $(findstring none,$@),none)' -o $(abspath $@) .
+
 .PHONY: workloads

@@ -547,7 +547,7 @@ int collector_set_proc(struct collector *c, pid_t pid, const struct proc_info *i
 	__u32 key = pid;
 	int r = bpf_map_update_elem(bpf_map__fd(c->bpf->maps.procs), &key, info, BPF_ANY);
 
-	/* What the kernel side remembers of processes without a context is void. */
+	/* What the kernel side remembers of processes is void. */
 	__atomic_fetch_add(&c->bpf->bss->unwind_control.procs_generation, 1, __ATOMIC_RELEASE);
 	return r;
 }

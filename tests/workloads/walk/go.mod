@@ -1,0 +1,3 @@
+module spanprof/tests/walk
+
+go 1.22
