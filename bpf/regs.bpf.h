@@ -143,7 +143,7 @@ static __always_inline long regs_of_user(struct bpf_perf_event_data *ctx, struct
 	ret->is_exact = 1;
 	ret->by_fallback = 0;
 	ret->falls = 0;
-	ret->reserved = 0;
+	ret->by_fp = 0;
 	if (in_user) {
 		regs_to_user((struct arch_regs *)ctx, ret);
 		err = regs_are_compat((struct arch_regs *)ctx);

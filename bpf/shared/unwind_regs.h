@@ -24,7 +24,7 @@ struct unwind_regs {
 	__u8 is_exact;		/* pc is the next instruction itself, not a return address */
 	__u8 by_fallback;	/* this frame was found without a table */
 	__u8 falls;		/* steps so far whose caller's frame does not lie above */
-	__u8 reserved;
+	__u8 by_fp;		/* found by frame pointer: the stack pointer may be too low */
 };
 
 #define UNWIND_FALLS_MAX 8

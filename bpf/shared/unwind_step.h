@@ -71,6 +71,7 @@ static inline enum unwind_step unwind_return(struct unwind_regs *r, __u64 cfa, _
 	r->pc = ra;
 	r->is_exact = 0;
 	r->by_fallback = 0;
+	r->by_fp = 0;
 	if (ra == 0)
 		return UNWIND_STEP_ZERO;
 	return fp_is_user_addr(ra) ? UNWIND_STEP_OK : UNWIND_STEP_BAD_RETURN;
@@ -189,6 +190,7 @@ static inline enum unwind_step unwind_signal(struct unwind_memory *mem, struct u
 	r->pc = unwind_word(s, first + 32);
 	r->is_exact = 1;
 	r->by_fallback = 0;
+	r->by_fp = 0;
 	return fp_is_user_addr(r->pc) ? UNWIND_STEP_OK : UNWIND_STEP_BAD_RETURN;
 }
 
@@ -273,6 +275,7 @@ static inline enum unwind_step unwind_signal(struct unwind_memory *mem, struct u
 	r->known = UNWIND_KNOWN_ALL;
 	r->is_exact = 1;
 	r->by_fallback = 0;
+	r->by_fp = 0;
 	return fp_is_user_addr(r->pc) ? UNWIND_STEP_OK : UNWIND_STEP_BAD_RETURN;
 }
 

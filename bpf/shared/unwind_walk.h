@@ -111,6 +111,7 @@ static inline enum unwind_step unwind_by_fp(struct unwind_memory *mem, struct un
 	r->known = 1u << UNWIND_FP | 1u << UNWIND_SP;
 	unwind_return(r, fp + 16, ra);
 	r->by_fallback = 1;
+	r->by_fp = 1;
 	return UNWIND_STEP_OK;
 }
 
@@ -133,12 +134,24 @@ static inline __u64 unwind_frame_value(const struct unwind_regs *r)
 	return r->pc | (r->is_exact ? FRAME_EXACT : 0) | (r->by_fallback ? FRAME_BY_FALLBACK : 0);
 }
 
+/*
+ * Between a frame that was found by its frame pointer and the one that it was called by may lie
+ * arguments, which V8's trampolines push for a function that they jump to. Code that is reckoned
+ * from the stack pointer is misled by them; what has no tables keeps frame pointers there.
+ */
+static inline int unwind_prefers_fp(const struct unwind_regs *r, __u32 rule)
+{
+	return r->by_fp && (rule & 3) == UNWIND_BASE_SP && unwind_rule_is_by_code(rule);
+}
+
 /* From the frame in w->regs, whose rule is w->found, to its caller's. */
 static inline enum user_end unwind_to_caller(struct unwind_memory *mem, struct unwind_walk *w)
 {
 	__u32 rule = w->found.rule;
 	enum unwind_step step;
 
+	if (unwind_prefers_fp(&w->regs, rule) && unwind_fall_back(mem, w) == USER_END_NONE)
+		return USER_END_NONE;
 	switch (rule & 3) {
 	case UNWIND_BASE_SP:
 	case UNWIND_BASE_FP:

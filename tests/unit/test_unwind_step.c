@@ -28,6 +28,7 @@ static void set_up(void)
 	regs.is_exact = 1;
 	regs.by_fallback = 1;
 	regs.falls = 0;
+	regs.by_fp = 0;
 	memset(&scratch, 0xa5, sizeof(scratch));
 	scratch.n = 0;
 }

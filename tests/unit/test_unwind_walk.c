@@ -337,6 +337,45 @@ Test(unwind_walk, by_turns)
 		      (F(4) + 20) | FRAME_BY_FALLBACK);
 }
 
+/*
+ * V8: between the frame of a function and its caller's lie arguments that a trampoline has pushed.
+ * What was found out about the caller by looking at its code counts from the stack pointer, which
+ * is not known; a table would not have let the trampoline do so.
+ */
+Test(unwind_walk, frame_pointer_before_a_rule_by_code)
+{
+	const __u32 by_code = BY_SP(3) | 1u << UNWIND_BY_CODE_SHIFT;
+
+	set_fp_walk();
+	fake.n_rules = 0;
+	set_rule(1, RULE_NONE);
+	set_rule(2, by_code);
+	set_rule(4, RULE_END);
+	fake.stack[114] = F(3) + 1; /* what the rule would find */
+	add_fp_frame(120, 0, F(4) + 20);
+	cr_assert(eq(int, walk_on(), USER_END_ENTRY));
+	ASSERT_FRAMES(F(1) | FRAME_EXACT, (F(2) + 16) | FRAME_BY_FALLBACK,
+		      (F(4) + 20) | FRAME_BY_FALLBACK);
+}
+
+/* Without a frame pointer to be believed the rule is the best there is, and so it is elsewhere. */
+Test(unwind_walk, rule_by_code_where_no_frame_pointer_helps)
+{
+	const __u32 by_code = BY_SP(3) | 1u << UNWIND_BY_CODE_SHIFT;
+
+	set_fp_walk();
+	fake.n_rules = 0;
+	set_rule(1, RULE_NONE);
+	set_rule(2, by_code);
+	set_rule(3, by_code);
+	set_rule(4, RULE_END);
+	fake.stack[114] = F(3) + 16; /* at(120) is no frame */
+	fake.stack[117] = F(4) + 20;
+	cr_assert(eq(int, walk_on(), USER_END_ENTRY));
+	ASSERT_FRAMES(F(1) | FRAME_EXACT, (F(2) + 16) | FRAME_BY_FALLBACK,
+		      (F(3) + 16) | FRAME_BY_FALLBACK, (F(4) + 20) | FRAME_BY_FALLBACK);
+}
+
 Test(unwind_walk, frame_pointer_at_the_stack_pointer)
 {
 	set_fp_walk();

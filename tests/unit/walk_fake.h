@@ -26,6 +26,7 @@ static inline void walk_reset(void)
 	walk.regs.is_exact = 1;
 	walk.regs.by_fallback = 0;
 	walk.regs.falls = 0;
+	walk.regs.by_fp = 0;
 	unwind_start(&walk, 0);
 }
 
