@@ -19,6 +19,7 @@ _Static_assert(sizeof(struct sample_rest) % 8 == 0, "what follows is aligned");
 struct scratch {
 	struct arch_regs entry_regs;
 	struct go_room go;
+	__u64 node_var; /* address of a struct node_var */
 	struct unwind_walk walk;
 	__u64 woken_ns; /* when user space was woken up for want of rows */
 	__u32 sent;	/* bytes since it was woken up for the last time */

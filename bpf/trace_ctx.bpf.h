@@ -13,6 +13,7 @@
 #include "scratch.bpf.h"
 #include "shared/elastic_ctx.h"
 #include "shared/go_ctx.h"
+#include "shared/node_ctx.h"
 #include "shared/thread_ctx.h"
 #include "shared/tls_addr.h"
 #include "stats.bpf.h"
@@ -132,15 +133,36 @@ __noinline int go_read(void)
 	return go_stat(found);
 }
 
+static __always_inline enum stat_id node_stat(enum node_found found)
+{
+	switch (found) {
+	case NODE_NONE:
+		return STAT_CTX_ABSENT;
+	case NODE_UNREADABLE:
+		return STAT_CTX_UNREADABLE;
+	default:
+		return STAT_CTX_INVALID;
+	}
+}
+
+__noinline int node_read(void)
+{
+	struct scratch *s = scratch_get();
+	enum node_found found;
+	__u64 record = 0;
+
+	if (!s)
+		return STAT_CTX_UNREADABLE;
+	found = node_record(NULL, s->node_var, &record);
+	return found == NODE_FOUND ? otel_read(record, &s->rec) : node_stat(found);
+}
+
 /* Of a variable that points to a record. */
-static __always_inline enum stat_id record_read(const struct ctx_source *src, __u64 tp,
+static __always_inline enum stat_id record_read(const struct ctx_source *src, __u64 addr,
 						struct sample_record *rec)
 {
-	__u64 addr = 0, record = 0;
-	enum tls_found found = tls_addr(NULL, &src->var, tp, &addr);
+	__u64 record = 0;
 
-	if (found != TLS_FOUND)
-		return tls_stat(found);
 	if (bpf_probe_read_user(&record, sizeof(record), (void *)addr))
 		return STAT_CTX_UNREADABLE;
 	if (!record)
@@ -149,16 +171,33 @@ static __always_inline enum stat_id record_read(const struct ctx_source *src, __
 						 : otel_read(record, rec);
 }
 
+static __always_inline enum stat_id variable_read(const struct ctx_source *src, __u64 tp,
+						  struct scratch *s)
+{
+	enum tls_found found;
+	__u64 addr = 0;
+
+	found = tls_addr(NULL, &src->var, tp, &addr);
+	if (found != TLS_FOUND)
+		return tls_stat(found);
+	if (src->format != CTX_FORMAT_NODE)
+		return record_read(src, addr, &s->rec);
+	s->node_var = addr;
+	return node_read();
+}
+
 /* Fills the ids of the record when, and only when, the outcome is STAT_CTX_READ. */
 OUT_OF_LINE enum stat_id source_read(const struct ctx_source *src, __u64 tp, struct scratch *s)
 {
 	__u32 outcome;
 
-	if (src->format != CTX_FORMAT_GO)
-		return record_read(src, tp, &s->rec);
-	s->go.var = src->go;
-	s->go.tp = tp;
-	outcome = go_read();
+	if (src->format == CTX_FORMAT_GO) {
+		s->go.var = src->go;
+		s->go.tp = tp;
+		outcome = go_read();
+	} else {
+		outcome = variable_read(src, tp, s);
+	}
 	UNWIND_KEEP(outcome);
 	return outcome < STAT_KERNEL_COUNT ? outcome : STAT_CTX_UNREADABLE; /* for the verifier */
 }

@@ -36,6 +36,7 @@ enum ctx_format {
 	CTX_FORMAT_NONE,
 	CTX_FORMAT_OTEL,    /* a variable that points to a struct thread_ctx */
 	CTX_FORMAT_ELASTIC, /* to a struct elastic_ctx */
+	CTX_FORMAT_NODE,    /* a variable that is a struct node_var */
 	CTX_FORMAT_GO,
 };
 

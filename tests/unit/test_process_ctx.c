@@ -180,7 +180,7 @@ Test(process_ctx, threadlocal_of_the_context_comes_before_that_of_the_resource)
 	put_attribute(1, "threadlocal.schema_version", "tlsdesc_v1_dev", 14);
 	early = decode_buf();
 	cr_assert(eq(str, early->schema_version, "tlsdesc_v1_dev"));
-	cr_assert(process_ctx_has_native_tls(early));
+	cr_assert(eq(int, process_ctx_schema_of(early), PROCESS_CTX_NATIVE));
 
 	buf_len = 0;
 	put_attribute(2, "threadlocal.schema_version", "nodejs_v1", 9);
@@ -188,7 +188,7 @@ Test(process_ctx, threadlocal_of_the_context_comes_before_that_of_the_resource)
 	put_attribute(2, "service.name", "not the resource's", 18);
 	both = decode_buf();
 	cr_assert(eq(str, both->schema_version, "nodejs_v1"));
-	cr_assert(not(process_ctx_has_native_tls(both)));
+	cr_assert(eq(int, process_ctx_schema_of(both), PROCESS_CTX_NODEJS));
 	cr_assert(zero(ptr, both->service_name));
 }
 
@@ -354,28 +354,28 @@ Test(process_ctx, hostile_payloads_cost_little_memory)
 	cr_assert(lt(u64, decode_cost(), 4096));
 }
 
-Test(process_ctx, schemas_of_native_thread_context)
+Test(process_ctx, schemas_of_thread_context)
 {
 	static const struct {
 		const char *name;
-		bool native;
+		enum process_ctx_schema schema;
 	} cases[] = {
-		{ "tlsdesc_v1_dev", true },
-		{ "tlsdesc_v1", true },
-		{ "tls_v1", true },
-		{ "nodejs_v1_dev", false },
-		{ "nodejs_v1", false },
-		{ "go_pprof_labels_v1", false },
-		{ "tlsdesc_v2", false },
-		{ "tlsdesc_v1_", false },
-		{ "", false },
+		{ "tlsdesc_v1_dev", PROCESS_CTX_NATIVE },
+		{ "tlsdesc_v1", PROCESS_CTX_NATIVE },
+		{ "tls_v1", PROCESS_CTX_NATIVE },
+		{ "nodejs_v1_dev", PROCESS_CTX_NODEJS },
+		{ "nodejs_v1", PROCESS_CTX_NODEJS },
+		{ "go_pprof_labels_v1", PROCESS_CTX_UNKNOWN },
+		{ "tlsdesc_v2", PROCESS_CTX_UNKNOWN },
+		{ "tlsdesc_v1_", PROCESS_CTX_UNKNOWN },
+		{ "", PROCESS_CTX_UNKNOWN },
 	};
 	struct process_ctx pc = { 0 };
 
-	cr_assert(not(process_ctx_has_native_tls(&pc)));
+	cr_assert(eq(int, process_ctx_schema_of(&pc), PROCESS_CTX_NO_THREADS));
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		pc.schema_version = (char *)cases[i].name;
-		cr_assert(eq(int, process_ctx_has_native_tls(&pc), cases[i].native), "%s",
+		cr_assert(eq(int, process_ctx_schema_of(&pc), cases[i].schema), "%s",
 			  cases[i].name);
 	}
 }

@@ -278,7 +278,7 @@ static int find(const char *file, struct tls_symbol *ret)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	cr_assert(ge(int, fd, 0));
 	cr_assert(zero(int, elf_file_open_fd(fd, &ef)));
-	return tls_symbol_find(ef, VAR, strcmp(file, "prog") == 0, ret);
+	return tls_symbol_find(ef, VAR, 8, strcmp(file, "prog") == 0, ret);
 }
 
 static enum tls_libc libc_of_prog(void)

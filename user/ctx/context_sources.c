@@ -2,6 +2,7 @@
 #include "ctx/context_sources.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include "elf/elf_file.h"
 
 #define OTEL_TLS_SYMBOL "otel_thread_ctx_v1"
+#define NODE_TLS_SYMBOL "otel_thread_ctx_nodejs_v1"
+#define NODE_VAR_SIZE	32 /* struct node_var */
 
 /* What one file says of the variable; files do not change under their inode, we hope. */
 struct writer_file {
@@ -82,7 +85,8 @@ static int find_elastic(struct elf_file *ef, struct writer_file *file)
 	if (r < 0)
 		return r;
 	file->storage_vaddr = storage.value;
-	return tls_symbol_find(ef, ELASTIC_TLS_SYMBOL, file->is_main, &file->symbol);
+	return tls_symbol_find(ef, ELASTIC_TLS_SYMBOL, sizeof(uint64_t), file->is_main,
+			       &file->symbol);
 }
 
 static int find_writer(struct elf_file *ef, struct writer_file *file)
@@ -92,8 +96,12 @@ static int find_writer(struct elf_file *ef, struct writer_file *file)
 		return find_elastic(ef, file);
 	case CTX_FORMAT_GO:
 		return go_labels_find(ef, &file->go);
+	case CTX_FORMAT_NODE:
+		return tls_symbol_find(ef, NODE_TLS_SYMBOL, NODE_VAR_SIZE, file->is_main,
+				       &file->symbol);
 	default:
-		return tls_symbol_find(ef, OTEL_TLS_SYMBOL, file->is_main, &file->symbol);
+		return tls_symbol_find(ef, OTEL_TLS_SYMBOL, sizeof(uint64_t), file->is_main,
+				       &file->symbol);
 	}
 }
 
@@ -222,6 +230,8 @@ static bool may_define(const struct process *p, const struct mapping *m, enum ct
 		return false;
 	if (format == CTX_FORMAT_ELASTIC)
 		return elastic_is_library(m->dso->path);
+	if (format == CTX_FORMAT_NODE)
+		return fnmatch("*.node", m->dso->name, 0) == 0; /* an addon */
 	return format != CTX_FORMAT_GO || m->dso == p->exe;
 }
 
@@ -252,6 +262,8 @@ const char *context_format_name(enum ctx_format format)
 		return "Elastic APM correlation";
 	case CTX_FORMAT_GO:
 		return "Go pprof labels";
+	case CTX_FORMAT_NODE:
+		return "OpenTelemetry, otel_thread_ctx_nodejs_v1";
 	case CTX_FORMAT_NONE:
 		break;
 	}

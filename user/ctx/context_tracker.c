@@ -285,9 +285,9 @@ static int update_process_ctx(struct tracked *tr, const char *maps, size_t len)
 
 /* --- thread context --------------------------------------------------------------------------- */
 
-static bool has_native_tls(const struct tracked *tr)
+static enum process_ctx_schema schema_of(const struct tracked *tr)
 {
-	return tr->ctx && tr->ctx->schema_version && process_ctx_has_native_tls(tr->ctx);
+	return tr->ctx ? process_ctx_schema_of(tr->ctx) : PROCESS_CTX_NO_THREADS;
 }
 
 /* In the order in which they are believed. */
@@ -296,8 +296,10 @@ static int find_sources(struct context_tracker *t, struct tracked *tr, const str
 	int r = 0;
 
 	tr->sources = (struct context_sources){ 0 };
-	if (has_native_tls(tr))
+	if (schema_of(tr) == PROCESS_CTX_NATIVE)
 		r = context_sources_find(t->files, p, CTX_FORMAT_OTEL, &tr->sources);
+	if (schema_of(tr) == PROCESS_CTX_NODEJS)
+		r = context_sources_find(t->files, p, CTX_FORMAT_NODE, &tr->sources);
 	if (r == 0)
 		r = context_sources_find(t->files, p, CTX_FORMAT_ELASTIC, &tr->sources);
 	if (r == 0)
@@ -311,7 +313,7 @@ static enum context_state state_of(const struct tracked *tr)
 {
 	if (tr->sources.n)
 		return CONTEXT_THREAD;
-	if (tr->sources.unsupported || (tr->ctx && tr->ctx->schema_version && !has_native_tls(tr)))
+	if (tr->sources.unsupported || schema_of(tr) == PROCESS_CTX_UNKNOWN)
 		return CONTEXT_UNSUPPORTED;
 	return tr->ctx ? CONTEXT_NO_THREAD : CONTEXT_NONE;
 }

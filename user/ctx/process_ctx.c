@@ -335,12 +335,21 @@ void process_ctx_free(struct process_ctx *pc)
 	free(pc);
 }
 
-bool process_ctx_has_native_tls(const struct process_ctx *pc)
+enum process_ctx_schema process_ctx_schema_of(const struct process_ctx *pc)
 {
-	static const char *const schemas[] = { "tlsdesc_v1_dev", "tlsdesc_v1", "tls_v1" };
+	static const struct {
+		const char *name;
+		enum process_ctx_schema schema;
+	} known[] = {
+		{ "tlsdesc_v1_dev", PROCESS_CTX_NATIVE }, { "tlsdesc_v1", PROCESS_CTX_NATIVE },
+		{ "tls_v1", PROCESS_CTX_NATIVE },	  { "nodejs_v1_dev", PROCESS_CTX_NODEJS },
+		{ "nodejs_v1", PROCESS_CTX_NODEJS },
+	};
 
-	for (size_t i = 0; pc->schema_version && i < sizeof(schemas) / sizeof(schemas[0]); i++)
-		if (strcmp(pc->schema_version, schemas[i]) == 0)
-			return true;
-	return false;
+	if (!pc->schema_version)
+		return PROCESS_CTX_NO_THREADS;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(pc->schema_version, known[i].name) == 0)
+			return known[i].schema;
+	return PROCESS_CTX_UNKNOWN;
 }

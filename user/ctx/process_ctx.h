@@ -50,7 +50,14 @@ int process_ctx_decode(const void *buf, size_t len, struct process_ctx **ret);
 int process_ctx_read(pid_t pid, uint64_t addr, uint64_t known_published_at_ns,
 		     struct process_ctx **ret);
 
-/* Does this schema_version announce thread context in native TLS (section B of OTEP 4947)? */
-bool process_ctx_has_native_tls(const struct process_ctx *pc);
+/* What schema_version announces of threads' contexts. */
+enum process_ctx_schema {
+	PROCESS_CTX_NO_THREADS,
+	PROCESS_CTX_NATIVE, /* in thread-local storage (OTEP 4947) */
+	PROCESS_CTX_NODEJS, /* in V8's asynchronous contexts */
+	PROCESS_CTX_UNKNOWN,
+};
+
+enum process_ctx_schema process_ctx_schema_of(const struct process_ctx *pc);
 
 #endif

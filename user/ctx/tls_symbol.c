@@ -7,16 +7,14 @@
 
 #include "ctx/tls_model.h"
 
-/* Is the variable a pointer that lies inside a TLS segment of a believable size? */
-static bool is_sane(const struct elf_symbol *sym, const struct elf_tls_segment *seg)
+/* Does the variable lie inside a TLS segment of a believable size? */
+static bool is_sane(const struct elf_symbol *sym, uint64_t len, const struct elf_tls_segment *seg)
 {
-	const uint64_t len = sizeof(uint64_t);
-
 	return sym->size == len && seg->memsz >= len && seg->memsz <= INT32_MAX &&
 	       sym->value <= seg->memsz - len && seg->align <= INT32_MAX;
 }
 
-static int segment_of(struct elf_file *ef, const struct elf_symbol *sym,
+static int segment_of(struct elf_file *ef, const struct elf_symbol *sym, size_t size,
 		      struct elf_tls_segment *ret)
 {
 	int r = elf_file_tls_segment(ef, ret);
@@ -28,7 +26,7 @@ static int segment_of(struct elf_file *ef, const struct elf_symbol *sym,
 		return r;
 	if (ret->align == 0)
 		ret->align = 1;
-	return is_sane(sym, ret) ? 0 : -EBADMSG;
+	return is_sane(sym, size, ret) ? 0 : -EBADMSG;
 }
 
 static enum tls_access access_of(const struct elf_tls_reloc *rel)
@@ -58,7 +56,8 @@ static int64_t offset_of(const struct elf_tls_reloc *rel, uint64_t value)
  * its own storage tells where that is. The program itself has its offsets compiled in, but for what
  * was linked of objects made for libraries.
  */
-int tls_symbol_find(struct elf_file *ef, const char *name, bool is_main, struct tls_symbol *ret)
+int tls_symbol_find(struct elf_file *ef, const char *name, size_t size, bool is_main,
+		    struct tls_symbol *ret)
 {
 	struct elf_tls_segment seg;
 	struct elf_tls_reloc rel;
@@ -68,7 +67,7 @@ int tls_symbol_find(struct elf_file *ef, const char *name, bool is_main, struct 
 	r = elf_file_find_tls_symbol(ef, name, is_main, &sym);
 	if (r < 0)
 		return r;
-	r = segment_of(ef, &sym, &seg);
+	r = segment_of(ef, &sym, size, &seg);
 	if (r < 0)
 		return r;
 	r = elf_file_find_tls_reloc(ef, name, &rel);

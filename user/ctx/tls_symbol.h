@@ -7,6 +7,7 @@
 #define CTX_TLS_SYMBOL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -37,11 +38,12 @@ struct tls_symbol {
 };
 
 /*
- * Of the thread-local pointer @name. @is_main: @ef is the program itself (/proc/PID/exe).
- * -ENOENT: the file does not define the variable. -ENOTSUP: it does, in a form not read yet.
- * -EBADMSG: symbol or TLS segment are absurd.
+ * Of the thread-local variable @name, of @size bytes. @is_main: @ef is the program itself
+ * (/proc/PID/exe). -ENOENT: the file does not define the variable. -ENOTSUP: it does, in a form not
+ * read yet. -EBADMSG: symbol or TLS segment are absurd.
  */
-int tls_symbol_find(struct elf_file *ef, const char *name, bool is_main, struct tls_symbol *ret);
+int tls_symbol_find(struct elf_file *ef, const char *name, size_t size, bool is_main,
+		    struct tls_symbol *ret);
 
 /* A process, and where in it the file is loaded. */
 struct tls_process {
