@@ -226,6 +226,21 @@ def test_library_that_is_opened(record, workloads, how, when):
     assert len(r.truth.threads) == 3
 
 
+@pytest.mark.parametrize("program, library", [("split-le", None), ("split-dl", "gd")])
+def test_forked_worker_that_publishes_nothing_of_its_own(record, workloads, program, library):
+    env = {"OTEL_LIBRARY": str(workloads / library / "libotelctx.so")} if library else None
+    r = record(
+        "--", workloads / program, "--threads", 2, "--cpu-seconds", SHORT_CPU_SECONDS, "--span-us", "500,20000",
+        "--warm-up-ms", WARM_UP_MS, "--fork", 1, "--log", "{log}", env=env,
+    )  # fmt: skip
+    verdict = judge(r.truth, r.samples)
+    verdict.assert_right()
+    assert len({s["pid"] for s in r.samples}) == 2
+    inside = [s for s in r.profile.samples if "span_id" in s.labels]
+    assert {s.labels["service.name"] for s in inside} == {"split"}
+    assert {s.labels["pid"] for s in inside} == {r.truth.pid}
+
+
 def test_context_of_a_new_process_is_found_at_once(record, workloads):
     """A new process is looked at on every turn of the collector, whether it is sampled or not."""
     r = record("--", workloads / "split-le", "--cpu-seconds", 0.6, "--log", "{log}")

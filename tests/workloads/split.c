@@ -3,7 +3,7 @@
  * A program whose split over functions and spans is known.
  *
  *   split [--threads N] [--cpu-seconds S] [--span-us LIST] [--shares LIST] [--outside PERCENT]
- *         [--writer swap|valid] [--seed N] [--warm-up-ms MS] [--log FILE]
+ *         [--writer swap|valid] [--seed N] [--warm-up-ms MS] [--fork 1] [--log FILE]
  *
  * It ends when all threads together have worked for --cpu-seconds (5): a busy machine takes longer,
  * it does not make the work less. Each thread goes from span to span. A span of kind "ascending"
@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "args.h"
 #include "otel_ctx.h"
@@ -27,6 +29,8 @@
 #define OUTSIDE	    STAGES /* index of idle_chatter() */
 #define LENGTHS_MAX 8
 #define ROUND_NS    5000000 /* longer spans do all stages again and again */
+
+#define FORK_SETTLE_US 100000 /* until a profiler has seen the child */
 
 enum kind {
 	KIND_ASCENDING,
@@ -206,6 +210,22 @@ static void run_threads(void)
 	free(threads);
 }
 
+/* As servers do that fork a worker for the work: it publishes nothing of its own. */
+static void go_on_in_child(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		exit(1);
+	if (pid > 0) {
+		if (waitpid(pid, &status, 0) != pid)
+			exit(1);
+		exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+	}
+	usleep(FORK_SETTLE_US);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const keys[] = { "span.name", NULL };
@@ -225,6 +245,8 @@ int main(int argc, char **argv)
 	if (otel_process_publish(&process) < 0)
 		return 1;
 	warm_up(arg_number(argv, "warm-up-ms", 0));
+	if (arg_number(argv, "fork", 0) != 0)
+		go_on_in_child();
 	run_threads();
 	return log && truth_write(log) < 0;
 }

@@ -188,8 +188,13 @@ static int expect_context(struct session *s, pid_t pid)
 
 static int on_fork(struct session *s, const struct proc_event *ev)
 {
+	const struct process *parent, *child;
 	int r = process_on_fork(&s->procs, ev->parent, ev->pid);
 
+	parent = process_find(&s->procs, ev->parent);
+	child = process_find(&s->procs, ev->pid);
+	if (r == 0 && parent && child)
+		r = context_tracker_fork(s->contexts, parent, child);
 	return r < 0 ? r : expect_context(s, ev->pid);
 }
 

@@ -34,6 +34,9 @@ struct tracked {
 	bool is_young;	      /* is in the tracker's list of these */
 	uint64_t header_addr; /* of the process context in force */
 	struct process_ctx *ctx;
+	/* Of the process that it was forked from, as long as it publishes none of its own. */
+	enum process_ctx_schema inherited;
+	char *inherited_service;
 	struct elastic_storage *elastic;
 	struct context_sources sources;
 	enum context_state state;
@@ -67,6 +70,7 @@ static void tracked_free(struct tracked *tr)
 		return;
 	process_ctx_free(tr->ctx);
 	elastic_storage_free(tr->elastic);
+	free(tr->inherited_service);
 	free(tr);
 }
 DEFINE_CLEANUP(struct tracked *, tracked_free)
@@ -100,6 +104,7 @@ static void reset(struct tracked *tr, uint32_t process_id)
 {
 	process_ctx_free(tr->ctx);
 	elastic_storage_free(tr->elastic);
+	free(tr->inherited_service);
 	*tr = (struct tracked){
 		.pid = tr->pid,
 		.process_id = process_id,
@@ -287,7 +292,7 @@ static int update_process_ctx(struct tracked *tr, const char *maps, size_t len)
 
 static enum process_ctx_schema schema_of(const struct tracked *tr)
 {
-	return tr->ctx ? process_ctx_schema_of(tr->ctx) : PROCESS_CTX_NO_THREADS;
+	return tr->ctx ? process_ctx_schema_of(tr->ctx) : tr->inherited;
 }
 
 /* In the order in which they are believed. */
@@ -322,7 +327,8 @@ static const char *service_of(const struct tracked *tr)
 {
 	if (tr->ctx && tr->ctx->service_name)
 		return tr->ctx->service_name;
-	return tr->elastic ? tr->elastic->service_name : NULL;
+	return tr->elastic && tr->elastic->service_name ? tr->elastic->service_name
+							: tr->inherited_service;
 }
 
 static struct context_finding finding_of(const struct tracked *tr)
@@ -338,6 +344,31 @@ static struct context_finding finding_of(const struct tracked *tr)
 	for (size_t i = 0; i < tr->sources.n; i++)
 		f.writers[i] = tr->sources.writers[i]->path;
 	return f;
+}
+
+/* Its mappings and variables are those of the parent; the header of a process context is not. */
+int context_tracker_fork(struct context_tracker *t, const struct process *parent,
+			 const struct process *child)
+{
+	const struct tracked *from = find(t, parent->pid);
+	CLEANUP(freep) char *service = NULL;
+	struct tracked *to;
+	int r;
+
+	if (!from || from->process_id != parent->id || schema_of(from) == PROCESS_CTX_NO_THREADS)
+		return 0;
+	if (service_of(from)) {
+		service = strdup(service_of(from));
+		if (!service)
+			return -ENOMEM;
+	}
+	r = get(t, child, &to);
+	if (r < 0)
+		return r;
+	to->inherited = schema_of(from);
+	free(to->inherited_service);
+	to->inherited_service = TAKE_PTR(service);
+	return 0;
 }
 
 struct context_finding context_tracker_last(const struct context_tracker *t,

@@ -51,6 +51,13 @@ bool context_tracker_due(struct context_tracker *t, const struct process *p, uin
 int context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t now_ns);
 
 /*
+ * @child was forked from @parent: until it publishes a context of its own, its threads publish as
+ * those of the parent do, and it is of the same service. -ENOMEM.
+ */
+int context_tracker_fork(struct context_tracker *t, const struct process *parent,
+			 const struct process *child);
+
+/*
  * Calls @fn for each process that is due and had such a reason in the last 2 s: these are looked at
  * whether they are sampled or not, as a service publishes its context before its first request.
  * @fn may look, but not hint or forget.
