@@ -42,7 +42,7 @@ PIE = {
 def build(name):
     release, cgo, arguments = {**PROGRAMS, **PIE}[name]
     program = BUILD / "golabels" / name.replace(", ", "-")
-    env = {**os.environ, "CGO_ENABLED": cgo, "GOTOOLCHAIN": release or "local"}
+    env = {**os.environ, "CGO_ENABLED": cgo, "GOTOOLCHAIN": release or "auto"}
     done = subprocess.run(
         ["go", "build", *arguments, "-o", program, "."], cwd=SOURCES, env=env,
         capture_output=True, text=True, check=False,
