@@ -256,6 +256,85 @@ Test(context_tracker, another_program_starts_from_nothing)
 	stop_child(pid);
 }
 
+/* What @pid is told that it was forked from. */
+static void fork_from(pid_t parent, pid_t pid)
+{
+	cr_assert(zero(int, context_tracker_fork(tracker, process_find(&table, parent),
+						 process_find(&table, pid))));
+}
+
+Test(context_tracker, forked_process_publishes_as_its_parent_does)
+{
+	pid_t parent = start_child(), pid;
+	struct context_finding f;
+
+	tell(ORDER_PUBLISH);
+	cr_assert(eq(int, look(parent, &f), 1));
+	pid = start_child();
+	cr_assert(zero(int, look(pid, &f)));
+	cr_assert(eq(int, f.state, CONTEXT_NONE));
+
+	fork_from(parent, pid);
+	cr_assert(eq(int, look(pid, &f), 1), "the kernel side must be told");
+	cr_assert(eq(int, f.state, CONTEXT_THREAD));
+	cr_assert(eq(str, (char *)f.service, "shop"));
+	cr_assert(not(f.has_process_ctx));
+	cr_assert(eq(u64, f.info.start_stack, start_stack_of(pid)));
+
+	/* Until it has something of its own to say. */
+	tell(ORDER_RENAME);
+	cr_assert(zero(int, look(pid, &f)));
+	cr_assert(eq(str, (char *)f.service, "cart"));
+	stop_child(pid);
+	kill(parent, SIGKILL);
+	cr_assert(eq(int, waitpid(parent, NULL, 0), parent));
+}
+
+/* Its child inherits as well; another program does not. */
+Test(context_tracker, what_was_inherited_is_inherited_until_exec)
+{
+	pid_t parent = start_child(), pid;
+	struct context_finding f;
+
+	tell(ORDER_PUBLISH);
+	cr_assert(eq(int, look(parent, &f), 1));
+	pid = start_child();
+	cr_assert(zero(int, look(pid, &f)));
+	fork_from(parent, pid);
+	kill(parent, SIGKILL);
+	cr_assert(eq(int, waitpid(parent, NULL, 0), parent));
+
+	parent = pid;
+	pid = start_child();
+	cr_assert(zero(int, look(pid, &f)));
+	fork_from(parent, pid);
+	cr_assert(eq(int, look(pid, &f), 1));
+	cr_assert(eq(str, (char *)f.service, "shop"));
+	tell(ORDER_EXEC);
+	cr_assert(zero(int, process_on_exec(&table, pid, "sleep")));
+	cr_assert(ge(int, look(pid, &f), 0));
+	cr_assert(eq(int, f.state, CONTEXT_NONE));
+	stop_child(pid);
+	kill(parent, SIGKILL);
+	cr_assert(eq(int, waitpid(parent, NULL, 0), parent));
+}
+
+Test(context_tracker, parent_that_publishes_nothing_leaves_nothing)
+{
+	pid_t parent = start_child(), pid;
+	struct context_finding f;
+
+	cr_assert(zero(int, look(parent, &f)));
+	pid = start_child();
+	cr_assert(zero(int, look(pid, &f)));
+	fork_from(parent, pid);
+	cr_assert(zero(int, look(pid, &f)));
+	cr_assert(eq(int, f.state, CONTEXT_NONE));
+	stop_child(pid);
+	kill(parent, SIGKILL);
+	cr_assert(eq(int, waitpid(parent, NULL, 0), parent));
+}
+
 /* The news of exec was lost: the variable lies at the same offset, but in another image. */
 Test(context_tracker, new_image_of_the_same_program_is_news)
 {
