@@ -92,8 +92,8 @@ static __always_inline __u32 rest_stack_len(struct scratch *s, __u64 start)
 
 /*
  * Page by page, into rest->stack_len bytes. What was never touched, as most of a large array on the
- * stack, is not in memory; the frames above it are. That array may be what is called last has below
- * its frame: then the first page is not there.
+ * stack, is not in memory; the frames above it are. If the innermost function has such an array,
+ * the page of the stack pointer is absent, too.
  */
 static __always_inline void rest_copy_stack(struct sample_rest *rest, __u64 start, __u32 len)
 {

@@ -17,6 +17,15 @@ from truth import judge
 SECONDS = 5
 
 
+def assert_right(recording, service):
+    """Each sample has its thread's span, and those in spans are of this service."""
+    verdict = judge(recording.truth, recording.samples)
+    print(verdict.counts)
+    verdict.assert_right()
+    in_spans = [s for s in recording.profile.samples if "span_id" in s.labels]
+    assert {s.labels["service.name"] for s in in_spans} == {service}
+
+
 @pytest.fixture(scope="session")
 def libdatadog_writer():
     """A Rust program on the crates libdd-otel-thread-ctx and libdd-library-config."""
@@ -45,11 +54,7 @@ def test_ddtrace(ddtrace_python, record):
            "DD_TRACE_AGENT_URL": "http://127.0.0.1:9"}  # fmt: skip
     writer = ROOT / "tests/workloads/ddtrace/writer.py"
     recording = record("--", ddtrace_python, writer, SECONDS, "{log}", env=env)
-    verdict = judge(recording.truth, recording.samples)
-    print(verdict.counts)
-    verdict.assert_right()
-    churning = [s for s in recording.profile.samples if "span_id" in s.labels]
-    assert {s.labels["service.name"] for s in churning} == {"ddtrace-writer"}
+    assert_right(recording, "ddtrace-writer")
 
 
 @pytest.fixture(scope="session")
@@ -131,11 +136,7 @@ def test_dd_java_agent(java, record):
         "dd-java-agent", "-Ddd.profiling.enabled=true", "-Ddd.profiling.ddprof.enabled=true",
         "-Ddd.trace.otel.enabled=true", "-Ddd.trace.agent.url=http://127.0.0.1:9", "-Ddd.service=java-writer",
     ), SECONDS, "{log}")  # fmt: skip
-    verdict = judge(recording.truth, recording.samples)
-    print(verdict.counts)
-    verdict.assert_right()
-    serving = [s for s in recording.profile.samples if "span_id" in s.labels]
-    assert {s.labels["service.name"] for s in serving} == {"java-writer"}
+    assert_right(recording, "java-writer")
 
 
 def test_elastic_apm_agent(java, record):
@@ -144,11 +145,7 @@ def test_elastic_apm_agent(java, record):
         "-Delastic.apm.service_name=java-elastic", "-Delastic.apm.server_url=http://127.0.0.1:9",
         "-Delastic.apm.log_level=OFF",
     ), SECONDS, "{log}")  # fmt: skip
-    verdict = judge(recording.truth, recording.samples)
-    print(verdict.counts)
-    verdict.assert_right()
-    serving = [s for s in recording.profile.samples if "span_id" in s.labels]
-    assert {s.labels["service.name"] for s in serving} == {"java-elastic"}
+    assert_right(recording, "java-elastic")
 
 
 def test_libdatadog(libdatadog_writer, record):

@@ -256,11 +256,23 @@ Test(context_tracker, another_program_starts_from_nothing)
 	stop_child(pid);
 }
 
-/* What @pid is told that it was forked from. */
-static void fork_from(pid_t parent, pid_t pid)
+/* A child of its own that has published nothing, as if it had been forked from @parent. */
+static pid_t start_forked(pid_t parent)
 {
+	pid_t pid = start_child();
+	struct context_finding f;
+
+	cr_assert(zero(int, look(pid, &f)));
+	cr_assert(eq(int, f.state, CONTEXT_NONE));
 	cr_assert(zero(int, context_tracker_fork(tracker, process_find(&table, parent),
 						 process_find(&table, pid))));
+	return pid;
+}
+
+static void stop_parent(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	cr_assert(eq(int, waitpid(pid, NULL, 0), pid));
 }
 
 Test(context_tracker, forked_process_publishes_as_its_parent_does)
@@ -270,11 +282,7 @@ Test(context_tracker, forked_process_publishes_as_its_parent_does)
 
 	tell(ORDER_PUBLISH);
 	cr_assert(eq(int, look(parent, &f), 1));
-	pid = start_child();
-	cr_assert(zero(int, look(pid, &f)));
-	cr_assert(eq(int, f.state, CONTEXT_NONE));
-
-	fork_from(parent, pid);
+	pid = start_forked(parent);
 	cr_assert(eq(int, look(pid, &f), 1), "the kernel side must be told");
 	cr_assert(eq(int, f.state, CONTEXT_THREAD));
 	cr_assert(eq(str, (char *)f.service, "shop"));
@@ -286,8 +294,7 @@ Test(context_tracker, forked_process_publishes_as_its_parent_does)
 	cr_assert(zero(int, look(pid, &f)));
 	cr_assert(eq(str, (char *)f.service, "cart"));
 	stop_child(pid);
-	kill(parent, SIGKILL);
-	cr_assert(eq(int, waitpid(parent, NULL, 0), parent));
+	stop_parent(parent);
 }
 
 /* Its child inherits as well; another program does not. */
@@ -298,16 +305,11 @@ Test(context_tracker, what_was_inherited_is_inherited_until_exec)
 
 	tell(ORDER_PUBLISH);
 	cr_assert(eq(int, look(parent, &f), 1));
-	pid = start_child();
-	cr_assert(zero(int, look(pid, &f)));
-	fork_from(parent, pid);
-	kill(parent, SIGKILL);
-	cr_assert(eq(int, waitpid(parent, NULL, 0), parent));
+	pid = start_forked(parent);
+	stop_parent(parent);
 
 	parent = pid;
-	pid = start_child();
-	cr_assert(zero(int, look(pid, &f)));
-	fork_from(parent, pid);
+	pid = start_forked(parent);
 	cr_assert(eq(int, look(pid, &f), 1));
 	cr_assert(eq(str, (char *)f.service, "shop"));
 	tell(ORDER_EXEC);
@@ -315,8 +317,7 @@ Test(context_tracker, what_was_inherited_is_inherited_until_exec)
 	cr_assert(ge(int, look(pid, &f), 0));
 	cr_assert(eq(int, f.state, CONTEXT_NONE));
 	stop_child(pid);
-	kill(parent, SIGKILL);
-	cr_assert(eq(int, waitpid(parent, NULL, 0), parent));
+	stop_parent(parent);
 }
 
 Test(context_tracker, parent_that_publishes_nothing_leaves_nothing)
@@ -325,14 +326,11 @@ Test(context_tracker, parent_that_publishes_nothing_leaves_nothing)
 	struct context_finding f;
 
 	cr_assert(zero(int, look(parent, &f)));
-	pid = start_child();
-	cr_assert(zero(int, look(pid, &f)));
-	fork_from(parent, pid);
+	pid = start_forked(parent);
 	cr_assert(zero(int, look(pid, &f)));
 	cr_assert(eq(int, f.state, CONTEXT_NONE));
 	stop_child(pid);
-	kill(parent, SIGKILL);
-	cr_assert(eq(int, waitpid(parent, NULL, 0), parent));
+	stop_parent(parent);
 }
 
 /* The news of exec was lost: the variable lies at the same offset, but in another image. */
