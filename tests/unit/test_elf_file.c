@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/parse.h"
+#include "elf/elf_symtab.h"
 #include "elf_samples.h"
 #include "leak_check.h"
 
@@ -508,4 +509,62 @@ Test(elf_file, the_descriptor_stays_the_callers)
 	elf_file_close(ef);
 	cr_assert_eq(close(fd), 0);
 	elf_file_close(NULL);
+}
+
+/* --- by hash ---------------------------------------------------------------------------------- */
+
+struct looked_up {
+	size_t n, n_undefined;
+};
+
+static int look_up(void *arg, const struct elf_symtab *st, const Elf64_Sym *sym)
+{
+	struct looked_up *l = arg;
+	char name[512];
+	Elf64_Sym found;
+	int r;
+
+	if (elf_symtab_name(st, sym->st_name, name, sizeof(name)) <= 0)
+		return 0;
+	r = elf_symtab_lookup(st, name, &found);
+	if (sym->st_shndx == SHN_UNDEF) {
+		l->n_undefined++;
+		cr_assert_eq(r, -ENOENT, "%s", name);
+		return 0;
+	}
+	l->n++;
+	cr_assert_eq(r, 0, "%s", name);
+	cr_assert(elf_symtab_name_is(st, found.st_name, name), "%s", name);
+	return 0;
+}
+
+/* Each symbol that a walk meets is found by its name. */
+Test(elf_file, exported_symbols_by_hash)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = open_sample(LIBC);
+	struct looked_up l = { 0 };
+	struct elf_symtab st;
+	Elf64_Sym sym;
+
+	cr_assert_eq(elf_symtab_find(ef, ELF_SYMTAB_DYNAMIC, &st), 0);
+	cr_assert_eq(elf_symtab_walk(&st, look_up, &l), 0);
+	cr_assert_gt(l.n, 2000);
+	cr_assert_gt(l.n_undefined, 5);
+	cr_assert_eq(elf_symtab_lookup(&st, "no_such_symbol", &sym), -ENOENT);
+	cr_assert_eq(elf_symtab_lookup(&st, "", &sym), -ENOENT);
+}
+
+Test(elf_file, exported_symbols_without_gnu_hash)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct elf_symtab st;
+	struct elf_symbol sym;
+	Elf64_Sym found;
+
+	write_tls_sources();
+	sh("gcc -shared -fPIC -Wl,--hash-style=sysv tls.c -o lib.so");
+	ef = open_sample("lib.so");
+	cr_assert_eq(elf_symtab_find(ef, ELF_SYMTAB_DYNAMIC, &st), 0);
+	cr_assert_eq(elf_symtab_lookup(&st, VAR, &found), -ENODATA);
+	cr_assert_eq(elf_file_find_tls_symbol(ef, VAR, false, &sym), 0);
 }

@@ -11,6 +11,9 @@
 /* Of a chain of hashes, one per symbol; the longest .dynsym of real files has under a million. */
 #define CHAIN_MAX (4ull << 20)
 
+/* Symbols of one bucket that are looked at. */
+#define LOOKUP_MAX 4096
+
 static uint64_t clip(struct elf_file *ef, uint64_t off, uint64_t len)
 {
 	uint64_t there = off < ef->size ? ef->size - off : 0;
@@ -56,24 +59,37 @@ static int count_by_hash(struct elf_file *ef, uint64_t vaddr, uint64_t *ret)
 	return 0;
 }
 
-/* DT_GNU_HASH: the last symbol ends the chain of the bucket that starts furthest. */
+/* DT_GNU_HASH. */
+struct gnu_hash {
+	uint32_t n_buckets, first, bloom_words, shift;
+};
+
+/* *@ret_off: of what follows the head. */
+static int read_gnu_hash(struct elf_file *ef, uint64_t vaddr, struct gnu_hash *ret,
+			 uint64_t *ret_off)
+{
+	uint64_t avail;
+	int r = elf_image_vaddr_to_offset(ef, vaddr, ret_off, &avail);
+
+	if (r == 0)
+		r = elf_image_read(ef, *ret_off, ret, sizeof(*ret));
+	*ret_off += sizeof(*ret);
+	return r;
+}
+
+/* The last symbol ends the chain of the bucket that starts furthest. */
 static int count_by_gnu_hash(struct elf_file *ef, uint64_t vaddr, uint64_t *ret)
 {
-	struct {
-		uint32_t n_buckets, first, bloom_words, shift;
-	} head;
-	uint64_t off, avail, last = 0;
+	struct gnu_hash head;
+	uint64_t off, last = 0;
 	struct elf_window w;
 	const uint32_t *v;
-	int r;
+	int r = read_gnu_hash(ef, vaddr, &head, &off);
 
-	r = elf_image_vaddr_to_offset(ef, vaddr, &off, &avail);
-	if (r == 0)
-		r = elf_image_read(ef, off, &head, sizeof(head));
 	if (r < 0)
 		return r;
 
-	off += sizeof(head) + (uint64_t)head.bloom_words * 8;
+	off += (uint64_t)head.bloom_words * 8;
 	elf_window_init(&w, ef, off, (uint64_t)head.n_buckets * 4, 4);
 	while ((v = elf_window_next(&w)))
 		last = *v > last ? *v : last;
@@ -127,6 +143,52 @@ int elf_symtab_find(struct elf_file *ef, enum elf_symtab_kind kind, struct elf_s
 	if (from_section(ef, SHT_DYNSYM, ret) == 0)
 		return 0;
 	return from_dynamic(ef, ret);
+}
+
+static uint32_t gnu_hash_of(const char *name)
+{
+	uint32_t h = 5381;
+
+	for (; *name; name++)
+		h = h * 33 + (unsigned char)*name;
+	return h;
+}
+
+/* Of those whose hash is @hash, in the chain of symbols that begins with @first. */
+static int search_chain(const struct elf_symtab *st, uint64_t chain_off, uint32_t first,
+			const char *name, uint32_t hash, Elf64_Sym *ret)
+{
+	struct elf_window w;
+	const uint32_t *v;
+
+	elf_window_init(&w, st->ef, chain_off, LOOKUP_MAX * sizeof(*v), sizeof(*v));
+	for (uint64_t i = first; (v = elf_window_next(&w)); i++) {
+		if ((*v | 1) == (hash | 1) && elf_symtab_get(st, i, ret) == 0 &&
+		    ret->st_shndx != SHN_UNDEF && elf_symtab_name_is(st, ret->st_name, name))
+			return 0;
+		if (*v & 1)
+			break;
+	}
+	return -ENOENT;
+}
+
+int elf_symtab_lookup(const struct elf_symtab *st, const char *name, Elf64_Sym *ret)
+{
+	uint32_t hash = gnu_hash_of(name), first;
+	struct elf_dynamic dyn;
+	struct gnu_hash head;
+	uint64_t off;
+
+	if (elf_image_dynamic(st->ef, &dyn) < 0 || !dyn.gnu_hash ||
+	    read_gnu_hash(st->ef, dyn.gnu_hash, &head, &off) < 0 || !head.n_buckets)
+		return -ENODATA;
+	off += (uint64_t)head.bloom_words * 8;
+	if (elf_image_read(st->ef, off + 4ull * (hash % head.n_buckets), &first, sizeof(first)) < 0)
+		return -ENODATA;
+	if (first < head.first)
+		return -ENOENT; /* the bucket is empty */
+	off += 4ull * head.n_buckets + 4ull * (first - head.first);
+	return search_chain(st, off, first, name, hash, ret);
 }
 
 int elf_symtab_walk(const struct elf_symtab *st, elf_symtab_fn fn, void *arg)

@@ -27,6 +27,12 @@ struct elf_symtab {
 /* -ENOENT if the file has no such table. The result is valid until @ef is closed. */
 int elf_symtab_find(struct elf_file *ef, enum elf_symtab_kind kind, struct elf_symtab *ret);
 
+/*
+ * The defined symbol called @name of table @st of the dynamic kind, by the file's DT_GNU_HASH.
+ * -ENOENT: there is none; -ENODATA: the file has no such hash table, so that nothing is known.
+ */
+int elf_symtab_lookup(const struct elf_symtab *st, const char *name, Elf64_Sym *ret);
+
 /* Called for each symbol; negative errno ends the walk and is its result. */
 typedef int (*elf_symtab_fn)(void *arg, const struct elf_symtab *st, const Elf64_Sym *sym);
 int elf_symtab_walk(const struct elf_symtab *st, elf_symtab_fn fn, void *arg);
