@@ -84,6 +84,21 @@ Test(elastic_storage, invalid_bytes_are_cut_off)
 	cr_assert(eq(ptr, es->service_environment, NULL));
 }
 
+Test(elastic_storage, text_ends_with_a_nul)
+{
+	CLEANUP(elastic_storage_freep) struct elastic_storage *es = NULL;
+	uint32_t four = 4;
+
+	begin(1);
+	put(&four, sizeof(four));
+	put("a\0bc", 4);
+	put(&four, sizeof(four));
+	put("\0abc", 4);
+	cr_assert(zero(int, read_bytes(&es)));
+	cr_assert(eq(str, es->service_name, "a"));
+	cr_assert(eq(ptr, es->service_environment, NULL));
+}
+
 Test(elastic_storage, not_there_yet)
 {
 	struct elastic_storage *es;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/utf8.h"
 #include "proc/remote_mem.h"
@@ -42,7 +43,7 @@ static int read_string(pid_t pid, uint64_t *addr, char **ret)
 	if (r < 0)
 		return r;
 	*addr += sizeof(len) + len;
-	len = (uint32_t)utf8_valid_len(text, len);
+	len = (uint32_t)utf8_valid_len(text, strnlen(text, len));
 	text[len] = '\0';
 	*ret = len ? TAKE_PTR(text) : NULL;
 	return 0;
