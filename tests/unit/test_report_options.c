@@ -104,6 +104,8 @@ Test(report_options, what_is_wrong_is_named_with_the_remedy)
 	REFUSED("'123' is no span id|16 hex digits", "--span-id", "123", "a");
 	REFUSED("'00f067aa0ba902bg' is no span id", "--span-id", "00f067aa0ba902bg", "a");
 	REFUSED("no trace id|32 hex digits", "--trace-id", "00f067aa0ba902b7", "a");
+	REFUSED("--label 'route': not KEY=VALUE", "--label", "route", "a");
+	REFUSED("--label '=x': not KEY=VALUE", "--label", "=x", "a");
 	REFUSED("'x' is no process id|number", "-p", "x", "a");
 	REFUSED("'0' is no process id", "-p0", "a");
 	REFUSED("'-1' is no number of rows", "-n", "-1", "a");
@@ -124,9 +126,9 @@ Test(report_options, what_is_wrong_is_named_with_the_remedy)
 /* Each option that can be given stands there, none wider than a terminal. */
 Test(report_options, help)
 {
-	static const char *const options[] = { "--by",	    "--span-id",    "--trace-id",
-					       "-p, --pid", "--text",	    "--folded",
-					       "--html",    "-o, --output", "-n, --rows" };
+	static const char *const options[] = { "--by",	       "--span-id", "--trace-id", "--label",
+					       "-p, --pid",    "--text",    "--folded",	  "--html",
+					       "-o, --output", "-n, --rows" };
 	struct report_options o;
 	char *text = NULL, *rest, *line;
 	size_t n;

@@ -202,6 +202,19 @@ Test(view_table, selection)
 	text = render_shop(&opt);
 	assert_line(text, "Only", "Only trace " SHOP_TRACE ", process 100, 70.0% of 1.00 s");
 	free(text);
+	opt.select = (struct view_select){ .label = "thread.name=cat" };
+	text = render_shop(&opt);
+	assert_line(text, "Only", "Only label thread.name=cat, 10.0% of 1.00 s");
+	free(text);
+	for (int i = 0; i < 4; i++) {
+		static const char *const none[] = { "thread.name=ca", "thread.nam=cat",
+						    "thread.name", "pid=200" };
+
+		opt.select = (struct view_select){ .label = none[i] };
+		text = render_shop(&opt);
+		cr_expect(strstr(text, "CPU time 0 s") != NULL, "%s", none[i]);
+		free(text);
+	}
 	opt.select = (struct view_select){ .pid = 999 };
 	text = render_shop(&opt);
 	assert_line(text, "CPU time 0 s",

@@ -54,7 +54,7 @@ static int read_profile(const char *path, struct pprof **ret)
 
 static bool selects_anything(const struct view_select *sel, const struct pprof *p)
 {
-	if (!sel->span_id && !sel->trace_id && !sel->pid)
+	if (!sel->span_id && !sel->trace_id && !sel->label && !sel->pid)
 		return true;
 	for (size_t i = 0; i < p->n_samples; i++)
 		if (view_select_matches(sel, &p->samples[i]))
@@ -68,6 +68,7 @@ static void complain_selection(const struct report_options *o, const struct ppro
 	const struct view_select *sel = &o->table.select;
 	struct view_select span = { .span_id = sel->span_id };
 	struct view_select trace = { .trace_id = sel->trace_id };
+	struct view_select label = { .label = sel->label };
 	struct view_select process = { .pid = sel->pid };
 
 	if (!selects_anything(&span, p))
@@ -76,11 +77,14 @@ static void complain_selection(const struct report_options *o, const struct ppro
 	else if (!selects_anything(&trace, p))
 		log_error("no sample of trace %s in '%s'; '--by trace' lists those that are",
 			  sel->trace_id, o->input);
+	else if (!selects_anything(&label, p))
+		log_error("no sample with the label %s in '%s'", sel->label, o->input);
 	else if (!selects_anything(&process, p))
 		log_error("no sample of process %lld in '%s'; '--by process' lists those that are",
 			  (long long)sel->pid, o->input);
 	else
-		log_error("no sample in '%s' meets all of the given ids at once; leave one out",
+		log_error("no sample in '%s' meets all of the given conditions at once; leave one "
+			  "out",
 			  o->input);
 }
 

@@ -53,6 +53,15 @@ static int apply_span_id(struct parse_state *st, const struct option_def *def, c
 	return check_id("span", arg, SPAN_ID_BYTES);
 }
 
+static int apply_label(struct parse_state *st, const struct option_def *def, const char *arg)
+{
+	st->options->table.select.label = arg;
+	if (strchr(arg, '=') && *arg != '=')
+		return 0;
+	log_error("--label '%s': not KEY=VALUE", arg);
+	return -EINVAL;
+}
+
 static int apply_trace_id(struct parse_state *st, const struct option_def *def, const char *arg)
 {
 	st->options->table.select.trace_id = arg;
@@ -144,6 +153,7 @@ static const struct option_def option_defs[] = {
 	  apply_by },
 	{ "span-id", 0, "HEX", "only samples of this span (16 hex digits)", apply_span_id },
 	{ "trace-id", 0, "HEX", "only samples of this trace (32 hex digits)", apply_trace_id },
+	{ "label", 0, "KEY=VALUE", "only samples with this label", apply_label },
 	{ "pid", 'p', "PID", "only samples of this process", apply_pid },
 	{ "text", 0, NULL, "tables for the terminal (the default)", apply_text },
 	{ "folded", 0, NULL, "folded stacks: process;outermost;...;leaf count", apply_folded },

@@ -11,6 +11,7 @@
 struct view_select {
 	const char *span_id;  /* NULL: any; hex of either case */
 	const char *trace_id; /* NULL: any */
+	const char *label;    /* KEY=VALUE, of string labels; NULL: any */
 	int64_t pid;	      /* 0: any */
 };
 

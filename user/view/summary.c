@@ -60,12 +60,13 @@ static void write_selection(const struct view_select *sel, const struct digest *
 {
 	char text[METRIC_TEXT_MAX];
 
-	if (!sel->span_id && !sel->trace_id && !sel->pid)
+	if (!sel->span_id && !sel->trace_id && !sel->label && !sel->pid)
 		return;
 
 	fputs("Only ", out);
 	write_id(out, "span", sel->span_id);
 	write_id(out, "trace", sel->trace_id);
+	write_id(out, "label", sel->label);
 	if (sel->pid)
 		fprintf(out, "process %lld, ", (long long)sel->pid);
 	fprintf(out, "%.1f%% of %s\n", metric_percent(d->value, d->all_value),
