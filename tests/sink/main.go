@@ -17,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/grafana/pyroscope/api/gen/proto/go/push/v1/pushv1connect"
 )
@@ -31,7 +32,11 @@ func main() {
 	times := flag.Int("answer-times", -1, "how many requests get -answer; -1: all")
 	prefix := flag.String("prefix", "", "path before the API's own, such as /pyroscope")
 	rate := flag.Float64("rate", 4<<20, "ingestion limit in bytes/s; its burst is half of it")
+	labels := flag.String("labels", "", "string labels of samples that are taken, separated by commas")
 	flag.Parse()
+	for _, label := range strings.Split(*labels, ",") {
+		allowedLabels[label] = true
+	}
 
 	misbehave, err := newMisbehaviour(*answer, *times)
 	if err != nil {

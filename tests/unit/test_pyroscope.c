@@ -171,6 +171,33 @@ Test(pyroscope, what_is_uploaded)
 	sink_stop(&s);
 }
 
+/* Each value of a label that is asked for makes a series of its own. */
+Test(pyroscope, labels_that_are_asked_for)
+{
+	static const char *const keys[] = { "thread.name", "none" };
+	struct sink s = SINK("-labels", "thread_name");
+	struct pyroscope_options opt = { s.url, .timeout_ms = 10000, .labels = { keys, 2 } };
+	struct fixture fx = fixture_new(100);
+	struct fixture_sample sample = { "main;f", 1, .service = "x", .thread = "one" };
+	struct pyroscope_result res;
+	struct pprof *p, *got;
+
+	fixture_add(&fx, &sample);
+	sample.thread = "two";
+	fixture_add(&fx, &sample);
+	p = fixture_finish(&fx);
+	p->time_nanos = 0;
+	cr_assert(eq(int, pyroscope_push(&opt, p, &res), 0), "%s", res.message);
+	got = received(&s, 1);
+	cr_assert(eq(sz, got->n_samples, 2));
+	cr_assert(eq(str, (char *)pprof_sample_label(&got->samples[0], "thread_name")->str, "one"));
+	cr_assert(eq(str, (char *)pprof_sample_label(&got->samples[1], "thread_name")->str, "two"));
+	cr_assert(zero(ptr, (void *)pprof_sample_label(&got->samples[0], "none")));
+	pprof_free(got);
+	pprof_free(p);
+	sink_stop(&s);
+}
+
 Test(pyroscope, samples_equal_but_for_dropped_labels_are_merged)
 {
 	struct sink s = SINK("-prefix", "");
@@ -567,7 +594,7 @@ Test(pyroscope, stop_flag_ends_waiting_and_backing_off)
 
 	for (size_t i = 0; i < 2; i++) {
 		struct sink s = SINK("-answer", answers[i]);
-		struct pyroscope_options opt = { s.url, 60000, &stop_flag };
+		struct pyroscope_options opt = { s.url, 60000, .stop = &stop_flag };
 		int64_t start = now_ns(CLOCK_MONOTONIC);
 		struct pprof *p = shop_now();
 		struct pyroscope_result res;

@@ -231,7 +231,7 @@ static int push(struct pusher *p, const struct pprof *profile)
 	if (r < 0)
 		return r;
 
-	r = pyroscope_split(profile, on_chunk, p);
+	r = pyroscope_split(profile, &p->opt->labels, on_chunk, p);
 	if (r == -EINVAL)
 		note_failure(p, 0, "the profile has no cpu/nanoseconds, which is what is pushed");
 	return r;

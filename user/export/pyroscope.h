@@ -11,13 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "export/pprof.h"
+#include "export/pyroscope_split.h"
 
 struct pyroscope_options {
 	const char *url; /* http(s)://[user:password@]host[:port][/prefix] */
 	/* For a request with all its tries; for all requests together ten times that. */
 	unsigned timeout_ms;
-	const atomic_int *stop; /* not NULL: gives up soon after this becomes non-zero */
+	struct pyroscope_keys labels; /* string labels to be kept, besides span_id and trace_id */
+	const atomic_int *stop;	      /* not NULL: gives up soon after this becomes non-zero */
 };
 
 struct pyroscope_result {

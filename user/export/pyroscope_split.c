@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "export/pyroscope_split.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +13,13 @@
 #include "base/vec.h"
 
 #define NO_TYPE		SIZE_MAX
-#define LABELS_MAX	4			 /* those that copy_labels() keeps */
+#define LABELS_MAX	(4 + PYROSCOPE_KEYS_MAX) /* those that copy_labels() keeps */
 #define LONG_RECORDING	(30LL * 60 * 1000000000) /* ns */
 #define UNKNOWN_SERVICE "unknown_service"
 
 struct split {
 	const struct pprof *src;
+	const struct pyroscope_keys *keys;
 	size_t cpu, count; /* indexes into values; count: NO_TYPE if there is none */
 	pyroscope_chunk_fn fn;
 	void *arg;
@@ -223,6 +225,39 @@ static bool is_hex_id(const struct pprof_label *l, size_t bytes)
 	return l && l->str && parse_hex(l->str, id, bytes) == 0;
 }
 
+/* As the server asks of names: [a-zA-Z_][a-zA-Z0-9_]* */
+static char *series_name(struct arena *a, const char *key)
+{
+	char *name = arena_strndup(a, key, strlen(key));
+
+	for (char *p = name; p && *p; p++)
+		if (!isascii((unsigned char)*p) ||
+		    !(isalpha((unsigned char)*p) || (p > name && isdigit((unsigned char)*p))))
+			*p = '_';
+	return name;
+}
+
+/* The labels that the user wants to be kept. */
+static int copy_wanted(struct copy *c, const struct pprof_sample *s, struct pprof_label *ret,
+		       size_t *n)
+{
+	const struct pyroscope_keys *keys = c->split->keys;
+
+	for (size_t i = 0; i < keys->n && i < PYROSCOPE_KEYS_MAX; i++) {
+		const struct pprof_label *l = pprof_sample_label(s, keys->keys[i]);
+		struct pprof_label own = { .num_unit = "" };
+
+		if (!l || !l->str || !*l->str)
+			continue;
+		own.key = series_name(&c->arena, keys->keys[i]);
+		own.str = clean(&c->arena, l->str, PYROSCOPE_LABEL_MAX);
+		if (!own.key || !own.str)
+			return -ENOMEM;
+		ret[(*n)++] = own;
+	}
+	return 0;
+}
+
 static size_t copy_labels(const struct pprof_sample *s, struct pprof_label *ret)
 {
 	const struct pprof_label *span = pprof_sample_label(s, PPROF_LABEL_SPAN_ID);
@@ -252,6 +287,9 @@ static int copy_sample(struct copy *c, const struct pprof_sample *from)
 	if (r < 0)
 		return r;
 	s.n_labels = copy_labels(from, labels);
+	r = copy_wanted(c, from, labels, &s.n_labels);
+	if (r < 0)
+		return r;
 	s.locations = c->stack.data;
 	s.n_locations = c->stack.n;
 	return pprof_builder_sample(c->builder, &s);
@@ -405,10 +443,11 @@ static size_t find_type(const struct pprof *p, const char *type, const char *uni
 	return NO_TYPE;
 }
 
-int pyroscope_split(const struct pprof *p, pyroscope_chunk_fn fn, void *arg)
+int pyroscope_split(const struct pprof *p, const struct pyroscope_keys *keys, pyroscope_chunk_fn fn,
+		    void *arg)
 {
 	CLEANUP(freep) struct item *items = NULL;
-	struct split split = { .src = p, .fn = fn, .arg = arg };
+	struct split split = { .src = p, .keys = keys, .fn = fn, .arg = arg };
 
 	split.cpu = find_type(p, "cpu", "nanoseconds");
 	split.count = find_type(p, "samples", "count");

@@ -32,10 +32,17 @@ typedef int (*pyroscope_chunk_fn)(const struct pyroscope_chunk *chunk, void *arg
  * Calls @fn for each chunk, services in the order of their names. A chunk's profile has the one
  * sample type cpu/nanoseconds: a second would make a second series of each profile, and the count
  * is nanoseconds / period. Of the labels it keeps span_id and trace_id where they are well formed,
- * pid and tid: any other string label would split the series. Samples that are equal then are
+ * pid and tid, and the string labels of @keys, each value of which makes another series; their
+ * names become such as the server takes ("http.route": http_route). Samples that are equal then are
  * merged. -EINVAL: @p counts no cpu/nanoseconds; -ENOMEM.
  */
-int pyroscope_split(const struct pprof *p, pyroscope_chunk_fn fn, void *arg);
+struct pyroscope_keys {
+	const char *const *keys;
+	size_t n; /* up to PYROSCOPE_KEYS_MAX */
+};
+#define PYROSCOPE_KEYS_MAX 16 /* the server takes 30 labels in all */
+int pyroscope_split(const struct pprof *p, const struct pyroscope_keys *keys, pyroscope_chunk_fn fn,
+		    void *arg);
 
 /* Sum of samples/count, which is the number of samples in a profile without that type. */
 uint64_t pyroscope_count(const struct pprof *p);
