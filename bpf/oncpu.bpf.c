@@ -30,6 +30,8 @@ static __always_inline void record_start(struct sample_record *rec, __u64 pid_tg
 	rec->n_user = 0;
 	rec->flags = 0;
 	rec->user_end = USER_END_NONE;
+	rec->labels_len = 0;
+	rec->ctx_format = CTX_FORMAT_NONE;
 	__builtin_memset(rec->reserved, 0, sizeof(rec->reserved));
 	if (bpf_get_current_comm(rec->comm, sizeof(rec->comm)))
 		__builtin_memset(rec->comm, 0, sizeof(rec->comm));
@@ -105,13 +107,14 @@ static __always_inline bool is_to_be_woken(struct scratch *s, __u32 len)
 
 static __always_inline void emit(struct scratch *s)
 {
-	__u32 n = s->rec.n_kernel + s->rec.n_user, len;
+	__u32 n = s->rec.n_kernel + s->rec.n_user, labels, len;
 
 	if (n > KERNEL_FRAMES_MAX + USER_FRAMES_MAX)
 		n = KERNEL_FRAMES_MAX + USER_FRAMES_MAX; /* for the verifier */
-	len = sizeof(s->rec) + n * sizeof(__u64);
+	labels = trace_ctx_labels_add(s);
+	len = sizeof(s->rec) + n * sizeof(__u64) + labels;
 	if (s->rec.user_end == USER_END_NOT_LOADED)
-		len += rest_add(s);
+		len += rest_add(s, labels / sizeof(__u64));
 	if (len > sizeof(struct scratch) - __builtin_offsetof(struct scratch, rec))
 		return; /* for the verifier */
 	if (ring_output(s->rec.cpu, &s->rec, len, is_to_be_woken(s, len)))

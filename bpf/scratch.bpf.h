@@ -6,20 +6,20 @@
 #include <bpf/bpf_helpers.h>
 
 #include "regs.bpf.h"
-#include "shared/go_room.h"
+#include "shared/ctx_room.h"
 #include "shared/record.h"
 #include "unwind_rows.bpf.h"
 
 #define SCRATCH_FRAMES	    2048 /* a power of two, so that the verifier is content with a mask */
 #define SCRATCH_FRAMES_MASK (SCRATCH_FRAMES - 1)
 
-_Static_assert(KERNEL_FRAMES_MAX + USER_FRAMES_MAX < SCRATCH_FRAMES, "a record fits");
+_Static_assert(KERNEL_FRAMES_MAX + USER_FRAMES_MAX + CTX_LABELS_ROOM / 8 < SCRATCH_FRAMES,
+	       "a record fits");
 _Static_assert(sizeof(struct sample_rest) % 8 == 0, "what follows is aligned");
 
 struct scratch {
 	struct arch_regs entry_regs;
-	struct go_room go;
-	__u64 node_var; /* address of a struct node_var */
+	struct ctx_room ctx;
 	struct unwind_walk walk;
 	__u64 woken_ns; /* when user space was woken up for want of rows */
 	__u32 sent;	/* bytes since it was woken up for the last time */

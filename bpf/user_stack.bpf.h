@@ -131,10 +131,10 @@ RARELY __u32 rest_copy(struct scratch *s, struct sample_rest *rest, __u64 start)
 	return rest->stack_len;
 }
 
-/* Bytes of it behind the frames. */
-RARELY __u32 rest_add(struct scratch *s)
+/* Bytes of it behind the frames and @n_labels words of labels. */
+RARELY __u32 rest_add(struct scratch *s, __u32 n_labels)
 {
-	__u32 n = (s->rec.n_kernel + s->rec.n_user) & SCRATCH_FRAMES_MASK;
+	__u32 n = (s->rec.n_kernel + s->rec.n_user + n_labels) & SCRATCH_FRAMES_MASK;
 	struct sample_rest *rest = (struct sample_rest *)&s->frames[n];
 	__u64 start = (s->walk.regs.reg[UNWIND_SP] - RED_ZONE) & ~7ULL;
 	struct unwind_file_key key = s->room.key;

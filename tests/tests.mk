@@ -186,7 +186,8 @@ HEADERS  := $(wildcard user/*/*.h)
 SHARED_H := $(wildcard bpf/shared/*.h)
 # These want functions of whoever includes them (shared/unwind_memory.h, ctx_read()).
 WALKER_H := bpf/shared/unwind_memory.h bpf/shared/unwind_step.h bpf/shared/unwind_walk.h \
-            bpf/shared/ctx_memory.h bpf/shared/tls_addr.h bpf/shared/go_ctx.h bpf/shared/node_ctx.h
+            bpf/shared/ctx_memory.h bpf/shared/tls_addr.h bpf/shared/ctx_labels.h bpf/shared/ctx_variable.h \
+            bpf/shared/custom_labels.h bpf/shared/go_ctx.h bpf/shared/node_ctx.h bpf/shared/python_ctx.h
 
 format:
 	$(Q)$(CLANG_FORMAT) -i $(C_FILES)

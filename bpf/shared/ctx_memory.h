@@ -13,4 +13,11 @@ struct ctx_memory;
 /* Reads @len bytes of the process. 0, or negative if not all of them can be read. */
 static long ctx_read(struct ctx_memory *mem, void *dst, __u32 len, __u64 addr);
 
+enum ctx_found {
+	CTX_FOUND,
+	CTX_NONE,      /* the thread is in no context */
+	CTX_MALFORMED, /* what is there is not what the mechanism says */
+	CTX_UNREADABLE,
+};
+
 #endif

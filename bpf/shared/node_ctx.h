@@ -38,13 +38,6 @@ struct node_table {
 	__u64 elements, deleted, buckets;
 };
 
-enum node_found {
-	NODE_FOUND,
-	NODE_NONE,	/* no context, or none that has an entry of ours */
-	NODE_MALFORMED, /* not what V8 has there: it may be moving objects */
-	NODE_UNREADABLE,
-};
-
 static inline int node_is_pointer(__u64 value, const struct node_var *v)
 {
 	return (value & 1) && value != v->undefined;
@@ -66,71 +59,71 @@ static inline int node_is_sane(const struct node_table *t)
 }
 
 /* The value of our entry in the table at @table. */
-static inline enum node_found node_find(struct ctx_memory *mem, const struct node_var *v,
-					__u64 table, __u64 *ret)
+static inline enum ctx_found node_find(struct ctx_memory *mem, const struct node_var *v,
+				       __u64 table, __u64 *ret)
 {
 	__u64 entry[NODE_ENTRY_WORDS], key = 0, next = 0;
 	struct node_table t;
 	__s64 i, buckets;
 
 	if (ctx_read(mem, &t, sizeof(t), table + NODE_TABLE_ELEMENTS))
-		return NODE_UNREADABLE;
+		return CTX_UNREADABLE;
 	if (!node_is_sane(&t))
-		return NODE_MALFORMED;
+		return CTX_MALFORMED;
 	buckets = node_small(t.buckets);
 	if (ctx_read(mem, &key, sizeof(key), v->handle) ||
 	    ctx_read(mem, &next, sizeof(next),
 		     table + NODE_TABLE_BUCKETS + 8 * ((__u32)v->hash & (buckets - 1))))
-		return NODE_UNREADABLE;
+		return CTX_UNREADABLE;
 	NO_UNROLL
 	for (int n = 0; n < NODE_CHAIN_MAX; n++) {
 		i = node_small(next);
 		if (i < 0)
-			return NODE_NONE; /* the end of the bucket */
+			return CTX_NONE; /* the end of the bucket */
 		if (i >= node_small(t.elements) + node_small(t.deleted))
-			return NODE_MALFORMED;
+			return CTX_MALFORMED;
 		if (ctx_read(mem, entry, sizeof(entry),
 			     table + NODE_TABLE_BUCKETS + 8 * (buckets + NODE_ENTRY_WORDS * i)))
-			return NODE_UNREADABLE;
+			return CTX_UNREADABLE;
 		if (entry[0] == key) {
 			*ret = entry[1];
-			return NODE_FOUND;
+			return CTX_FOUND;
 		}
 		next = entry[2];
 	}
-	return NODE_MALFORMED;
+	return CTX_MALFORMED;
 }
 
-/* *@ret: address of a struct thread_ctx, for NODE_FOUND. @addr: of the variable. */
-static inline enum node_found node_record(struct ctx_memory *mem, __u64 addr, __u64 *ret)
+/* *@ret: address of a struct thread_ctx, for CTX_FOUND. @addr: of the variable. */
+static inline enum ctx_found node_record(struct ctx_memory *mem, __u64 addr, __u64 *ret)
 {
 	__u64 map = 0, table = 0, object = 0;
-	enum node_found found;
+	enum ctx_found found;
 	struct node_var v;
 
 	if (ctx_read(mem, &v, sizeof(v), addr))
-		return NODE_UNREADABLE;
+		return CTX_UNREADABLE;
 	if (!v.slot)
-		return NODE_NONE;
+		return CTX_NONE;
 	/* Older writers had no such field, and meant something else. */
 	if (v.record < 24 || v.record > 40 || v.record % 8 || !v.handle)
-		return NODE_MALFORMED;
+		return CTX_MALFORMED;
 	if (ctx_read(mem, &map, sizeof(map), v.slot))
-		return NODE_UNREADABLE;
+		return CTX_UNREADABLE;
 	if (!node_is_pointer(map, &v))
-		return NODE_NONE;
+		return CTX_NONE;
 	if (ctx_read(mem, &table, sizeof(table), map - 1 + NODE_MAP_TABLE))
-		return NODE_UNREADABLE;
+		return CTX_UNREADABLE;
 	if (!node_is_pointer(table, &v))
-		return NODE_MALFORMED;
+		return CTX_MALFORMED;
 	found = node_find(mem, &v, table - 1, &object);
-	if (found != NODE_FOUND)
+	if (found != CTX_FOUND)
 		return found;
 	if (!node_is_pointer(object, &v))
-		return NODE_NONE;
+		return CTX_NONE;
 	if (ctx_read(mem, ret, sizeof(*ret), object - 1 + v.record))
-		return NODE_UNREADABLE;
-	return *ret ? NODE_FOUND : NODE_NONE;
+		return CTX_UNREADABLE;
+	return *ret ? CTX_FOUND : CTX_NONE;
 }
 
 #endif

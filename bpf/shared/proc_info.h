@@ -32,17 +32,37 @@ struct go_var {
 	__u64 reserved;
 };
 
+#define CTX_VARIABLES_MAX 8 /* that the user can tell of; a power of two */
+#define CTX_STEPS_MAX	  4 /* pointers to follow */
+#define CTX_VALUE_MAX	  63
+
+/*
+ * A thread-local variable that the user has told us of: how its value is reached.
+ *
+ *   address of the variable + off[0] ──▶ + off[1] ──▶ … the value is where the last one leads
+ */
+struct ctx_variable {
+	__u16 n_steps; /* pointers that are followed */
+	__u16 len;     /* bytes, 1 to CTX_VALUE_MAX */
+	__s32 off[CTX_STEPS_MAX + 1];
+};
+
 enum ctx_format {
 	CTX_FORMAT_NONE,
 	CTX_FORMAT_OTEL,    /* a variable that points to a struct thread_ctx */
 	CTX_FORMAT_ELASTIC, /* to a struct elastic_ctx */
 	CTX_FORMAT_NODE,    /* a variable that is a struct node_var */
 	CTX_FORMAT_GO,
+	CTX_FORMAT_CUSTOM_LABELS, /* a variable that points to a set: shared/custom_labels.h */
+	CTX_FORMAT_VARIABLE,	  /* one of struct ctx_variable */
+	CTX_FORMAT_PYTHON,	  /* the interpreter's own: map `pythons` */
+	CTX_FORMAT_OBI,		  /* not of the process: another agent's map */
+	CTX_FORMAT_COUNT,
 };
 
 struct ctx_source {
 	__u32 format; /* enum ctx_format; NONE: the end of the list */
-	__u32 reserved;
+	__u32 number; /* of CTX_FORMAT_VARIABLE: which one; of PYTHON: element of `pythons` */
 	union {
 		struct tls_var var;
 		struct go_var go;
@@ -53,7 +73,8 @@ _Static_assert(sizeof(struct go_var) == sizeof(struct tls_var), "map value ABI")
 
 /*
  * Those of a process, the one to be believed first: the first in which a thread has a context
- * counts. Several of one format: libraries that have a copy of the writer each.
+ * counts; but values of the user's variables add up. Several of one format: libraries that have a
+ * copy of the writer each.
  */
 #define CTX_SOURCES_MAX 4
 

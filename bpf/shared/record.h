@@ -41,15 +41,21 @@ enum user_end {
 #define FRAME_ADDR_MASK	  ((1ULL << 57) - 1)
 
 enum sample_flag {
-	SAMPLE_HAS_CONTEXT = 1 << 0,	  /* trace_id and span_id are set */
-	SAMPLE_KERNEL_TRUNCATED = 1 << 1, /* kernel stack deeper than KERNEL_FRAMES_MAX */
-	SAMPLE_KERNEL_THREAD = 1 << 2,
+	SAMPLE_KERNEL_TRUNCATED = 1 << 0, /* kernel stack deeper than KERNEL_FRAMES_MAX */
+	SAMPLE_KERNEL_THREAD = 1 << 1,
+	SAMPLE_CONTEXT_UNKNOWN = 1 << 2, /* of an object that user space has not told of (yet) */
 };
 
 /*
  * Followed by n_kernel addresses and n_user frames (__u64 each): the kernel stack, then the user
- * stack, innermost first, and after USER_END_NOT_LOADED by a struct sample_rest. The first address
- * of the kernel stack is a program counter, the others are return addresses.
+ * stack, innermost first; then by labels_len bytes of labels and padding to a multiple of 8; and
+ * after USER_END_NOT_LOADED by a struct sample_rest. The first address of the kernel stack is a
+ * program counter, the others are return addresses.
+ *
+ * Labels are as the context's format has them, one behind the other, a byte for each number:
+ *   OTEL, NODE         number of the key, length of the value, value
+ *   GO, CUSTOM_LABELS  length of the key, length of the value, key, value
+ *   VARIABLE           number of the user's variable, length of the value, value
  */
 struct sample_record {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
@@ -60,13 +66,17 @@ struct sample_record {
 	__u16 n_user;
 	__u8 flags;    /* enum sample_flag */
 	__u8 user_end; /* enum user_end */
-	__u8 reserved[6];
+	__u16 labels_len;
+	__u8 ctx_format; /* enum ctx_format: where the context is from; NONE: there is none */
+	__u8 reserved[3];
 	char comm[COMM_LEN]; /* the thread's name */
+	/* Zeroes: not known. Labels may have them, too. */
 	__u8 trace_id[TRACE_ID_LEN];
 	__u8 span_id[SPAN_ID_LEN];
+	__u8 local_root_id[SPAN_ID_LEN]; /* span id of the local root */
 };
 
-_Static_assert(sizeof(struct sample_record) == 72, "no padding that nobody writes");
+_Static_assert(sizeof(struct sample_record) == 80, "no padding that nobody writes");
 _Static_assert(KERNEL_FRAMES_MAX + USER_FRAMES_MAX < 2048, "frames are indexed with 11 bits");
 
 #define REST_STACK_MAX 65536 /* bytes of stack, a multiple of the following */

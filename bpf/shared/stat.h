@@ -51,11 +51,12 @@ enum stat_kind {
 	X(CTX_STALE, INFO, "context_stale", "process has executed another program since")          \
 	X(CTX_NO_TLS, INFO, "context_no_tls", "thread has no thread pointer yet")                  \
 	X(CTX_ABSENT, INFO, "context_absent", "thread is in no span")                              \
-	X(CTX_READ, INFO, "context_read", "trace and span id read")                                \
+	X(CTX_READ, INFO, "context_read", "a span, or labels of one, read")                        \
 	X(CTX_NOT_VALID, INFO, "context_not_valid",                                                \
 	  "record's valid flag not set: thread is in no span, or enters or leaves one")            \
 	X(CTX_INVALID, LOSS, "context_invalid", "record is not of the specified form")             \
 	X(CTX_UNREADABLE, LOSS, "context_unreadable", "record could not be read")                  \
+	X(CTX_LABELS_CUT, LOSS, "context_labels_cut", "contexts some of whose labels are missing") \
 	X(FILTER_FORK_FAILED, LOSS, "filter_fork_failed", "child could not be added to the filter")
 
 #define STATS_USER(X)                                                                              \
@@ -92,7 +93,17 @@ enum stat_kind {
 	X(PROC_UNREADABLE, LOSS, "processes_unreadable",                                           \
 	  "processes we have no right to look into")                                               \
 	X(CTX_PROC_MALFORMED, LOSS, "process_context_malformed", "process contexts not decodable") \
+	X(CTX_LABELS_MALFORMED, LOSS, "context_labels_malformed",                                  \
+	  "labels, or ids in them, of no such form")                                               \
+	X(CTX_LABELS_DROPPED, LOSS, "contexts_without_labels",                                     \
+	  "samples that lost their labels: more than --max-contexts")                              \
+	X(CTX_OVERFLOW, LOSS, "contexts_overflow",                                                 \
+	  "samples that lost their span: more than twice --max-contexts")                          \
 	X(CTX_WRITER_UNSUPPORTED, LOSS, "context_writer_unsupported", "writers of an unread form") \
+	X(CTX_SOURCES_LEFT_OUT, LOSS, "context_sources_left_out",                                  \
+	  "processes with more than 4 variables that have a context")                              \
+	X(CTX_PYTHON_UNSUPPORTED, INFO, "python_versions_unsupported",                             \
+	  "CPython processes of a version whose spans are not read")                               \
 	X(CTX_NOT_TOLD, LOSS, "procs_map_full", "contexts the kernel side could not be told of")   \
 	X(PUSH_REJECTED, LOSS, "push_samples_rejected", "samples no remote endpoint has taken")
 

@@ -62,20 +62,20 @@ static inline void check_rest(const struct sample_record *rec, const uint64_t *f
 	cr_assert(zero(u32, rest->stack_len % 8));
 }
 
-static inline void on_sample(void *ctx, const struct sample_record *rec, const uint64_t *frames,
-			     const struct sample_rest *rest)
+static inline void on_sample(void *ctx, const struct collector_sample *sample)
 {
+	const struct sample_record *rec = sample->rec;
 	struct sink *s = ctx;
 	struct seen seen = { *rec, 0, { 0 } };
 
 	note_time(s, rec->time_ns);
-	check_rest(rec, frames, rest);
+	check_rest(rec, sample->frames, sample->rest);
 	if (rec->n_user) {
-		cr_assert(ne(u64, frames[rec->n_kernel] & FRAME_EXACT, 0));
-		seen.user_ip = frames[rec->n_kernel] & FRAME_ADDR_MASK;
+		cr_assert(ne(u64, sample->frames[rec->n_kernel] & FRAME_EXACT, 0));
+		seen.user_ip = sample->frames[rec->n_kernel] & FRAME_ADDR_MASK;
 	}
-	if (rest)
-		seen.key = rest->key;
+	if (sample->rest)
+		seen.key = sample->rest->key;
 	cr_assert(zero(int, vec_push(&s->samples, seen)));
 }
 

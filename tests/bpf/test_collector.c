@@ -445,7 +445,7 @@ Test(collector, context_of_the_thread)
 	for (size_t i = 0; i < s.samples.n; i++) {
 		const struct sample_record *rec = &s.samples.data[i].rec;
 
-		if (!(rec->flags & SAMPLE_HAS_CONTEXT))
+		if (thread_ctx_is_zero(rec->span_id, SPAN_ID_LEN))
 			continue;
 		n++;
 		cr_assert(zero(int, memcmp(rec->trace_id, span.trace_id, TRACE_ID_LEN)));
@@ -466,7 +466,7 @@ Test(collector, context_of_another_image_is_not_read)
 	cr_assert(zero(u64, s.counters[STAT_CTX_READ]));
 	cr_assert(ge(u64, s.counters[STAT_CTX_STALE], s.samples.n - 1));
 	for (size_t i = 0; i < s.samples.n; i++)
-		cr_assert(zero(uint, s.samples.data[i].rec.flags & SAMPLE_HAS_CONTEXT));
+		cr_assert(thread_ctx_is_zero(s.samples.data[i].rec.span_id, SPAN_ID_LEN));
 	sink_clear(&s);
 }
 

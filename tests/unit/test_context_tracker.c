@@ -14,15 +14,18 @@
 #include <time.h>
 
 #include "../workloads/otel_ctx.c"
+#include "base/clock.h"
 #include "leak_check.h"
 #include "proc/maps.h"
 
 static struct context_tracker *tracker;
 static struct process_table table;
 
+static const struct context_choice choice = { .formats = CONTEXT_FORMATS_ALL };
+
 static void set_up(void)
 {
-	cr_assert(zero(int, context_tracker_new(&tracker)));
+	cr_assert(zero(int, context_tracker_new(&choice, &tracker)));
 	cr_assert(zero(int, process_table_init(&table)));
 }
 
@@ -140,16 +143,19 @@ static uint64_t now_ns(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
+static unsigned int wait_us; /* in the middle of a look */
+
 /* Loads and looks, as a session does. */
 static int look(pid_t pid, struct context_finding *ret)
 {
 	CLEANUP(freep) char *text = NULL;
-	struct context_maps maps = { .began_ns = now_ns() };
+	struct context_maps maps = { .began_cpu_ns = thread_cpu_ns() };
 	struct process *p;
 
 	cr_assert(zero(int, maps_read(pid, 1 << 24, &text, &maps.len)));
 	maps.text = text;
 	cr_assert(zero(int, process_load(&table, pid, text, maps.len, &p)));
+	usleep(wait_us);
 	return context_tracker_look(tracker, p, &maps, ret);
 }
 
@@ -192,13 +198,13 @@ Test(context_tracker, from_nothing_to_a_thread_context)
 
 	cr_assert(zero(int, look(pid, &f)));
 	cr_assert(eq(int, f.state, CONTEXT_NONE));
-	cr_assert(zero(ptr, (void *)f.service));
+	cr_assert(zero(ptr, (void *)f.process_ctx));
 
 	tell(ORDER_PUBLISH);
 	cr_assert(eq(int, look(pid, &f), 1), "the kernel side must be told");
 	cr_assert(eq(int, f.state, CONTEXT_THREAD));
-	cr_assert(eq(str, (char *)f.service, "shop"));
-	cr_assert(eq(str, (char *)f.schema, OTEL_SCHEMA_NATIVE));
+	cr_assert(eq(str, (char *)f.process_ctx->service_name, "shop"));
+	cr_assert(eq(str, (char *)f.process_ctx->schema_version, OTEL_SCHEMA_NATIVE));
 	cr_assert(ne(ptr, strstr(f.writers[0], "test_context_tracker"), NULL));
 	cr_assert(eq(uint, f.info.sources[0].var.model, TLS_MODEL_STATIC));
 	cr_assert(eq(long, f.info.sources[0].var.off, own_tp_off()));
@@ -218,9 +224,9 @@ Test(context_tracker, new_service_name_is_no_news_to_the_kernel)
 	cr_assert(eq(int, look(pid, &f), 1));
 	tell(ORDER_RENAME);
 	cr_assert(zero(int, look(pid, &f)));
-	cr_assert(eq(str, (char *)f.service, "cart"));
-	cr_assert(eq(str, (char *)context_tracker_last(tracker, process_find(&table, pid)).service,
-		     "cart"));
+	cr_assert(eq(str, (char *)f.process_ctx->service_name, "cart"));
+	f = context_tracker_last(tracker, process_find(&table, pid));
+	cr_assert(eq(str, (char *)f.process_ctx->service_name, "cart"));
 	stop_child(pid);
 }
 
@@ -235,7 +241,7 @@ Test(context_tracker, rubbish_takes_the_context_back)
 	cr_assert(eq(int, look(pid, &f), 1), "the kernel side must stop");
 	cr_assert(eq(int, f.state, CONTEXT_MALFORMED));
 	cr_assert(eq(uint, f.info.sources[0].format, CTX_FORMAT_NONE));
-	cr_assert(zero(ptr, (void *)f.service));
+	cr_assert(zero(ptr, (void *)f.process_ctx));
 	stop_child(pid);
 }
 
@@ -285,14 +291,15 @@ Test(context_tracker, forked_process_publishes_as_its_parent_does)
 	pid = start_forked(parent);
 	cr_assert(eq(int, look(pid, &f), 1), "the kernel side must be told");
 	cr_assert(eq(int, f.state, CONTEXT_THREAD));
-	cr_assert(eq(str, (char *)f.service, "shop"));
-	cr_assert(not(f.has_process_ctx));
+	cr_assert(eq(str, (char *)f.process_ctx->service_name, "shop"));
+	cr_assert(f.is_inherited);
 	cr_assert(eq(u64, f.info.start_stack, start_stack_of(pid)));
 
 	/* Until it has something of its own to say. */
 	tell(ORDER_RENAME);
 	cr_assert(zero(int, look(pid, &f)));
-	cr_assert(eq(str, (char *)f.service, "cart"));
+	cr_assert(eq(str, (char *)f.process_ctx->service_name, "cart"));
+	cr_assert(not(f.is_inherited));
 	stop_child(pid);
 	stop_parent(parent);
 }
@@ -311,7 +318,7 @@ Test(context_tracker, what_was_inherited_is_inherited_until_exec)
 	parent = pid;
 	pid = start_forked(parent);
 	cr_assert(eq(int, look(pid, &f), 1));
-	cr_assert(eq(str, (char *)f.service, "shop"));
+	cr_assert(eq(str, (char *)f.process_ctx->service_name, "shop"));
 	tell(ORDER_EXEC);
 	cr_assert(zero(int, process_on_exec(&table, pid, "sleep")));
 	cr_assert(ge(int, look(pid, &f), 0));
@@ -358,7 +365,7 @@ Test(context_tracker, new_image_of_the_same_program_is_news)
 Test(context_tracker, process_that_ends)
 {
 	pid_t pid = start_child();
-	struct context_maps maps = { .text = "", .began_ns = now_ns() };
+	struct context_maps maps = { .text = "", .began_cpu_ns = thread_cpu_ns() };
 	struct context_finding f = { .state = CONTEXT_THREAD };
 	struct process *p;
 	siginfo_t info;
@@ -397,7 +404,65 @@ Test(context_tracker, due_at_once_then_ever_more_rarely)
 	cr_assert(context_tracker_due(tracker, p, now_ns() + 60 * SECOND));
 
 	/* Something was mapped. */
-	context_tracker_hint(tracker, p, now_ns());
+	now = now_ns();
+	context_tracker_hint(tracker, p, now);
+	cr_assert(not(context_tracker_due(tracker, p, now + SECOND / 100)));
+	cr_assert(context_tracker_due(tracker, p, now + SECOND / 50));
+	stop_child(pid);
+}
+
+/* Events are told of late. */
+Test(context_tracker, due_at_once_by_what_was_a_while_ago)
+{
+	pid_t pid = start_child();
+	struct context_finding f;
+	struct process *p;
+	uint64_t now;
+
+	cr_assert(zero(int, process_get(&table, pid, &p)));
+	cr_assert(ge(int, look(pid, &f), 0));
+	now = now_ns();
+	cr_assert(not(context_tracker_due(tracker, p, now)));
+	context_tracker_hint(tracker, p, now - SECOND / 50);
+	cr_assert(context_tracker_due(tracker, p, now));
+	stop_child(pid);
+}
+
+/* Once for each process context: what it lacks for good is not to be looked for all the time. */
+Test(context_tracker, due_at_once_by_a_key_that_is_missing)
+{
+	pid_t pid = start_child();
+	struct context_finding f;
+	struct process *p;
+
+	cr_assert(zero(int, process_get(&table, pid, &p)));
+	context_tracker_expect_keys(tracker, p); /* never seen */
+	tell(ORDER_PUBLISH);
+	for (int i = 0; i < 2; i++) {
+		cr_assert(ge(int, look(pid, &f), 0));
+		cr_assert(not(context_tracker_due(tracker, p, now_ns())));
+		context_tracker_expect_keys(tracker, p);
+		cr_assert(context_tracker_due(tracker, p, now_ns()));
+		cr_assert(ge(int, look(pid, &f), 0));
+		context_tracker_expect_keys(tracker, p);
+		cr_assert(not(context_tracker_due(tracker, p, now_ns())));
+		tell(ORDER_RENAME);
+	}
+	stop_child(pid);
+}
+
+/* Where CPUs are busy, a look takes long by the clock. It is not dear for that. */
+Test(context_tracker, waiting_is_no_cost)
+{
+	pid_t pid = start_child();
+	struct context_finding f;
+	struct process *p;
+
+	cr_assert(zero(int, process_get(&table, pid, &p)));
+	cr_assert(zero(int, context_tracker_hint(tracker, p, now_ns())));
+	cr_assert(context_tracker_due(tracker, p, now_ns()));
+	wait_us = 40000;
+	cr_assert(ge(int, look(pid, &f), 0));
 	cr_assert(context_tracker_due(tracker, p, now_ns() + SECOND));
 	stop_child(pid);
 }

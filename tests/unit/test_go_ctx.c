@@ -32,7 +32,7 @@ struct ctx_memory {
 };
 
 static struct ctx_memory mem;
-static struct go_room room;
+static struct ctx_room room;
 static size_t text_len;
 static int n_labels;
 
@@ -47,9 +47,9 @@ static long ctx_read(struct ctx_memory *m, void *dst, __u32 len, __u64 addr)
 	return 0;
 }
 
-static int go_label(struct ctx_memory *m, struct go_room *r)
+static int ctx_label(struct ctx_memory *m, struct ctx_room *r)
 {
-	return go_take_label(m, r);
+	return ctx_label_add(m, r);
 }
 
 static void put(__u64 addr, __u64 value)
@@ -73,7 +73,7 @@ static void set_up(void)
 	text_len = 0;
 	n_labels = 0;
 	room.tp = TP;
-	room.var = (struct go_var){
+	room.source.go = (struct go_var){
 		.g_off = -8, .form = GO_LABELS_SLICE, .curg = CURG_OFF, .labels = LABELS_OFF
 	};
 	put(TP - 8, G0);
@@ -98,7 +98,7 @@ static void add_to_map(int b, int n, const char *key, const char *value)
 {
 	__u64 bucket = LIST + 272 * (n / 8);
 
-	room.var.form = GO_LABELS_MAP;
+	room.source.go.form = GO_LABELS_MAP;
 	put(CURG + LABELS_OFF, LABELS);
 	put(LABELS, HMAP);
 	put(HMAP, ++n_labels);
@@ -109,147 +109,139 @@ static void add_to_map(int b, int n, const char *key, const char *value)
 	put_string(bucket + 136 + 16 * (n % 8), value);
 }
 
-static enum go_found look(void)
+static enum ctx_found look(void)
 {
 	return go_ctx_read(&mem, &room);
 }
 
-static const __u8 span_id[] = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef };
-static const __u8 trace_id[] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
-				 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff };
-
 #define SPAN  "0123456789abcdef"
 #define TRACE "00112233445566778899aabbccddeeff"
 
-static void assert_ids(int with_trace)
+/* What was collected, as text: key=value; … */
+static const char *collected(void)
 {
-	static const __u8 none[TRACE_ID_LEN];
+	static char text[4096];
+	__u32 at = 0;
+	char *out = text;
 
-	cr_assert(eq(int, look(), GO_FOUND));
-	cr_assert(zero(int, memcmp(room.span_id, span_id, SPAN_ID_LEN)));
-	cr_assert(zero(int, memcmp(room.trace_id, with_trace ? trace_id : none, TRACE_ID_LEN)));
-}
+	*out = '\0';
+	while (at < room.len) {
+		int key = room.labels[at], value = room.labels[at + 1];
 
-/* --- ids -------------------------------------------------------------------------------------- */
-
-Test(go_ctx, of_otel_profiling_go)
-{
-	add_pair("span_id", SPAN);
-	add_pair("span_name", "GET /");
-	add_pair("trace_id", TRACE);
-	assert_ids(1);
-}
-
-Test(go_ctx, other_spellings)
-{
-	static const struct {
-		const char *key, *value;
-		int trace;
-	} cases[] = {
-		{ "profile_id", SPAN, 0 },
-		{ "span id", "81985529216486895", 0 }, /* 0x0123456789abcdef */
-		{ "span_id", "0123456789ABCDEF", 0 },
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		set_up();
-		add_pair("trace endpoint", "GET /");
-		add_pair(cases[i].key, cases[i].value);
-		assert_ids(0);
+		out += sprintf(out, "%.*s=%.*s; ", key, (char *)&room.labels[at + 2], value,
+			       (char *)&room.labels[at + 2 + key]);
+		at += 2 + key + value;
 	}
-	set_up();
-	add_pair("otel.traceid", TRACE);
-	add_pair("span_id", SPAN);
-	assert_ids(1);
+	cr_assert(eq(u32, at, room.len));
+	return text;
 }
 
-Test(go_ctx, largest_number)
+static void assert_labels(const char *want)
 {
-	add_pair("span id", "18446744073709551615");
-	cr_assert(eq(int, look(), GO_FOUND));
-	for (int i = 0; i < SPAN_ID_LEN; i++)
-		cr_assert(eq(u8, room.span_id[i], 0xff));
+	cr_assert(eq(int, look(), CTX_FOUND));
+	cr_assert(eq(str, (char *)collected(), (char *)want));
+}
+
+/* --- labels ----------------------------------------------------------------------------------- */
+
+Test(go_ctx, in_a_slice)
+{
+	add_pair("span_id", SPAN);
+	add_pair("span name", "GET /");
+	add_pair("empty", "");
+	assert_labels("span_id=" SPAN "; span name=GET /; empty=; ");
+	cr_assert(zero(int, room.is_cut));
 }
 
 Test(go_ctx, in_a_map)
 {
 	add_to_map(0, 2, "span_id", SPAN);
 	add_to_map(0, 7, "trace_id", TRACE);
-	assert_ids(1);
+	assert_labels("span_id=" SPAN "; trace_id=" TRACE "; ");
 	set_up();
 	add_to_map(1, 3, "zone", "z");
 	add_to_map(1, 12, "span_id", SPAN);
-	assert_ids(0);
+	assert_labels("zone=z; span_id=" SPAN "; ");
+	cr_assert(zero(int, room.is_cut));
 }
 
-/* --- no ids ----------------------------------------------------------------------------------- */
-
-Test(go_ctx, goroutine_without_labels)
+Test(go_ctx, no_goroutine_or_one_without_labels)
 {
-	cr_assert(eq(int, look(), GO_NO_LABELS));
-	add_pair("handler", "checkout");
-	add_pair("span_idx", SPAN);
-	add_pair("Span_id", SPAN);
-	cr_assert(eq(int, look(), GO_NO_LABELS));
-	set_up();
-	add_to_map(0, 0, "handler", "checkout");
-	cr_assert(eq(int, look(), GO_NO_LABELS));
-	add_pair("trace_id", TRACE); /* of no use without a span */
-	room.var.form = GO_LABELS_SLICE;
-	cr_assert(eq(int, look(), GO_NO_LABELS));
-}
-
-Test(go_ctx, no_goroutine)
-{
+	cr_assert(eq(int, look(), CTX_NONE));
 	add_pair("span_id", SPAN);
 	put(M + CURG_OFF, 0);
-	cr_assert(eq(int, look(), GO_NO_LABELS));
+	cr_assert(eq(int, look(), CTX_NONE));
 	put(M + CURG_OFF, CURG);
 	put(CURG + 48, M + 8); /* is just being taken up by another thread */
-	cr_assert(eq(int, look(), GO_NO_LABELS));
+	cr_assert(eq(int, look(), CTX_NONE));
 	put(CURG + 48, M);
 	put(TP - 8, 0); /* a thread of C */
-	cr_assert(eq(int, look(), GO_NO_LABELS));
+	cr_assert(eq(int, look(), CTX_NONE));
 	room.tp = 0;
-	cr_assert(eq(int, look(), GO_NO_LABELS));
+	cr_assert(eq(int, look(), CTX_NONE));
 }
 
-Test(go_ctx, values_that_are_no_ids)
-{
-	static const char *const cases[][2] = {
-		{ "span_id", "0123456789abcde" },
-		{ "span_id", "0123456789abcdef0" },
-		{ "span_id", "0123456789abcdeg" },
-		{ "span_id", "0000000000000000" },
-		{ "span_id", "" },
-		{ "span id", "12a" },
-		{ "span id", "0" },
-		{ "span id", "184467440737095516150" },
-		{ "trace_id", SPAN },
-		{ "trace_id", TRACE "0" },
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		set_up();
-		add_pair(cases[i][0], cases[i][1]);
-		if (strncmp(cases[i][0], "trace", 5) == 0)
-			add_pair("span_id", SPAN);
-		cr_assert(eq(int, look(), GO_MALFORMED), "%s=%s", cases[i][0], cases[i][1]);
-	}
-}
+/* --- limits ----------------------------------------------------------------------------------- */
 
 Test(go_ctx, more_labels_than_are_looked_at)
 {
-	char key[] = "label a";
+	char key[] = "a";
 
-	for (int i = 0; i < 16; i++, key[6]++)
+	for (int i = 0; i < 16; i++, key[0]++)
 		add_pair(key, "x");
-	cr_assert(eq(int, look(), GO_NO_LABELS));
+	assert_labels("a=x; b=x; c=x; d=x; e=x; f=x; g=x; h=x; i=x; j=x; k=x; l=x; m=x; n=x; o=x; "
+		      "p=x; ");
+	cr_assert(zero(int, room.is_cut));
 	add_pair("span_id", SPAN);
-	cr_assert(eq(int, look(), GO_TOO_MANY));
+	cr_assert(eq(int, look(), CTX_FOUND));
+	cr_assert(eq(int, room.is_cut, 1));
 	set_up();
 	add_to_map(2, 1, "span_id", SPAN);
-	cr_assert(eq(int, look(), GO_TOO_MANY));
+	cr_assert(eq(int, look(), CTX_NONE));
+	cr_assert(eq(int, room.is_cut, 1));
+}
+
+#define LONG_KEY "a key of sixty-four bytes is longer than what is taken of a key."
+
+Test(go_ctx, long_keys_are_left_out_and_long_values_shortened)
+{
+	char value[201] = { 0 }, want[300];
+
+	memset(value, 'v', 200);
+	add_pair(LONG_KEY, "x");
+	add_pair("kept", value);
+	snprintf(want, sizeof(want), "kept=%.127s; ", value);
+	assert_labels(want);
+	cr_assert(eq(int, room.is_cut, 1));
+}
+
+Test(go_ctx, no_more_bytes_than_there_is_room_for)
+{
+	char key[] = "a", value[128] = { 0 };
+
+	memset(value, 'v', 127);
+	for (int i = 0; i < 12; i++, key[0]++)
+		add_pair(key, value);
+	cr_assert(eq(int, look(), CTX_FOUND));
+	cr_assert(eq(u32, room.len, 7 * 130)); /* an eighth might not fit if its key were long */
+	cr_assert(eq(int, room.is_cut, 1));
+}
+
+/* They are copied in units of eight bytes, of which there must not be as many as there is room. */
+Test(go_ctx, most_bytes_that_there_can_be)
+{
+	char key[64] = { 0 }, value[128] = { 0 };
+
+	memset(key, 'k', 63);
+	memset(value, 'v', 127);
+	for (int i = 0; i < 4; i++)
+		add_pair(key, value);
+	add_pair("four", value + 127 - 50);
+	add_pair(key, value);
+	add_pair("k", "v");
+	cr_assert(eq(int, look(), CTX_FOUND));
+	cr_assert(eq(u32, room.len, CTX_LABELS_ROOM - 8));
+	cr_assert(eq(int, room.is_cut, 1));
 }
 
 /* Each pointer on the way leads into memory that is not there. */
@@ -264,24 +256,24 @@ Test(go_ctx, what_cannot_be_read)
 			set_up();
 			add_pair("span_id", SPAN);
 			put(on_the_way[i], bad[j]);
-			cr_assert(eq(int, look(), GO_UNREADABLE), "%zu, %zu", i, j);
+			cr_assert(eq(int, look(), CTX_UNREADABLE), "%zu, %zu", i, j);
 			set_up();
 			add_to_map(0, 0, "span_id", SPAN);
 			put(on_the_way[i], bad[j]);
-			cr_assert(eq(int, look(), GO_UNREADABLE), "map: %zu, %zu", i, j);
+			cr_assert(eq(int, look(), CTX_UNREADABLE), "map: %zu, %zu", i, j);
 		}
 	set_up();
 	add_pair("span_id", SPAN);
 	put(LIST + 16, BASE - 8);
-	cr_assert(eq(int, look(), GO_UNREADABLE), "the value");
+	cr_assert(eq(int, look(), CTX_UNREADABLE), "the value");
 	put(LIST, BASE - 8);
-	cr_assert(eq(int, look(), GO_UNREADABLE), "the key");
+	cr_assert(eq(int, look(), CTX_UNREADABLE), "the key");
 }
 
 /* Whatever a process has there: a bounded number of reads. */
 Test(go_ctx, random_memory)
 {
-	int found[5] = { 0 };
+	int found[4] = { 0 };
 
 	srandom(1);
 	for (int i = 0; i < 100000; i++) {
@@ -295,8 +287,9 @@ Test(go_ctx, random_memory)
 					 : (__u64)random() << random() % 34);
 		mem.n_reads = 0;
 		found[look()]++;
-		cr_assert(le(int, mem.n_reads, 8 + 5 * GO_LABELS_MAX));
+		cr_assert(le(int, mem.n_reads, 8 + 5 * CTX_LABELS_MAX));
+		cr_assert(le(u32, room.len, CTX_LABELS_ROOM));
 	}
-	cr_assert(gt(int, found[GO_FOUND], 1000));
-	cr_assert(gt(int, found[GO_UNREADABLE], 500));
+	cr_assert(gt(int, found[CTX_FOUND], 1000));
+	cr_assert(gt(int, found[CTX_UNREADABLE], 500));
 }

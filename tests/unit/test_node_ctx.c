@@ -85,13 +85,13 @@ static void set_up(void)
 
 TestSuite(node_ctx, .init = set_up, .fini = leak_check);
 
-static enum node_found look(__u64 *ret)
+static enum ctx_found look(__u64 *ret)
 {
 	*ret = 0;
 	return node_record(&mem, VAR, ret);
 }
 
-static void assert_none(enum node_found want)
+static void assert_none(enum ctx_found want)
 {
 	__u64 record;
 
@@ -102,29 +102,29 @@ Test(node_ctx, record_of_the_current_context)
 {
 	__u64 record;
 
-	cr_assert(eq(int, look(&record), NODE_FOUND));
+	cr_assert(eq(int, look(&record), CTX_FOUND));
 	cr_assert(eq(u64, record, RECORD));
 }
 
 Test(node_ctx, no_context)
 {
 	put(VAR, 0); /* a thread without an isolate of its own */
-	assert_none(NODE_NONE);
+	assert_none(CTX_NONE);
 	set_up();
 	put(SLOT, UNDEFINED);
-	assert_none(NODE_NONE);
+	assert_none(CTX_NONE);
 	set_up();
 	put(SLOT, SMALL(0));
-	assert_none(NODE_NONE);
+	assert_none(CTX_NONE);
 	set_up();
 	put_entry(0, TAGGED(KEY + 24), TAGGED(OBJECT), -1); /* no entry of ours */
-	assert_none(NODE_NONE);
+	assert_none(CTX_NONE);
 	set_up();
 	put_entry(0, TAGGED(KEY), UNDEFINED, -1);
-	assert_none(NODE_NONE);
+	assert_none(CTX_NONE);
 	set_up();
 	put(OBJECT + 32, 0);
-	assert_none(NODE_NONE);
+	assert_none(CTX_NONE);
 }
 
 /* Objects move: the key is looked up where it is now. */
@@ -133,9 +133,9 @@ Test(node_ctx, key_that_has_moved)
 	__u64 record;
 
 	put(HANDLE, TAGGED(KEY + 512));
-	assert_none(NODE_NONE);
+	assert_none(CTX_NONE);
 	put_entry(0, TAGGED(KEY + 512), TAGGED(OBJECT), -1);
-	cr_assert(eq(int, look(&record), NODE_FOUND));
+	cr_assert(eq(int, look(&record), CTX_FOUND));
 }
 
 Test(node_ctx, tables_that_are_none)
@@ -157,15 +157,15 @@ Test(node_ctx, tables_that_are_none)
 		put(TABLE + 16, cases[i].elements);
 		put(TABLE + 24, cases[i].deleted);
 		put(TABLE + 32, cases[i].buckets);
-		assert_none(NODE_MALFORMED);
+		assert_none(CTX_MALFORMED);
 	}
 	set_up();
 	put_entry(4, TAGGED(KEY + 16), TAGGED(OBJECT), 9); /* round and round */
-	assert_none(NODE_MALFORMED);
+	assert_none(CTX_MALFORMED);
 	cr_assert(le(int, mem.n_reads, 6 + NODE_CHAIN_MAX));
 	set_up();
 	put_entry(4, TAGGED(KEY + 16), TAGGED(OBJECT), 10); /* behind the last one */
-	assert_none(NODE_MALFORMED);
+	assert_none(CTX_MALFORMED);
 }
 
 /* Older writers left the field 0. */
@@ -176,7 +176,7 @@ Test(node_ctx, writers_that_are_not_known)
 	for (size_t i = 0; i < sizeof(offsets); i++) {
 		set_up();
 		mem.bytes[VAR - BASE + 20] = offsets[i];
-		assert_none(NODE_MALFORMED);
+		assert_none(CTX_MALFORMED);
 	}
 }
 
@@ -187,11 +187,11 @@ Test(node_ctx, what_cannot_be_read)
 	for (size_t i = 0; i < sizeof(on_the_way) / sizeof(on_the_way[0]); i++) {
 		set_up();
 		put(on_the_way[i], 4097);
-		assert_none(NODE_UNREADABLE);
+		assert_none(CTX_UNREADABLE);
 	}
 	set_up();
 	put_entry(0, TAGGED(KEY), 4097, -1);
-	assert_none(NODE_UNREADABLE);
+	assert_none(CTX_UNREADABLE);
 }
 
 Test(node_ctx, random_memory)
@@ -209,6 +209,6 @@ Test(node_ctx, random_memory)
 		found[look(&record)]++;
 		cr_assert(le(int, mem.n_reads, 6 + NODE_CHAIN_MAX));
 	}
-	cr_assert(gt(int, found[NODE_FOUND], 1000));
-	cr_assert(gt(int, found[NODE_MALFORMED], 1000));
+	cr_assert(gt(int, found[CTX_FOUND], 1000));
+	cr_assert(gt(int, found[CTX_MALFORMED], 1000));
 }

@@ -62,6 +62,9 @@ static struct {
 	__u64 tls;
 	struct thread_ctx record;
 	__u64 record_at;
+	__u8 behind[THREAD_CTX_ATTRS_MAX]; /* the record */
+	struct obi_context obi;
+	int has_obi;
 	struct elastic_ctx elastic;
 	__u64 elastic_at; /* 0: there is none */
 	__u8 code[64];
@@ -100,6 +103,8 @@ void *bpf_map_lookup_elem(const void *map, const void *key)
 		k.proc_lookups++;
 		return k.has_proc && k32 == PID ? &k.proc : NULL;
 	}
+	if (map == &obi_contexts)
+		return k.has_obi && *(const __u64 *)key == k.pid_tgid ? &k.obi : NULL;
 	if (map == &targets)
 		return k.target && k32 == PID ? &k.target : NULL;
 	if (map == &rings)
@@ -117,6 +122,7 @@ static const void *user_memory(__u64 addr, __u32 size)
 		{ STACK_BASE, sizeof(k.stack), k.stack },
 		{ TP + TP_OFF, sizeof(k.tls), &k.tls },
 		{ k.record_at, sizeof(k.record), &k.record },
+		{ k.record_at + sizeof(k.record), sizeof(k.behind), k.behind },
 		{ k.elastic_at, k.elastic_at ? sizeof(k.elastic) : 0, &k.elastic },
 		{ k.code_at, k.code_at ? sizeof(k.code) : 0, k.code },
 	};
@@ -1379,12 +1385,11 @@ Test(oncpu, code_that_is_not_executable)
 static const struct sample_rest *rest_of(const struct sample_record *rec)
 {
 	const __u64 *frames = (const __u64 *)(rec + 1);
-	const struct sample_rest *rest = (const void *)(frames + rec->n_kernel + rec->n_user);
+	__u32 n = rec->n_kernel + rec->n_user + (rec->labels_len + 7) / 8;
+	const struct sample_rest *rest = (const void *)(frames + n);
 
 	cr_assert(eq(uint, rec->user_end, USER_END_NOT_LOADED));
-	cr_assert(eq(u64, sent_len,
-		     sizeof(*rec) + 8 * (rec->n_kernel + rec->n_user) + sizeof(*rest) +
-			     rest->stack_len));
+	cr_assert(eq(u64, sent_len, sizeof(*rec) + 8 * n + sizeof(*rest) + rest->stack_len));
 	return rest;
 }
 
@@ -1795,7 +1800,11 @@ static void assert_context(enum stat_id want)
 		sum += counts[context_counters[i]];
 	cr_assert(eq(u64, counts[want], 1), "counter %d", want);
 	cr_assert(eq(u64, sum, 1));
-	cr_assert(eq(int, !!(rec->flags & SAMPLE_HAS_CONTEXT), want == STAT_CTX_READ));
+	cr_assert(eq(int, rec->ctx_format,
+		     want == STAT_CTX_READ ? CTX_FORMAT_OTEL : CTX_FORMAT_NONE));
+	cr_assert(thread_ctx_is_zero(rec->local_root_id, SPAN_ID_LEN));
+	if (want != STAT_CTX_READ)
+		cr_assert(zero(int, rec->labels_len));
 	cr_assert(zero(int, memcmp(rec->trace_id, want == STAT_CTX_READ ? k.record.trace_id : none,
 				   TRACE_ID_LEN)));
 	cr_assert(zero(int, memcmp(rec->span_id, want == STAT_CTX_READ ? k.record.span_id : none,
@@ -1959,7 +1968,7 @@ static void publish_elsewhere(enum ctx_format format)
 {
 	k.proc.sources[1] = (struct ctx_source){
 		.format = format,
-		.var = { .model = TLS_MODEL_STATIC, .off = (__s64)(RECORD + 40 - TP) },
+		.var = { .model = TLS_MODEL_STATIC, .off = (__s64)(RECORD - 40 - TP) },
 	};
 }
 
@@ -2010,13 +2019,195 @@ Test(oncpu, context_of_an_elastic_agent)
 	k.record_at = 0;
 	k.elastic_at = RECORD;
 	rec = fire();
-	cr_assert(rec->flags & SAMPLE_HAS_CONTEXT);
+	cr_assert(eq(int, rec->ctx_format, CTX_FORMAT_ELASTIC));
 	cr_assert(zero(int, memcmp(rec->trace_id, ec.trace_id, TRACE_ID_LEN)));
 	cr_assert(zero(int, memcmp(rec->span_id, ec.span_id, SPAN_ID_LEN)));
+	cr_assert(zero(int, memcmp(rec->local_root_id, ec.transaction_id, SPAN_ID_LEN)));
 	k.elastic.trace_present = 0;
 	rec = fire();
-	cr_assert(not(rec->flags & SAMPLE_HAS_CONTEXT));
 	cr_assert(thread_ctx_is_zero(rec->span_id, SPAN_ID_LEN));
+	cr_assert(thread_ctx_is_zero(rec->span_id, SPAN_ID_LEN));
+}
+
+/* --- labels ----------------------------------------------------------------------------------- */
+
+/* Behind the frames, @want of @len bytes. */
+static void assert_labels(const struct sample_record *rec, const void *want, int len)
+{
+	const __u64 *frames = (const __u64 *)(rec + 1);
+
+	cr_assert(eq(int, rec->labels_len, len));
+	cr_assert(zero(int, memcmp(frames + rec->n_kernel + rec->n_user, want, len)));
+	if (rec->user_end != USER_END_NOT_LOADED)
+		cr_assert(eq(u64, sent_len,
+			     sizeof(*rec) + 8 * (rec->n_kernel + rec->n_user) + (len + 7) / 8 * 8));
+}
+
+static const __u8 attributes[] = { 0, 3, 'a', 'b', 'c', 7, 0, 1, 1, 'x' };
+
+static void publish_attributes(void)
+{
+	publish();
+	memcpy(k.behind, attributes, sizeof(attributes));
+	k.record.attrs_len = sizeof(attributes);
+}
+
+Test(oncpu, attributes_of_a_record)
+{
+	publish_attributes();
+	assert_context(STAT_CTX_READ);
+	assert_labels((const struct sample_record *)sent, attributes, sizeof(attributes));
+	set_kernel_regs(&k.regs); /* frames of both kinds */
+	k.n_kernel = 3;
+	assert_context(STAT_CTX_READ);
+	assert_labels((const struct sample_record *)sent, attributes, sizeof(attributes));
+	k.record.attrs_len = THREAD_CTX_ATTRS_MAX;
+	memset(k.behind, 0x5a, sizeof(k.behind));
+	assert_context(STAT_CTX_READ);
+	assert_labels((const struct sample_record *)sent, k.behind, sizeof(k.behind));
+	cr_assert(zero(u64, counts[STAT_CTX_LABELS_CUT]));
+}
+
+/* No attributes are left over from the sample before. */
+Test(oncpu, record_without_attributes)
+{
+	publish_attributes();
+	assert_context(STAT_CTX_READ);
+	k.record.attrs_len = 0;
+	assert_context(STAT_CTX_READ);
+	assert_labels((const struct sample_record *)sent, "", 0);
+}
+
+Test(oncpu, attributes_without_ids)
+{
+	const struct sample_record *rec;
+
+	publish_attributes();
+	memset(k.record.trace_id, 0, TRACE_ID_LEN);
+	memset(k.record.span_id, 0, SPAN_ID_LEN);
+	reset_counts();
+	rec = fire();
+	cr_assert(eq(u64, counts[STAT_CTX_READ], 1));
+	cr_assert(zero(u64, counts[STAT_CTX_ABSENT]));
+	cr_assert(thread_ctx_is_zero(rec->span_id, SPAN_ID_LEN));
+	cr_assert(eq(int, rec->ctx_format, CTX_FORMAT_OTEL));
+	assert_labels(rec, attributes, sizeof(attributes));
+}
+
+Test(oncpu, attributes_that_cannot_be_read)
+{
+	char *end = (char *)k.stack + sizeof(k.stack) - sizeof(k.record);
+
+	publish();
+	k.tls = STACK_BASE + (end - (char *)k.stack); /* at the end of what there is */
+	k.record.attrs_len = 8;
+	memcpy(end, &k.record, sizeof(k.record));
+	assert_context(STAT_CTX_READ);
+	cr_assert(eq(u64, counts[STAT_CTX_LABELS_CUT], 1));
+}
+
+/* What user space needs to go on comes behind the labels. */
+Test(oncpu, labels_and_a_rest)
+{
+	const struct sample_record *rec = (const struct sample_record *)sent;
+
+	publish_attributes();
+	row_store();
+	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
+	cr_assert(eq(u64, rest_at(at(1000))->regs.reg[UNWIND_SP], at(1000)));
+	assert_labels(rec, attributes, sizeof(attributes));
+}
+
+Test(oncpu, custom_labels)
+{
+	/* In the memory of the record: a set, a label, its text. */
+	__u64 words[] = { RECORD + 28, 1, 3, RECORD + 60, 2, RECORD + 63 };
+	const struct sample_record *rec;
+
+	publish();
+	k.proc.sources[0].format = CTX_FORMAT_CUSTOM_LABELS;
+	memcpy(&k.record, words, 16);
+	memcpy(k.behind, words + 2, 32);
+	memcpy(k.behind + 32, "keyok", 5);
+	reset_counts();
+	rec = fire();
+	cr_assert(eq(u64, counts[STAT_CTX_READ], 1));
+	cr_assert(thread_ctx_is_zero(rec->span_id, SPAN_ID_LEN));
+	cr_assert(eq(int, rec->ctx_format, CTX_FORMAT_CUSTOM_LABELS));
+	assert_labels(rec, "\3\2keyok", 7);
+	k.tls = 0;
+	rec = fire();
+	cr_assert(eq(u64, counts[STAT_CTX_ABSENT], 1));
+	assert_labels(rec, "", 0);
+}
+
+static void tell_variable(__u32 number, struct ctx_variable v)
+{
+	set_cfg(&cfg_variables[number], &v, sizeof(v));
+}
+
+static void publish_variable(int source, __u32 number)
+{
+	k.proc.sources[source] = (struct ctx_source){
+		.format = CTX_FORMAT_VARIABLE,
+		.number = number,
+		.var = { .model = TLS_MODEL_STATIC, .off = TP_OFF },
+	};
+}
+
+/* All that are there are read, whatever stands before them. */
+Test(oncpu, variables_of_the_user_add_up)
+{
+	const struct sample_record *rec;
+	__u8 want[64] = { 5, 8 };
+
+	tell_variable(5, (struct ctx_variable){ .n_steps = 1, .len = 8, .off = { 0, 16 } });
+	tell_variable(2, (struct ctx_variable){ .n_steps = 0, .len = 4 });
+	publish();
+	publish_variable(0, 5);
+	publish_variable(1, 2);
+	reset_counts();
+	rec = fire();
+	memcpy(want + 2, k.record.span_id, 8);
+	memcpy(want + 10, "\2\4", 2);
+	memcpy(want + 12, &k.tls, 4);
+	cr_assert(eq(u64, counts[STAT_CTX_READ], 1));
+	cr_assert(eq(int, rec->ctx_format, CTX_FORMAT_VARIABLE));
+	assert_labels(rec, want, 16);
+
+	k.tls = 0; /* the first one leads nowhere, the second is a number */
+	reset_counts();
+	rec = fire();
+	cr_assert(eq(u64, counts[STAT_CTX_READ], 1));
+	assert_labels(rec, "\2\4\0\0\0\0", 6);
+
+	k.tls = 8; /* what one cannot read does not hide the other */
+	reset_counts();
+	rec = fire();
+	assert_labels(rec, "\2\4\10\0\0\0", 6);
+}
+
+Test(oncpu, context_of_another_agent)
+{
+	bool yes = true;
+
+	k.has_obi = 1;
+	k.obi = (struct obi_context){ .trace_id = { 1, 2, 3 }, .span_id = { 7, 8, 9 } };
+	assert_context(STAT_CTX_NO_WRITER); /* nobody has asked for it */
+	set_cfg(&cfg_obi, &yes, sizeof(yes));
+	cr_assert(eq(int, fire()->ctx_format, CTX_FORMAT_OBI));
+	cr_assert(zero(int, memcmp(((struct sample_record *)sent)->span_id, k.obi.span_id, 8)));
+	publish(); /* the process knows better */
+	unwind_control.procs_generation++;
+	k.obi.span_id[0] = 99;
+	assert_context(STAT_CTX_READ);
+	k.tls = 0;
+	cr_assert(eq(int, fire()->ctx_format, CTX_FORMAT_OBI));
+	k.obi.span_id[0] = k.obi.span_id[1] = k.obi.span_id[2] = 0;
+	assert_context(STAT_CTX_ABSENT);
+	k.record.valid = 3;
+	k.tls = RECORD;
+	assert_context(STAT_CTX_INVALID);
 }
 
 /* A goroutine's labels; how these are read has tests of its own (test_go_ctx.c). */

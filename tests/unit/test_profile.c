@@ -27,10 +27,11 @@ TestSuite(profile, .init = set_up, .fini = tear_down);
 
 static const struct profile_process *process_of(uint32_t id, pid_t pid, const char *service)
 {
+	const char *resource[PROFILE_RESOURCES] = { [PROFILE_SERVICE_NAME] = service };
 	struct process p = { .id = id, .pid = pid, .exe = &exe };
 	const struct profile_process *ret;
 
-	cr_assert(zero(int, profile_get_process(profile, &p, service, &ret)));
+	cr_assert(zero(int, profile_get_process(profile, &p, resource, &ret)));
 	return ret;
 }
 
@@ -54,14 +55,28 @@ static uint64_t count(const struct profile_sample *s)
 	while ((found = hashmap_next(&profile->samples, &pos))) {
 		sum += found->count;
 		if (found->process == s->process && found->stack == s->stack &&
-		    found->tid == s->tid && found->has_context == s->has_context &&
-		    memcmp(found->span_id, s->span_id, SPAN_ID_LEN) == 0 &&
-		    memcmp(found->trace_id, s->trace_id, TRACE_ID_LEN) == 0 &&
+		    found->tid == s->tid && found->context == s->context &&
 		    strcmp(found->thread, s->thread) == 0)
 			n = found->count;
 	}
 	cr_assert(eq(u64, sum, profile->n_samples));
 	return n;
+}
+
+static const struct profile_context *context_of(struct profile_context key)
+{
+	const struct profile_context *ret;
+
+	cr_assert(zero(int, profile_get_context(profile, &key, &ret)));
+	return ret;
+}
+
+static struct profile_context span_of(uint64_t span)
+{
+	struct profile_context key = { .trace_id = { 1 } };
+
+	memcpy(key.span_id, &span, sizeof(key.span_id));
+	return key;
 }
 
 static struct profile_sample sample(void)
@@ -73,9 +88,7 @@ static struct profile_sample sample(void)
 		.stack = stack_of(frames, 2),
 		.tid = 11,
 		.thread = "main",
-		.has_context = true,
-		.trace_id = { 1 },
-		.span_id = { 2 },
+		.context = context_of(span_of(2)),
 	};
 }
 
@@ -95,13 +108,10 @@ Test(profile, whatever_differs_makes_two)
 	struct profile_sample base = sample(), s = base;
 
 	count(&base);
-	s.span_id[SPAN_ID_LEN - 1] = 1;
+	s.context = context_of(span_of(3));
 	cr_assert(eq(u64, count(&s), 1));
 	s = base;
-	s.trace_id[TRACE_ID_LEN - 1] = 1;
-	cr_assert(eq(u64, count(&s), 1));
-	s = base;
-	s.has_context = false;
+	s.context = NULL;
 	cr_assert(eq(u64, count(&s), 1));
 	s = base;
 	s.tid = 12;
@@ -115,20 +125,85 @@ Test(profile, whatever_differs_makes_two)
 	s = base;
 	s.stack = stack_of(other, 2);
 	cr_assert(eq(u64, count(&s), 1));
-	cr_assert(eq(sz, profile->samples.n, 8));
+	cr_assert(eq(sz, profile->samples.n, 7));
 	cr_assert(eq(u64, count(&base), 2));
 }
 
-/* What is not valid is not looked at. */
-Test(profile, ids_without_context_do_not_tell_samples_apart)
+Test(profile, contexts_that_agree_are_one)
 {
-	struct profile_sample s = sample();
+	struct profile_label labels[] = { { "a", "1" }, { "b", "2" } };
+	struct profile_context key = { .trace_id = { 1 },
+				       .span_id = { 2 },
+				       .local_root_id = { 3 },
+				       .n_labels = 2,
+				       .labels = labels };
+	const struct profile_context *first = context_of(key), *other;
 
-	s.has_context = false;
-	count(&s);
-	s.span_id[0] = 99;
-	cr_assert(zero(int, profile_add(profile, &s)));
-	cr_assert(eq(sz, profile->samples.n, 1));
+	for (int i = 0; i < 7; i++) {
+		struct profile_label changed[] = { labels[0], labels[1] };
+		struct profile_context k = key;
+
+		k.labels = changed;
+		cr_assert(eq(ptr, (void *)context_of(k), (void *)first));
+		k.trace_id[15] += i == 0;
+		k.span_id[7] += i == 1;
+		k.local_root_id[7] += i == 2;
+		k.n_labels -= i == 3;
+		changed[0].key = i == 4 ? "A" : changed[0].key;
+		changed[1].value = i == 5 ? "" : changed[1].value;
+		k.overflow = i == 6;
+		other = context_of(k);
+		cr_assert(ne(ptr, (void *)other, (void *)first), "%d", i);
+	}
+	cr_assert(eq(sz, profile->contexts.n, 8));
+	labels[0].key = "changed"; /* it was copied */
+	cr_assert(eq(str, (char *)first->labels[0].key, "a"));
+}
+
+static const struct profile_context *labelled(uint64_t span, const char *value)
+{
+	struct profile_label label = { "user", value };
+	struct profile_context key = span_of(span);
+
+	key.n_labels = 1;
+	key.labels = &label;
+	return context_of(key);
+}
+
+/* First labels go, then spans; what is known keeps both. */
+Test(profile, too_many_contexts)
+{
+	const struct profile_context *early, *c, *over;
+
+	profile->contexts_max = 100;
+	early = labelled(1, "u");
+	for (uint64_t span = 2; span <= 100; span++)
+		cr_assert(eq(sz, labelled(span, "u")->n_labels, 1));
+	for (uint64_t span = 101; span <= 200; span++) {
+		c = labelled(span, "u");
+		cr_assert(zero(sz, c->n_labels));
+		cr_assert(not(c->overflow));
+		cr_assert(eq(ptr, (void *)labelled(span, "v"), (void *)c));
+	}
+	over = labelled(201, "u");
+	cr_assert(over->overflow);
+	cr_assert(eq(ptr, (void *)context_of(span_of(202)), (void *)over));
+	cr_assert(eq(ptr, (void *)labelled(1, "u"), (void *)early));
+	cr_assert(eq(ptr, (void *)context_of(span_of(150)), (void *)labelled(150, "w")));
+	cr_assert(eq(sz, profile->contexts.n, 201));
+}
+
+/* Labels without a span have nothing left when they go. */
+Test(profile, too_many_labels_without_a_span)
+{
+	struct profile_label label = { "user", "a" };
+	struct profile_context key = { .n_labels = 1, .labels = &label };
+
+	profile->contexts_max = 1;
+	cr_assert(not(context_of(key)->overflow));
+	label.value = "b";
+	cr_assert(context_of(key)->overflow);
+	cr_assert(zero(sz, context_of(key)->n_labels));
 }
 
 Test(profile, many_spans_stay_apart)
@@ -137,7 +212,7 @@ Test(profile, many_spans_stay_apart)
 
 	for (int round = 0; round < 2; round++)
 		for (uint64_t span = 1; span <= 5000; span++) {
-			memcpy(s.span_id, &span, SPAN_ID_LEN);
+			s.context = context_of(span_of(span));
 			cr_assert(zero(int, profile_add(profile, &s)));
 		}
 	cr_assert(eq(sz, profile->samples.n, 5000));
@@ -186,11 +261,11 @@ Test(profile, service_is_the_last_one_known)
 {
 	const struct profile_process *p = process_of(1, 10, NULL);
 
-	cr_assert(zero(ptr, p->service));
+	cr_assert(zero(ptr, p->resource[PROFILE_SERVICE_NAME]));
 	process_of(1, 10, "shop");
-	cr_assert(eq(str, p->service, "shop"));
+	cr_assert(eq(str, p->resource[PROFILE_SERVICE_NAME], "shop"));
 	process_of(1, 10, NULL);
-	cr_assert(eq(str, p->service, "shop"));
+	cr_assert(eq(str, p->resource[PROFILE_SERVICE_NAME], "shop"));
 	process_of(1, 10, "cart");
-	cr_assert(eq(str, p->service, "cart"));
+	cr_assert(eq(str, p->resource[PROFILE_SERVICE_NAME], "cart"));
 }

@@ -93,21 +93,36 @@ static struct profile_frame entry_frame(void)
 	return frame_of_addr(getauxval(AT_ENTRY) + 4);
 }
 
-static void add_times(const struct profile_stack_key *key, uint64_t n, bool has_context)
+/* @context may be NULL. */
+static void add_in_context(const struct profile_stack_key *key, uint64_t n,
+			   const struct profile_context *context)
 {
-	struct process process = { .id = 1, .pid = 10, .comm = "prog" };
-	struct profile_sample s = {
-		.tid = 11,
-		.thread = "a-name-of-15-b.",
-		.has_context = has_context,
-		.trace_id = { 0x4b, [15] = 0x36 },
-		.span_id = { 0x00, 0xf0, [7] = 0xb7 },
+	static const char *const resource[PROFILE_RESOURCES] = {
+		[PROFILE_SERVICE_NAME] = "shop",
+		[PROFILE_SERVICE_NAMESPACE] = "eu",
+		[PROFILE_SERVICE_INSTANCE_ID] = "i-1",
+		[PROFILE_SERVICE_VERSION] = "1.2.3",
+		[PROFILE_DEPLOYMENT_ENVIRONMENT_NAME] = "prod",
 	};
+	struct process process = { .id = 1, .pid = 10, .comm = "prog" };
+	struct profile_sample s = { .tid = 11, .thread = "a-name-of-15-b." };
 
-	cr_assert(zero(int, profile_get_process(profile, &process, "shop", &s.process)));
+	cr_assert(zero(int, profile_get_process(profile, &process, resource, &s.process)));
+	if (context)
+		cr_assert(zero(int, profile_get_context(profile, context, &s.context)));
 	cr_assert(zero(int, profile_get_stack(profile, key, &s.stack)));
 	while (n--)
 		cr_assert(zero(int, profile_add(profile, &s)));
+}
+
+static const struct profile_context span = {
+	.trace_id = { 0x4b, [15] = 0x36 },
+	.span_id = { 0x00, 0xf0, [7] = 0xb7 },
+};
+
+static void add_times(const struct profile_stack_key *key, uint64_t n, bool has_context)
+{
+	add_in_context(key, n, has_context ? &span : NULL);
 }
 
 static struct pprof *convert(void)
@@ -175,7 +190,13 @@ Test(profile_pprof, values_labels_and_header)
 	cr_assert(eq(long, s->values[1], 70000000));
 	assert_string(s, PPROF_LABEL_SPAN_ID, "00f00000000000b7");
 	assert_string(s, PPROF_LABEL_TRACE_ID, "4b000000000000000000000000000036");
+	assert_string(s, PPROF_LABEL_LOCAL_ROOT, NULL);
+	assert_string(s, PPROF_LABEL_OVERFLOW, NULL);
 	assert_string(s, PPROF_LABEL_SERVICE, "shop");
+	assert_string(s, PPROF_LABEL_SERVICE_NAMESPACE, "eu");
+	assert_string(s, PPROF_LABEL_SERVICE_INSTANCE_ID, "i-1");
+	assert_string(s, PPROF_LABEL_SERVICE_VERSION, "1.2.3");
+	assert_string(s, PPROF_LABEL_DEPLOYMENT_ENVIRONMENT, "prod");
 	assert_string(s, PPROF_LABEL_PROCESS, "prog");
 	assert_string(s, PPROF_LABEL_THREAD, "a-name-of-15-b.");
 	cr_assert(eq(long, pprof_sample_label(s, PPROF_LABEL_PID)->num, 10));
@@ -194,6 +215,64 @@ Test(profile_pprof, without_context_there_are_no_ids)
 	p = convert();
 	assert_string(&p->samples[0], PPROF_LABEL_SPAN_ID, NULL);
 	assert_string(&p->samples[0], PPROF_LABEL_TRACE_ID, NULL);
+}
+
+/* The sample of a profile of one, in a context of these labels. */
+static struct pprof *in_context(const struct profile_label *labels, size_t n)
+{
+	struct profile_frame frames[] = { work_frame(), entry_frame() };
+	struct profile_stack_key key = { .frames = frames, .n = 2 };
+	struct profile_context c = span;
+
+	c.local_root_id[7] = 0x99;
+	c.labels = labels;
+	c.n_labels = n;
+	add_in_context(&key, 5, &c);
+	return convert();
+}
+
+Test(profile_pprof, labels_of_the_program)
+{
+	static const struct profile_label labels[] = { { "http.route", "/pay" }, { "user", "x" } };
+	CLEANUP(pprof_freep) struct pprof *p = in_context(labels, 2);
+
+	assert_string(&p->samples[0], "http.route", "/pay");
+	assert_string(&p->samples[0], "user", "x");
+	assert_string(&p->samples[0], PPROF_LABEL_LOCAL_ROOT, "0000000000000099");
+	assert_string(&p->samples[0], PPROF_LABEL_SPAN_ID, "00f00000000000b7");
+	cr_assert(zero(u64, counters[STAT_CTX_LABELS_CUT]));
+}
+
+Test(profile_pprof, labels_of_the_program_do_not_pass_for_ours)
+{
+	static const struct profile_label labels[] = { { "pid", "1" },
+						       { "service.name", "other" },
+						       { "span_id", "ffffffffffffffff" } };
+	CLEANUP(pprof_freep) struct pprof *p = in_context(labels, 3);
+
+	assert_string(&p->samples[0], PPROF_LABEL_SPAN_ID, "00f00000000000b7");
+	assert_string(&p->samples[0], PPROF_LABEL_SERVICE, "shop");
+	cr_assert(eq(long, pprof_sample_label(&p->samples[0], PPROF_LABEL_PID)->num, 10));
+	cr_assert(eq(u64, counters[STAT_CTX_LABELS_CUT], 15));
+}
+
+Test(profile_pprof, trace_alone_and_overflow)
+{
+	struct profile_frame frames[] = { work_frame(), entry_frame() };
+	struct profile_stack_key key = { .frames = frames, .n = 2 };
+	CLEANUP(pprof_freep) struct pprof *p = NULL;
+	const struct pprof_sample *trace, *over;
+
+	add_in_context(&key, 1, &(struct profile_context){ .trace_id = { 0x4b } });
+	add_in_context(&key, 1, &(struct profile_context){ .overflow = true });
+	p = convert();
+	cr_assert(eq(sz, p->n_samples, 2));
+	trace = &p->samples[pprof_sample_label(&p->samples[0], PPROF_LABEL_OVERFLOW) != NULL];
+	over = trace == &p->samples[0] ? &p->samples[1] : &p->samples[0];
+	assert_string(trace, PPROF_LABEL_TRACE_ID, "4b000000000000000000000000000000");
+	assert_string(trace, PPROF_LABEL_SPAN_ID, NULL);
+	assert_string(over, PPROF_LABEL_TRACE_ID, NULL);
+	assert_string(over, PPROF_LABEL_OVERFLOW, "true");
 }
 
 Test(profile_pprof, stack_that_broke_off)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ctx/context_tracker.h"
 #include "leak_check.h"
 
 static struct record_options opt;
@@ -19,7 +20,7 @@ static void tear_down(void)
 
 TestSuite(record_options, .init = cr_redirect_stderr, .fini = tear_down);
 
-#define ARGS_MAX 16
+#define ARGS_MAX 32
 
 /* "record" and the words that follow, up to NULL. */
 static int parse(const char *const *words)
@@ -85,6 +86,32 @@ Test(record_options, each_option_long)
 	cr_assert(opt.quiet && opt.verbose);
 }
 
+Test(record_options, trace_context)
+{
+	cr_assert(zero(int, PARSE("-a")));
+	cr_assert(eq(u32, opt.context.formats, CONTEXT_FORMATS_ALL));
+	cr_assert(eq(sz, opt.context.max, 20000));
+	cr_assert(eq(int, opt.context.scope, SPAN_SCOPE_LEAF));
+	record_options_clear(&opt);
+	cr_assert(zero(int, PARSE("--context=go,python", "--service-name", "shop",
+				  "--span-scope=local-root", "--label-trace-id", "t",
+				  "--label-span-id", "s", "--obi-map", "/m", "--max-contexts=1",
+				  "--tls-var", "module=m,symbol=a,type=u64,as=span_id", "--tls-var",
+				  "module=m,symbol=b,type=u32,as=label:x", "--push-label", "k",
+				  "--push-label=l")));
+	cr_assert(eq(u32, opt.context.formats, 1u << CTX_FORMAT_GO | 1u << CTX_FORMAT_PYTHON));
+	cr_assert(eq(str, (char *)opt.context.service_name, "shop"));
+	cr_assert(eq(int, opt.context.scope, SPAN_SCOPE_LOCAL_ROOT));
+	cr_assert(eq(str, (char *)opt.context.trace_id_key, "t"));
+	cr_assert(eq(str, (char *)opt.context.span_id_key, "s"));
+	cr_assert(eq(str, (char *)opt.context.obi_map, "/m"));
+	cr_assert(eq(sz, opt.context.max, 1));
+	cr_assert(eq(sz, opt.context.n_variables, 2));
+	cr_assert(eq(str, opt.context.variables[1].label, "x"));
+	cr_assert(eq(sz, opt.n_push_labels, 2));
+	cr_assert(eq(str, (char *)opt.push_labels[1], "l"));
+}
+
 Test(record_options, pids)
 {
 	cr_assert(zero(int, PARSE("-p", "1,22,2147483647", "--pid=4")));
@@ -120,12 +147,39 @@ Test(record_options, help_needs_nothing_else_to_be_right)
 
 Test(record_options, help_names_every_option)
 {
-	static const char *const names[] = {
-		"-a",	      "--all-cpus", "-p",	 "--pid",  "--cgroup", "-d",
-		"--duration", "-F",	    "--freq",	 "-e",	   "--event",  "-o",
-		"--output",   "-f",	    "--format",	 "--push", "--stats",  "-q",
-		"--quiet",    "-v",	    "--verbose", "-h",	   "--help",   "--unwind-memory"
-	};
+	static const char *const names[] = { "-a",
+					     "--all-cpus",
+					     "-p",
+					     "--pid",
+					     "--cgroup",
+					     "-d",
+					     "--duration",
+					     "-F",
+					     "--freq",
+					     "-e",
+					     "--event",
+					     "-o",
+					     "--output",
+					     "-f",
+					     "--format",
+					     "--push",
+					     "--stats",
+					     "-q",
+					     "--quiet",
+					     "-v",
+					     "--verbose",
+					     "-h",
+					     "--help",
+					     "--unwind-memory",
+					     "--context",
+					     "--service-name",
+					     "--span-scope",
+					     "--label-trace-id",
+					     "--label-span-id",
+					     "--tls-var",
+					     "--obi-map",
+					     "--max-contexts",
+					     "--push-label" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		cr_assert(ne(ptr, strstr(record_help, names[i]), NULL), "%s", names[i]);
@@ -196,6 +250,16 @@ REFUSED(unwind_memory_above, "--unwind-memory '129': not a size from 1 to 128 Mi
 	"--unwind-memory", "129")
 REFUSED(unwind_memory_with_unit, "--unwind-memory '32M': not a size from 1 to 128 MiB",
 	"--unwind-memory", "32M")
+
+REFUSED(context_word,
+	"--context 'php': unknown; all, or of otel, nodejs, elastic, go, "
+	"custom-labels, python",
+	"--context", "go,php")
+REFUSED(span_scope_word, "--span-scope 'root': unknown; leaf or local-root", "--span-scope", "root")
+REFUSED(max_contexts_zero, "--max-contexts '0': not a number from 1 to 10000000", "--max-contexts",
+	"0")
+REFUSED(tls_var_short, "--tls-var 'module=m': it needs one of symbol= and offset=", "--tls-var",
+	"module=m")
 
 REFUSED(time_zero, "-d '0': not a time; seconds, or with a unit: 500ms, 10s, 2m, 1h", "-d", "0")
 REFUSED(time_word, "-d 'long': not a time; seconds, or with a unit: 500ms, 10s, 2m, 1h", "-d",

@@ -11,14 +11,16 @@
 
 TestSuite(sample_dump, .fini = leak_check);
 
-static void assert_dump(const struct sample_record *rec, const uint64_t *frames, bool finished,
-			const char *want)
+static const struct sample_context no_context;
+
+static void assert_dump(const struct sample_record *rec, const struct sample_context *context,
+			const uint64_t *frames, bool finished, const char *want)
 {
 	char *text = NULL;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
 
-	sample_dump(f, rec, frames, finished);
+	sample_dump(f, rec, context, frames, finished);
 	fclose(f);
 	cr_assert(eq(str, text, (char *)want));
 	free(text);
@@ -35,30 +37,36 @@ Test(sample_dump, sample_in_a_span)
 		.cpu = 3,
 		.n_kernel = 1,
 		.n_user = 2,
-		.flags = SAMPLE_HAS_CONTEXT,
 		.user_end = USER_END_ZERO,
+	};
+	static const struct sample_context context = {
 		.trace_id = { 0x4b, 0xf9, [15] = 0x36 },
 		.span_id = { 0x00, 0xf0, [7] = 0xb7 },
+		.local_root_id = { 0x01 },
+		.labels = { { "a\"b", "\xc3\xa9" }, { "c", "" } },
+		.n_labels = 2,
 	};
 
-	assert_dump(&rec, frames, false,
+	assert_dump(&rec, &context, frames, false,
 		    "{\"time_ns\":18446744073709551615,\"pid\":10,\"tid\":4294967295,\"cpu\":3,"
 		    "\"span_id\":\"00f00000000000b7\","
 		    "\"trace_id\":\"4bf90000000000000000000000000036\","
+		    "\"local_root_span_id\":\"0100000000000000\","
+		    "\"labels\":{\"a\\\"b\":\"\xc3\xa9\",\"c\":\"\"},"
 		    "\"kernel\":[\"0xffffffff81000001\"],\"frames\":[\"0x1234\",\"0x5678\"],"
 		    "\"end\":\"zero\",\"by_fallback\":1,\"finished\":false,\"truncated\":false}\n");
 }
 
 Test(sample_dump, sample_without_one)
 {
-	struct sample_record rec = { .user_end = USER_END_UNREADABLE, .span_id = { 1 } };
+	struct sample_record rec = { .user_end = USER_END_UNREADABLE };
 
 	assert_dump(
-		&rec, NULL, true,
+		&rec, &no_context, NULL, true,
 		"{\"time_ns\":0,\"pid\":0,\"tid\":0,\"cpu\":0,\"kernel\":[],\"frames\":[],"
 		"\"end\":\"unreadable\",\"by_fallback\":0,\"finished\":true,\"truncated\":true}\n");
 	rec.user_end = USER_END_NONE;
-	assert_dump(&rec, NULL, false,
+	assert_dump(&rec, &no_context, NULL, false,
 		    "{\"time_ns\":0,\"pid\":0,\"tid\":0,\"cpu\":0,\"kernel\":[],\"frames\":[],"
 		    "\"end\":\"none\",\"by_fallback\":0,\"finished\":false,\"truncated\":false}\n");
 }
@@ -71,7 +79,7 @@ static json_t *dumped_with_end(int end)
 	FILE *f = open_memstream(&text, &len);
 	json_t *obj;
 
-	sample_dump(f, &rec, NULL, false);
+	sample_dump(f, &rec, &no_context, NULL, false);
 	fclose(f);
 	obj = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	free(text);

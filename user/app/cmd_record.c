@@ -10,6 +10,7 @@
 #include "app/child.h"
 #include "app/progress.h"
 #include "app/record_options.h"
+#include "app/sample_dump.h"
 #include "app/session.h"
 #include "app/stats_output.h"
 #include "app/stop_signal.h"
@@ -213,6 +214,11 @@ static int prepare(struct recording *rec)
 
 /* --- recording -------------------------------------------------------------------------------- */
 
+static void dump_sample(void *out, const struct session_sample *s)
+{
+	sample_dump(out, s->rec, s->context, s->frames, s->finished);
+}
+
 static int open_session(struct recording *rec)
 {
 	const struct record_options *opt = rec->opt;
@@ -227,7 +233,9 @@ static int open_session(struct recording *rec)
 		},
 		.pids = opt->pids.data,
 		.n_pids = opt->pids.n,
-		.dump = rec->dump,
+		.context = opt->context,
+		.observe = rec->dump ? dump_sample : NULL,
+		.observe_arg = rec->dump,
 	};
 
 	if (opt->command) {
@@ -341,6 +349,7 @@ static void push(struct recording *rec, uint64_t *counters)
 	struct pyroscope_options po = {
 		.url = rec->opt->push_url,
 		.timeout_ms = PUSH_TIMEOUT_MS,
+		.labels = { rec->opt->push_labels, rec->opt->n_push_labels },
 		.stop = &stop_signal_count,
 	};
 	struct pyroscope_result res = { 0 };

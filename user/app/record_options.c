@@ -35,12 +35,33 @@ const char record_help[] =
 	"  -e, --event EVENT      cycles or cpu-clock (default: cycles where the machine counts "
 	"them)\n"
 	"\n"
+	"Trace context:\n"
+	"      --context LIST     what is looked for: all (default), or of otel, nodejs, elastic, "
+	"go,\n"
+	"                         custom-labels, python\n"
+	"      --service-name NAME  the service of all that is sampled (default: what each "
+	"process\n"
+	"                         publishes, else its program's name)\n"
+	"      --span-scope SCOPE  span_id is that of the innermost span (leaf, default) or of "
+	"the\n"
+	"                         first one in the process (local-root), where it is known\n"
+	"      --label-trace-id KEY, --label-span-id KEY  labels (of Go, custom labels) that are "
+	"ids,\n"
+	"                         in hexadecimal; well-known ones are anyway\n"
+	"      --tls-var FIELDS   a thread-local variable of a program's own; up to 8, 4 in one "
+	"process.\n"
+	"                         module=server,symbol=req,path=0:16,type=bytes8,as=span_id\n"
+	"      --obi-map FILE     the pinned map of OpenTelemetry eBPF Instrumentation\n"
+	"      --max-contexts N   tell so many spans and labels apart (default 20000)\n"
+	"\n"
 	"Where to:\n"
 	"  -o, --output FILE      default spanprof.pb.gz; '-' is standard output\n"
 	"  -f, --format FORMAT    pprof, pprof-raw, folded, html or text (default: by the name of "
 	"FILE:\n"
 	"                         .pb.gz .pb .folded .html .txt)\n"
 	"      --push URL         send the profile to Grafana Pyroscope at URL as well\n"
+	"      --push-label KEY   with this label of samples; each of its values makes a series "
+	"there\n"
 	"      --stats FILE       write all counters as JSON\n"
 	"\n"
 	"  -q, --quiet            no progress, no summary\n"
@@ -51,7 +72,22 @@ const char record_help[] =
 	"or\n"
 	"SIGHUP; 1: failed; 2: wrong usage; 126, 127: CMD cannot be run, is not found.\n";
 
-enum { OPT_CGROUP = 256, OPT_PUSH, OPT_STATS, OPT_DUMP, OPT_UNWIND };
+enum {
+	OPT_CGROUP = 256,
+	OPT_PUSH,
+	OPT_PUSH_LABEL,
+	OPT_STATS,
+	OPT_DUMP,
+	OPT_UNWIND,
+	OPT_CONTEXT,
+	OPT_SERVICE_NAME,
+	OPT_SPAN_SCOPE,
+	OPT_LABEL_TRACE_ID,
+	OPT_LABEL_SPAN_ID,
+	OPT_TLS_VAR,
+	OPT_OBI_MAP,
+	OPT_MAX_CONTEXTS,
+};
 
 static const struct option long_options[] = {
 	{ "all-cpus", no_argument, NULL, 'a' },
@@ -63,9 +99,18 @@ static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
 	{ "format", required_argument, NULL, 'f' },
 	{ "push", required_argument, NULL, OPT_PUSH },
+	{ "push-label", required_argument, NULL, OPT_PUSH_LABEL },
 	{ "stats", required_argument, NULL, OPT_STATS },
 	{ "dump-samples", required_argument, NULL, OPT_DUMP },
 	{ "unwind-memory", required_argument, NULL, OPT_UNWIND },
+	{ "context", required_argument, NULL, OPT_CONTEXT },
+	{ "service-name", required_argument, NULL, OPT_SERVICE_NAME },
+	{ "span-scope", required_argument, NULL, OPT_SPAN_SCOPE },
+	{ "label-trace-id", required_argument, NULL, OPT_LABEL_TRACE_ID },
+	{ "label-span-id", required_argument, NULL, OPT_LABEL_SPAN_ID },
+	{ "tls-var", required_argument, NULL, OPT_TLS_VAR },
+	{ "obi-map", required_argument, NULL, OPT_OBI_MAP },
+	{ "max-contexts", required_argument, NULL, OPT_MAX_CONTEXTS },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -116,6 +161,14 @@ static int parse_unwind_memory(struct record_options *opt, const char *arg)
 	return 0;
 }
 
+static int add_push_label(struct record_options *opt, const char *arg)
+{
+	if (opt->n_push_labels == PYROSCOPE_KEYS_MAX)
+		return bad("--push-label '%s': at most 16 of these", arg);
+	opt->push_labels[opt->n_push_labels++] = arg;
+	return 0;
+}
+
 static int parse_duration(struct record_options *opt, const char *arg)
 {
 	if (parse_duration_ns(arg, &opt->duration_ns) < 0 || !opt->duration_ns)
@@ -158,6 +211,14 @@ static const char **string_option(struct record_options *opt, int c)
 		return &opt->stats;
 	case OPT_DUMP:
 		return &opt->dump;
+	case OPT_SERVICE_NAME:
+		return &opt->context.service_name;
+	case OPT_LABEL_TRACE_ID:
+		return &opt->context.trace_id_key;
+	case OPT_LABEL_SPAN_ID:
+		return &opt->context.span_id_key;
+	case OPT_OBI_MAP:
+		return &opt->context.obi_map;
 	case 'o':
 		return &opt->output;
 	default:
@@ -201,6 +262,16 @@ static int parse_one(struct parse_state *st, int c, const char *arg)
 		return parse_duration(st->opt, arg);
 	case 'e':
 		return parse_event(st->opt, arg);
+	case OPT_CONTEXT:
+		return context_options_set_formats(&st->opt->context, arg);
+	case OPT_SPAN_SCOPE:
+		return context_options_set_scope(&st->opt->context, arg);
+	case OPT_TLS_VAR:
+		return context_options_add_variable(&st->opt->context, arg);
+	case OPT_MAX_CONTEXTS:
+		return context_options_set_max(&st->opt->context, arg);
+	case OPT_PUSH_LABEL:
+		return add_push_label(st->opt, arg);
 	case OPT_UNWIND:
 		return parse_unwind_memory(st->opt, arg);
 	default:
@@ -240,6 +311,7 @@ int record_options_parse(int argc, char **argv, struct record_options *ret)
 	*ret = (struct record_options){
 		.frequency = DEFAULT_FREQUENCY,
 		.unwind_budget = (size_t)DEFAULT_UNWIND << 20,
+		.context = context_options_default(),
 		.output = DEFAULT_OUTPUT,
 	};
 	optind = 0; /* glibc: start anew */
@@ -266,4 +338,5 @@ int record_options_parse(int argc, char **argv, struct record_options *ret)
 void record_options_clear(struct record_options *opt)
 {
 	vec_free(&opt->pids);
+	context_options_clear(&opt->context);
 }

@@ -7,9 +7,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "app/context_options.h"
 #include "app/output.h"
 #include "base/vec.h"
 #include "collect/collector.h"
+#include "export/pyroscope_split.h"
 
 struct record_options {
 	VEC(pid_t) pids;      /* -p */
@@ -21,9 +23,12 @@ struct record_options {
 	enum collector_event event;
 	const char *output;
 	enum output_format format;
+	struct context_options context;
 	const char *push_url; /* NULL: none */
-	const char *stats;    /* NULL: none */
-	const char *dump;     /* NULL: none */
+	const char *push_labels[PYROSCOPE_KEYS_MAX];
+	size_t n_push_labels;
+	const char *stats; /* NULL: none */
+	const char *dump;  /* NULL: none */
 	bool quiet, verbose, help;
 };
 

@@ -2,19 +2,44 @@
 #include "app/sample_dump.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "base/parse.h"
 
-static void dump_context(FILE *out, const struct sample_record *rec)
+static void dump_id(FILE *out, const char *key, const uint8_t *id, size_t len)
 {
-	char span_id[2 * SPAN_ID_LEN + 1], trace_id[2 * TRACE_ID_LEN + 1];
+	char text[2 * TRACE_ID_LEN + 1];
 
-	if (!(rec->flags & SAMPLE_HAS_CONTEXT))
+	if (sample_context_is_zero(id, len))
 		return;
-	format_hex(rec->span_id, SPAN_ID_LEN, span_id);
-	format_hex(rec->trace_id, TRACE_ID_LEN, trace_id);
-	fprintf(out, ",\"span_id\":\"%s\",\"trace_id\":\"%s\"", span_id, trace_id);
+	format_hex(id, len, text);
+	fprintf(out, ",\"%s\":\"%s\"", key, text);
+}
+
+static int write_out(const char *buf, size_t len, void *out)
+{
+	return fwrite(buf, 1, len, out) == len ? 0 : -1;
+}
+
+static void dump_labels(FILE *out, const struct sample_context *c)
+{
+	json_t *labels = json_object();
+
+	for (size_t i = 0; i < c->n_labels; i++)
+		json_object_set_new(labels, c->labels[i].key, json_string(c->labels[i].value));
+	fputs(",\"labels\":", out);
+	json_dump_callback(labels, write_out, out, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(labels);
+}
+
+static void dump_context(FILE *out, const struct sample_context *c)
+{
+	dump_id(out, "span_id", c->span_id, SPAN_ID_LEN);
+	dump_id(out, "trace_id", c->trace_id, TRACE_ID_LEN);
+	dump_id(out, "local_root_span_id", c->local_root_id, SPAN_ID_LEN);
+	if (c->n_labels)
+		dump_labels(out, c);
 }
 
 static void dump_frames(FILE *out, const char *key, const uint64_t *frames, uint32_t n,
@@ -56,14 +81,15 @@ static uint32_t count_fallback(const uint64_t *frames, uint32_t n)
 	return found;
 }
 
-void sample_dump(FILE *out, const struct sample_record *rec, const uint64_t *frames, bool finished)
+void sample_dump(FILE *out, const struct sample_record *rec, const struct sample_context *context,
+		 const uint64_t *frames, bool finished)
 {
 	const uint64_t *user = frames + rec->n_kernel;
 	bool cut = rec->user_end > USER_END_ZERO;
 
 	fprintf(out, "{\"time_ns\":%llu,\"pid\":%u,\"tid\":%u,\"cpu\":%u",
 		(unsigned long long)rec->time_ns, rec->tgid, rec->tid, rec->cpu);
-	dump_context(out, rec);
+	dump_context(out, context);
 	dump_frames(out, "kernel", frames, rec->n_kernel, UINT64_MAX);
 	dump_frames(out, "frames", user, rec->n_user, FRAME_ADDR_MASK);
 	fprintf(out, ",\"end\":\"%s\",\"by_fallback\":%u,\"finished\":%s,\"truncated\":%s}\n",

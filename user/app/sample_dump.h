@@ -7,9 +7,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "ctx/sample_context.h"
 #include "shared/record.h"
 
-/* @finished: its stack was completed in user space. */
-void sample_dump(FILE *out, const struct sample_record *rec, const uint64_t *frames, bool finished);
+/* @context: what its labels say. @finished: its stack was completed in user space. */
+void sample_dump(FILE *out, const struct sample_record *rec, const struct sample_context *context,
+		 const uint64_t *frames, bool finished);
 
 #endif

@@ -5,7 +5,7 @@
 #include <dirent.h>
 #include <string.h>
 
-#include "app/sample_dump.h"
+#include "app/sample_count.h"
 #include "app/sample_stack.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -39,6 +39,17 @@ struct session {
 
 /* --- processes -------------------------------------------------------------------------------- */
 
+static int tell_context(struct session *s, pid_t pid, const struct context_finding *f)
+{
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < CTX_SOURCES_MAX; i++)
+		if (f->info.sources[i].format == CTX_FORMAT_PYTHON)
+			r = collector_set_python(s->collector, f->info.sources[i].number,
+						 &f->python);
+	return r < 0 ? r : collector_set_proc(s->collector, pid, &f->info);
+}
+
 static void look_at_context(struct session *s, const struct process *p,
 			    const struct context_maps *maps)
 {
@@ -54,9 +65,13 @@ static void look_at_context(struct session *s, const struct process *p,
 		context_place_print(&now.info.sources[0], place);
 		log_debug("process %d: thread context at %s (%s)", p->pid, place,
 			  now.writers[0] ? now.writers[0] : "gone");
-		if (collector_set_proc(s->collector, p->pid, &now.info) < 0)
+		if (tell_context(s, p->pid, &now) < 0)
 			s->counters[STAT_CTX_NOT_TOLD]++;
 	}
+	if (now.sources_left_out && !last.sources_left_out)
+		s->counters[STAT_CTX_SOURCES_LEFT_OUT]++;
+	if (now.python_error != last.python_error && now.python_error == -ENOTSUP)
+		s->counters[STAT_CTX_PYTHON_UNSUPPORTED]++;
 	if (now.state == last.state)
 		return;
 	if (now.state == CONTEXT_UNREADABLE)
@@ -71,7 +86,8 @@ static void look_at_context(struct session *s, const struct process *p,
 static int load_process(struct session *s, pid_t pid, struct process **ret)
 {
 	CLEANUP(freep) char *text = NULL;
-	struct context_maps maps = { .began_ns = monotonic_ns() };
+	struct context_maps maps = { .began_cpu_ns = thread_cpu_ns() };
+	uint64_t now = monotonic_ns();
 	struct process *p;
 	int r;
 
@@ -85,7 +101,7 @@ static int load_process(struct session *s, pid_t pid, struct process **ret)
 	r = process_load(&s->procs, pid, text, maps.len, &p);
 	if (r < 0)
 		return r;
-	p->scanned_ns = maps.began_ns;
+	p->scanned_ns = now;
 	if (maps.len)
 		look_at_context(s, p, &maps);
 	*ret = p;
@@ -178,12 +194,12 @@ static bool is_filtered(const struct session *s, pid_t pid)
 	return s->opt.collector.filter_pids && !s->opt.collector.follow && !is_target(s, pid);
 }
 
-/* The process may publish a trace context soon. */
-static int expect_context(struct session *s, pid_t pid)
+/* What came about at @time_ns: the process may publish a trace context soon. */
+static int expect_context(struct session *s, pid_t pid, uint64_t time_ns)
 {
 	const struct process *p = is_filtered(s, pid) ? NULL : process_find(&s->procs, pid);
 
-	return p ? context_tracker_hint(s->contexts, p, monotonic_ns()) : 0;
+	return p ? context_tracker_hint(s->contexts, p, time_ns) : 0;
 }
 
 static int on_fork(struct session *s, const struct proc_event *ev)
@@ -195,21 +211,21 @@ static int on_fork(struct session *s, const struct proc_event *ev)
 	child = process_find(&s->procs, ev->pid);
 	if (r == 0 && parent && child)
 		r = context_tracker_fork(s->contexts, parent, child);
-	return r < 0 ? r : expect_context(s, ev->pid);
+	return r < 0 ? r : expect_context(s, ev->pid, ev->time_ns);
 }
 
 static int on_exec(struct session *s, const struct proc_event *ev)
 {
 	int r = process_on_exec(&s->procs, ev->pid, ev->comm);
 
-	return r < 0 ? r : expect_context(s, ev->pid);
+	return r < 0 ? r : expect_context(s, ev->pid, ev->time_ns);
 }
 
 static int on_mmap(struct session *s, const struct proc_event *ev)
 {
 	int r = process_on_mmap(&s->procs, ev->pid, &ev->map);
 
-	return r < 0 || !ev->map.file.ino ? r : expect_context(s, ev->pid);
+	return r < 0 || !ev->map.file.ino ? r : expect_context(s, ev->pid, ev->time_ns);
 }
 
 static int apply_event(struct session *s, const struct proc_event *ev)
@@ -270,7 +286,7 @@ static int find_process(struct session *s, const struct sample_record *rec, stru
 static void read_context(struct session *s, const struct process *p)
 {
 	CLEANUP(freep) char *text = NULL;
-	struct context_maps maps = { .began_ns = monotonic_ns() };
+	struct context_maps maps = { .began_cpu_ns = thread_cpu_ns() };
 
 	if (p->exited_ns || maps_read(p->pid, MAPS_MAX, &text, &maps.len) < 0)
 		return;
@@ -300,32 +316,6 @@ static void rescan(struct session *s, struct process *p)
 	p->scanned_ns = now;
 	if (load_process(s, p->pid, &again) == 0)
 		s->counters[STAT_PROC_RESCAN]++;
-}
-
-static int count_sample(struct session *s, const struct process *p, const struct sample_record *rec,
-			const struct sample_stack *stack)
-{
-	struct context_finding ctx = context_tracker_last(s->contexts, p);
-	struct profile_stack_key key = {
-		.frames = stack->frames,
-		.n = stack->n,
-		.n_kernel = rec->n_kernel,
-		.end = stack->end,
-		.kernel_cut = rec->flags & SAMPLE_KERNEL_TRUNCATED,
-	};
-	struct profile_sample sample = {
-		.tid = rec->tid,
-		.has_context = rec->flags & SAMPLE_HAS_CONTEXT,
-	};
-	int r;
-
-	memcpy(sample.thread, rec->comm, sizeof(sample.thread));
-	memcpy(sample.trace_id, rec->trace_id, sizeof(sample.trace_id));
-	memcpy(sample.span_id, rec->span_id, sizeof(sample.span_id));
-	r = profile_get_process(s->profile, p, ctx.service, &sample.process);
-	if (r == 0)
-		r = profile_get_stack(s->profile, &key, &sample.stack);
-	return r == 0 ? profile_add(s->profile, &sample) : r;
 }
 
 /* The kernel side did what it could with the unwind tables that were loaded. */
@@ -378,8 +368,10 @@ static void on_rows_missing(void *ctx, const struct sample_record *rec,
 }
 
 static int take_sample(struct session *s, struct sample_record *rec, uint64_t *frames,
-		       const struct sample_rest *rest)
+		       const struct collector_sample *from)
 {
+	struct sample_context context;
+	struct context_finding finding;
 	struct sample_stack stack;
 	struct process *p;
 	int r;
@@ -387,32 +379,41 @@ static int take_sample(struct session *s, struct sample_record *rec, uint64_t *f
 	r = find_process(s, rec, &p);
 	if (r < 0)
 		return r;
-	if (rest)
-		finish_stack(s, p, rec, frames, rest);
-	if (s->opt.dump)
-		sample_dump(s->opt.dump, rec, frames, rest != NULL);
+	if (from->rest)
+		finish_stack(s, p, rec, frames, from->rest);
 	if (!(rec->flags & SAMPLE_KERNEL_THREAD) &&
 	    context_tracker_due(s->contexts, p, monotonic_ns()))
 		read_context(s, p);
+	finding = context_tracker_last(s->contexts, p);
+	sample_count_decode(&s->opt.context, &finding, rec, from->labels, &context);
+	if (context.has_unknown_key)
+		context_tracker_expect_keys(s->contexts, p);
+	if (rec->flags & SAMPLE_CONTEXT_UNKNOWN)
+		context_tracker_expect_classes(s->contexts, p);
+	if (s->opt.observe)
+		s->opt.observe(s->opt.observe_arg,
+			       &(struct session_sample){ rec, &context, frames, from->rest });
 	sample_stack_resolve(&s->procs.dsos, p, rec, frames, &stack);
 	s->counters[STAT_FRAME_NO_MAPPING] += stack.n_unknown;
-	r = count_sample(s, p, rec, &stack);
+	r = sample_count_add(s->profile, &s->opt.context,
+			     &(struct counted_sample){ p, rec, &stack, &finding, &context },
+			     s->counters);
 	if (stack.n_unknown || rec->user_end == USER_END_NOT_LOADED)
 		rescan(s, p);
 	return r;
 }
 
-static void on_sample(void *ctx, const struct sample_record *rec, const uint64_t *frames,
-		      const struct sample_rest *rest)
+static void on_sample(void *ctx, const struct collector_sample *sample)
 {
+	const struct sample_record *rec = sample->rec;
 	uint64_t room[SAMPLE_FRAMES_MAX];
 	struct sample_record copy = *rec;
 	struct session *s = ctx;
 	int r = -EBADMSG;
 
 	if (rec->n_kernel <= KERNEL_FRAMES_MAX && rec->n_user <= USER_FRAMES_MAX) {
-		memcpy(room, frames, (rec->n_kernel + rec->n_user) * sizeof(room[0]));
-		r = take_sample(s, &copy, room, rest);
+		memcpy(room, sample->frames, (rec->n_kernel + rec->n_user) * sizeof(room[0]));
+		r = take_sample(s, &copy, room, sample);
 	}
 	s->counters[r < 0 ? STAT_SAMPLE_DROPPED : STAT_SAMPLE_DELIVERED]++;
 }
@@ -440,13 +441,17 @@ static int allocate(const struct session_options *opt, struct session **ret)
 	s->opt = *opt;
 	r = process_table_init(&s->procs);
 	if (r == 0)
-		r = context_tracker_new(&s->contexts);
+		r = context_tracker_new(&(struct context_choice){ opt->context.formats,
+								  s->opt.context.variables,
+								  opt->context.n_variables },
+					&s->contexts);
 	if (r == 0)
 		r = profile_new(&s->profile);
 	if (r == 0)
 		r = copy_targets(s, opt);
 	if (r < 0)
 		return r;
+	s->profile->contexts_max = opt->context.max;
 	s->profile->period_ns = NSEC_PER_SEC / opt->collector.frequency;
 	*ret = TAKE_PTR(s);
 	return 0;
@@ -467,7 +472,10 @@ int session_open(const struct session_options *opt, struct session **ret)
 	if (r < 0)
 		return log_error_errno(r, "cannot set up the session");
 	handlers.ctx = s;
-	r = collector_open(&opt->collector, &handlers, &s->collector);
+	s->opt.collector.variables = s->opt.context.variables;
+	s->opt.collector.n_variables = s->opt.context.n_variables;
+	s->opt.collector.obi_map = s->opt.context.obi_map;
+	r = collector_open(&s->opt.collector, &handlers, &s->collector);
 	if (r < 0)
 		return r;
 	backing = collector_unwind_backing(s->collector);

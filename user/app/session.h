@@ -6,16 +6,28 @@
 #ifndef APP_SESSION_H
 #define APP_SESSION_H
 
-#include <stdio.h>
+#include <stdbool.h>
 
+#include "app/context_options.h"
 #include "collect/collector.h"
 #include "export/pprof.h"
+
+/* A sample as it was counted. Valid during the call. */
+struct session_sample {
+	const struct sample_record *rec;
+	const struct sample_context *context;
+	const uint64_t *frames;
+	bool finished; /* its stack was completed in user space */
+};
 
 struct session_options {
 	struct collector_options collector;
 	const pid_t *pids; /* with collector.filter_pids: the processes to begin with */
 	size_t n_pids;
-	FILE *dump; /* each sample as a line of JSON, for tests; NULL: none */
+	struct context_options context; /* what it points to is borrowed */
+	/* Is shown each sample; NULL: none. */
+	void (*observe)(void *arg, const struct session_sample *s);
+	void *observe_arg;
 };
 
 struct session;

@@ -13,6 +13,7 @@
 #include "collect/cpu_list.h"
 #include "collect/cpu_sampler.h"
 #include "collect/event_queue.h"
+#include "collect/obi_map.h"
 
 #include "spanprof.skel.h"
 
@@ -67,44 +68,47 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 
 /* --- samples ---------------------------------------------------------------------------------- */
 
-/* NULL: there is none. */
-static const struct sample_rest *rest_of(const struct sample_record *rec)
+/* Where its parts are; they need not be there. */
+static struct collector_sample parts_of(const struct sample_record *rec)
 {
-	const uint64_t *frames = (const uint64_t *)(rec + 1);
+	struct collector_sample s = { .rec = rec, .frames = (const uint64_t *)(rec + 1) };
+	const uint64_t *behind = s.frames + rec->n_kernel + rec->n_user;
 
-	if (rec->user_end != USER_END_NOT_LOADED)
-		return NULL;
-	return (const struct sample_rest *)(frames + rec->n_kernel + rec->n_user);
+	s.labels = (const uint8_t *)behind;
+	behind += (rec->labels_len + 7) / 8;
+	if (rec->user_end == USER_END_NOT_LOADED)
+		s.rest = (const struct sample_rest *)behind;
+	return s;
 }
 
 static bool record_is_whole(const struct sample_record *rec, size_t len)
 {
-	const struct sample_rest *rest;
+	struct collector_sample s;
 	size_t need = sizeof(*rec);
 
 	if (len < need)
 		return false;
-	need += (rec->n_kernel + rec->n_user) * sizeof(uint64_t);
-	rest = rest_of(rec);
-	if (!rest)
+	need += (rec->n_kernel + rec->n_user + (rec->labels_len + 7) / 8) * sizeof(uint64_t);
+	s = parts_of(rec);
+	if (!s.rest)
 		return len == need;
-	need += sizeof(*rest);
-	return len >= need && rec->n_user > 0 && len == need + rest->stack_len;
+	need += sizeof(*s.rest);
+	return len >= need && rec->n_user > 0 && len == need + s.rest->stack_len;
 }
 
 static int take_sample(void *ctx, void *data, size_t len)
 {
 	struct collector *c = ctx;
 	const struct sample_record *rec = data;
-	const struct sample_rest *rest;
+	struct collector_sample s;
 
 	if (!record_is_whole(rec, len)) {
 		c->counters[STAT_SAMPLE_MALFORMED]++;
 		return 0;
 	}
-	rest = rest_of(rec);
-	if (rest)
-		c->handlers.on_rows_missing(c->handlers.ctx, rec, rest);
+	s = parts_of(rec);
+	if (s.rest)
+		c->handlers.on_rows_missing(c->handlers.ctx, rec, s.rest);
 	return event_queue_add(&c->queue, rec->time_ns, QUEUE_SAMPLE, data, len);
 }
 
@@ -139,13 +143,14 @@ static void deliver_event(struct collector *c, const void *buf, size_t len)
 static void deliver(void *ctx, uint16_t kind, const void *buf, size_t len)
 {
 	struct collector *c = ctx;
-	const struct sample_record *rec = buf;
+	struct collector_sample s;
 
 	if (kind == QUEUE_EVENT) {
 		deliver_event(c, buf, len);
 		return;
 	}
-	c->handlers.on_sample(c->handlers.ctx, rec, (const uint64_t *)(rec + 1), rest_of(rec));
+	s = parts_of(buf);
+	c->handlers.on_sample(c->handlers.ctx, &s);
 }
 
 static int drain(struct collector *c)
@@ -306,7 +311,7 @@ static int load_failed(int r)
 		log_error("cannot load BPF programs: the kernel is locked down "
 			  "(/sys/kernel/security/lockdown); boot without "
 			  "lockdown=confidentiality");
-	else if (r == -EPERM || r == -EACCES)
+	else if (r == -EPERM || (r == -EACCES && geteuid() != 0)) /* else the verifier's */
 		log_error_errno(r,
 				"cannot load BPF programs; needs root or CAP_BPF and CAP_PERFMON");
 	else
@@ -334,6 +339,32 @@ static __u32 kernel_frames_max(void)
 	return limit < KERNEL_FRAMES_MAX ? limit : KERNEL_FRAMES_MAX;
 }
 
+static void tell_variables(struct collector *c, const struct collector_options *opt)
+{
+	/* The skeleton has them without their volatile. */
+	struct ctx_variable *cfg = c->bpf->rodata->cfg_variables;
+
+	for (size_t i = 0; i < opt->n_variables; i++)
+		cfg[i] = opt->variables[i].how;
+}
+
+static int use_obi_map(struct collector *c, const char *path)
+{
+	CLEANUP(closep) int fd = -1;
+	int r;
+
+	if (!path)
+		return 0;
+	fd = obi_map_open(path);
+	if (fd < 0)
+		return fd;
+	r = bpf_map__reuse_fd(c->bpf->maps.obi_contexts, fd);
+	if (r < 0)
+		return log_error_errno(r, "--obi-map: cannot use '%s'", path);
+	c->bpf->rodata->cfg_obi = true;
+	return 0;
+}
+
 static int load_bpf(struct collector *c, const struct collector_options *opt)
 {
 	size_t ring_size =
@@ -350,6 +381,10 @@ static int load_bpf(struct collector *c, const struct collector_options *opt)
 	c->bpf->rodata->cfg_ring_count = c->n_cpus < RINGS_MAX ? c->n_cpus : RINGS_MAX;
 	c->bpf->rodata->cfg_ring_wakeup = ring_size / 4;
 	c->bpf->rodata->cfg_kernel_frames = kernel_frames_max();
+	tell_variables(c, opt);
+	r = use_obi_map(c, opt->obi_map);
+	if (r < 0)
+		return r;
 	if (!opt->filter_pids)
 		bpf_map__set_max_entries(c->bpf->maps.targets, 1); /* its memory is allocated now */
 	bpf_map__set_max_entries(c->bpf->maps.stats, c->n_cpus);
@@ -550,6 +585,11 @@ int collector_set_proc(struct collector *c, pid_t pid, const struct proc_info *i
 	/* What the kernel side remembers of processes is void. */
 	__atomic_fetch_add(&c->bpf->bss->unwind_control.procs_generation, 1, __ATOMIC_RELEASE);
 	return r;
+}
+
+int collector_set_python(struct collector *c, uint32_t number, const struct python_info *info)
+{
+	return bpf_map_update_elem(bpf_map__fd(c->bpf->maps.pythons), &number, info, BPF_ANY);
 }
 
 void collector_forget_proc(struct collector *c, pid_t pid)

@@ -13,7 +13,9 @@
 
 #include "base/cleanup.h"
 #include "collect/proc_event.h"
+#include "ctx/user_variable.h"
 #include "shared/proc_info.h"
+#include "shared/python_info.h"
 #include "shared/record.h"
 #include "shared/stat.h"
 #include "unwind/row_store.h"
@@ -31,16 +33,26 @@ struct collector_options {
 	bool follow;	      /* … and the children they make from now on */
 	int cgroup_fd;	      /* only tasks below this cgroup v2 folder; -1: all */
 	size_t unwind_budget; /* bytes of kernel memory for unwind tables */
+	const struct user_variable *variables; /* borrowed while it is opened */
+	size_t n_variables;		       /* up to CTX_VARIABLES_MAX */
+	const char *obi_map;		       /* where OBI has pinned its map, or NULL */
+};
+
+/* See struct sample_record. */
+struct collector_sample {
+	const struct sample_record *rec;
+	const uint64_t *frames;
+	const uint8_t *labels;
+	const struct sample_rest *rest; /* NULL: there is none */
 };
 
 /*
  * Called by collector_poll() and collector_finish(), in the order of time. Pointers are valid
- * during the call. @frames and @rest: see struct sample_record; without a rest NULL.
+ * during the call.
  */
 struct collector_handlers {
 	void *ctx;
-	void (*on_sample)(void *ctx, const struct sample_record *rec, const uint64_t *frames,
-			  const struct sample_rest *rest);
+	void (*on_sample)(void *ctx, const struct collector_sample *sample);
 	void (*on_event)(void *ctx, const struct proc_event *ev);
 	/* Of a sample with a rest, as soon as it comes in: ahead of its turn. */
 	void (*on_rows_missing)(void *ctx, const struct sample_record *rec,
@@ -79,6 +91,8 @@ void collector_drop_target(struct collector *c, pid_t pid);
 /* Tells the kernel side where this process keeps its trace context; forget when it ends. */
 int collector_set_proc(struct collector *c, pid_t pid, const struct proc_info *info);
 void collector_forget_proc(struct collector *c, pid_t pid);
+/* What a source of CTX_FORMAT_PYTHON with this @number, below PYTHONS_MAX, needs; before that. */
+int collector_set_python(struct collector *c, uint32_t number, const struct python_info *info);
 
 /* Where the kernel side looks for unwind tables; valid until the collector is closed. */
 struct row_store_backing collector_unwind_backing(struct collector *c);

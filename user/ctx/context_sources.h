@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "ctx/user_variable.h"
 #include "proc/process.h"
 #include "shared/proc_info.h"
 
@@ -23,8 +24,10 @@ struct context_sources {
 	struct ctx_source sources[CTX_SOURCES_MAX]; /* the one to be believed first */
 	const struct dso *writers[CTX_SOURCES_MAX]; /* borrowed: whose variables these are */
 	size_t n;
+	bool is_full;		       /* there are more */
 	const struct dso *unsupported; /* has a variable that cannot be read, or NULL */
-	uint64_t elastic_storage;      /* address of ELASTIC_STORAGE_SYMBOL, or 0 */
+	enum ctx_format unsupported_format;
+	uint64_t elastic_storage; /* address of ELASTIC_STORAGE_SYMBOL, or 0 */
 };
 
 /*
@@ -33,6 +36,11 @@ struct context_sources {
  */
 int context_sources_find(struct context_files *f, const struct process *p, enum ctx_format format,
 			 struct context_sources *ret);
+
+/* Likewise, of the user's variable @v with this @number. */
+int context_sources_find_variable(struct context_files *f, const struct process *p,
+				  const struct user_variable *v, unsigned number,
+				  struct context_sources *ret);
 
 /* For people: the mechanism, and where it is; borrowed. */
 const char *context_format_name(enum ctx_format format);

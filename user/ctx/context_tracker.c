@@ -32,36 +32,53 @@ struct tracked {
 	uint64_t born_ns;    /* last reason to expect something new: fork, exec, a mapped file */
 	uint64_t due_ns;
 	bool is_young;	      /* is in the tracker's list of these */
+	uint64_t keys_of_ns;  /* published_at_ns of the context that was found to lack keys */
 	uint64_t header_addr; /* of the process context in force */
 	struct process_ctx *ctx;
-	/* Of the process that it was forked from, as long as it publishes none of its own. */
-	enum process_ctx_schema inherited;
-	char *inherited_service;
+	struct process_ctx *inherited; /* of the process that it was forked from */
 	struct elastic_storage *elastic;
+	struct python_source python;
+	int python_error;
+	bool expected_classes; /* once they were */
+	bool has_python_number;
+	uint32_t python_number;
 	struct context_sources sources;
 	enum context_state state;
 	struct proc_info info;
+	struct python_info told_python; /* of the kernel side, with info */
 };
 
 struct context_tracker {
 	struct hashmap by_pid;
 	struct context_files *files;
+	struct python_files *pythons;
+	uint64_t python_numbers[PYTHONS_MAX / 64]; /* bits of those in use */
+	struct context_choice choice;
 	VEC(pid_t) young;
 	int64_t budget_ns; /* of CPU time for looks */
 	uint64_t refilled_ns;
 };
 
-int context_tracker_new(struct context_tracker **ret)
+int context_tracker_new(const struct context_choice *choice, struct context_tracker **ret)
 {
 	CLEANUP(context_tracker_freep) struct context_tracker *t = calloc(1, sizeof(*t));
 	int r;
 
 	if (!t)
 		return -ENOMEM;
+	t->choice = *choice;
 	r = context_files_new(&t->files);
+	if (r == 0)
+		r = python_files_new(&t->pythons);
 	if (r == 0)
 		*ret = TAKE_PTR(t);
 	return r;
+}
+
+static void give_python_number(struct context_tracker *t, struct tracked *tr)
+{
+	if (tr && tr->has_python_number)
+		t->python_numbers[tr->python_number / 64] &= ~(1ull << (tr->python_number % 64));
 }
 
 static void tracked_free(struct tracked *tr)
@@ -69,8 +86,8 @@ static void tracked_free(struct tracked *tr)
 	if (!tr)
 		return;
 	process_ctx_free(tr->ctx);
+	process_ctx_free(tr->inherited);
 	elastic_storage_free(tr->elastic);
-	free(tr->inherited_service);
 	free(tr);
 }
 DEFINE_CLEANUP(struct tracked *, tracked_free)
@@ -86,6 +103,7 @@ void context_tracker_free(struct context_tracker *t)
 		tracked_free(value);
 	hashmap_clear(&t->by_pid);
 	context_files_free(t->files);
+	python_files_free(t->pythons);
 	vec_free(&t->young);
 	free(t);
 }
@@ -100,15 +118,23 @@ static struct tracked *find(const struct context_tracker *t, pid_t pid)
 	return hashmap_get(&t->by_pid, hash_u64(0, pid), tracked_eq, &pid);
 }
 
+/* Of the process itself, else of its parent. */
+static struct process_ctx *ctx_of(const struct tracked *tr)
+{
+	return tr->ctx ? tr->ctx : tr->inherited;
+}
+
 static void reset(struct tracked *tr, uint32_t process_id)
 {
 	process_ctx_free(tr->ctx);
+	process_ctx_free(tr->inherited);
 	elastic_storage_free(tr->elastic);
-	free(tr->inherited_service);
 	*tr = (struct tracked){
 		.pid = tr->pid,
 		.process_id = process_id,
 		.is_young = tr->is_young,
+		.has_python_number = tr->has_python_number,
+		.python_number = tr->python_number,
 	};
 }
 
@@ -137,7 +163,10 @@ static int get(struct context_tracker *t, const struct process *p, struct tracke
 
 void context_tracker_forget(struct context_tracker *t, pid_t pid)
 {
-	tracked_free(hashmap_remove(&t->by_pid, hash_u64(0, pid), tracked_eq, &pid));
+	struct tracked *tr = hashmap_remove(&t->by_pid, hash_u64(0, pid), tracked_eq, &pid);
+
+	give_python_number(t, tr);
+	tracked_free(tr);
 }
 
 static bool has_budget(struct context_tracker *t, uint64_t now_ns)
@@ -160,7 +189,7 @@ bool context_tracker_due(struct context_tracker *t, const struct process *p, uin
 	return has_budget(t, now_ns);
 }
 
-int context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t now_ns)
+int context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t time_ns)
 {
 	struct tracked *tr;
 	int r;
@@ -168,14 +197,35 @@ int context_tracker_hint(struct context_tracker *t, const struct process *p, uin
 	r = get(t, p, &tr);
 	if (r < 0)
 		return r;
-	tr->born_ns = now_ns;
-	if (tr->due_ns > now_ns + PAUSE_MIN)
-		tr->due_ns = now_ns + PAUSE_MIN;
+	tr->born_ns = time_ns;
+	if (tr->due_ns > time_ns + PAUSE_MIN)
+		tr->due_ns = time_ns + PAUSE_MIN;
 	if (tr->is_young)
 		return 0;
 	r = vec_push(&t->young, p->pid);
 	tr->is_young = r == 0;
 	return r;
+}
+
+void context_tracker_expect_keys(struct context_tracker *t, const struct process *p)
+{
+	struct tracked *tr = find(t, p->pid);
+
+	if (!tr || tr->process_id != p->id || !ctx_of(tr) ||
+	    tr->keys_of_ns == ctx_of(tr)->published_at_ns)
+		return;
+	tr->keys_of_ns = ctx_of(tr)->published_at_ns;
+	tr->due_ns = 0;
+}
+
+void context_tracker_expect_classes(struct context_tracker *t, const struct process *p)
+{
+	struct tracked *tr = find(t, p->pid);
+
+	if (!tr || tr->process_id != p->id || tr->expected_classes)
+		return;
+	tr->expected_classes = true;
+	tr->due_ns = 0;
 }
 
 void context_tracker_visit_young(struct context_tracker *t, uint64_t now_ns,
@@ -205,18 +255,18 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-static void schedule(struct context_tracker *t, struct tracked *tr, uint64_t began_ns)
+static void schedule(struct context_tracker *t, struct tracked *tr, uint64_t began_cpu_ns)
 {
-	uint64_t now = monotonic_ns();
+	uint64_t now = monotonic_ns(), cost = thread_cpu_ns() - began_cpu_ns;
 	uint64_t pause = (now - tr->born_ns) / AGE_PER_PAUSE;
 
-	t->budget_ns -= now - began_ns;
+	t->budget_ns -= cost;
 	if (t->budget_ns < BUDGET_MIN)
 		t->budget_ns = BUDGET_MIN;
 	if (pause > PAUSE_MAX)
 		pause = PAUSE_MAX;
 	pause = max_u64(pause, PAUSE_MIN);
-	tr->due_ns = now + max_u64(pause, (now - began_ns) * COST_FACTOR);
+	tr->due_ns = now + max_u64(pause, cost * COST_FACTOR);
 }
 
 /* The number in field @wanted of /proc/PID/stat, from 3 on; see proc(5). */
@@ -292,23 +342,81 @@ static int update_process_ctx(struct tracked *tr, const char *maps, size_t len)
 
 static enum process_ctx_schema schema_of(const struct tracked *tr)
 {
-	return tr->ctx ? process_ctx_schema_of(tr->ctx) : tr->inherited;
+	return ctx_of(tr) ? process_ctx_schema_of(ctx_of(tr)) : PROCESS_CTX_NO_THREADS;
 }
 
-/* In the order in which they are believed. */
+/* Has the interpreter told of all that its threads may be in? Its objects do not move. */
+static bool is_python_known(const struct tracked *tr)
+{
+	return tr->python.info.spans[0].type && tr->python.info.spans[1].type;
+}
+
+/* -ENOSPC: there are PYTHONS_MAX processes. */
+static int take_python_number(struct context_tracker *t, struct tracked *tr)
+{
+	if (tr->has_python_number)
+		return 0;
+	for (uint32_t i = 0; i < PYTHONS_MAX; i++) {
+		uint64_t bit = 1ull << (i % 64);
+
+		if (t->python_numbers[i / 64] & bit)
+			continue;
+		t->python_numbers[i / 64] |= bit;
+		tr->python_number = i;
+		tr->has_python_number = true;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+static int find_python(struct context_tracker *t, struct tracked *tr, const struct process *p)
+{
+	struct context_sources *s = &tr->sources;
+	struct python_source found;
+
+	if (!is_python_known(tr)) {
+		tr->python_error = python_source_find(t->pythons, p, &found);
+		if (memcmp(&tr->python.info, &found.info, sizeof(found.info)) != 0)
+			tr->expected_classes = false;
+		if (tr->python_error == 0 || !tr->python.info.variable)
+			tr->python = found;
+	}
+	if (tr->python_error)
+		return tr->python_error == -ENOMEM ? -ENOMEM : 0;
+	if (s->n == CTX_SOURCES_MAX || take_python_number(t, tr) < 0) {
+		s->is_full = true;
+		return 0;
+	}
+	s->sources[s->n] =
+		(struct ctx_source){ .format = CTX_FORMAT_PYTHON, .number = tr->python_number };
+	s->writers[s->n++] = tr->python.dso;
+	return 0;
+}
+
+static bool is_announced(const struct tracked *tr, enum ctx_format format)
+{
+	if (format == CTX_FORMAT_OTEL)
+		return schema_of(tr) == PROCESS_CTX_NATIVE;
+	return format != CTX_FORMAT_NODE || schema_of(tr) == PROCESS_CTX_NODEJS;
+}
+
 static int find_sources(struct context_tracker *t, struct tracked *tr, const struct process *p)
 {
+	/* In the order in which they are believed. */
+	static const enum ctx_format formats[] = { CTX_FORMAT_OTEL, CTX_FORMAT_NODE,
+						   CTX_FORMAT_ELASTIC, CTX_FORMAT_GO,
+						   CTX_FORMAT_CUSTOM_LABELS };
+	const struct context_choice *c = &t->choice;
 	int r = 0;
 
 	tr->sources = (struct context_sources){ 0 };
-	if (schema_of(tr) == PROCESS_CTX_NATIVE)
-		r = context_sources_find(t->files, p, CTX_FORMAT_OTEL, &tr->sources);
-	if (schema_of(tr) == PROCESS_CTX_NODEJS)
-		r = context_sources_find(t->files, p, CTX_FORMAT_NODE, &tr->sources);
-	if (r == 0)
-		r = context_sources_find(t->files, p, CTX_FORMAT_ELASTIC, &tr->sources);
-	if (r == 0)
-		r = context_sources_find(t->files, p, CTX_FORMAT_GO, &tr->sources);
+	for (size_t i = 0; r == 0 && i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (c->formats >> formats[i] & 1 && is_announced(tr, formats[i]))
+			r = context_sources_find(t->files, p, formats[i], &tr->sources);
+	for (size_t i = 0; r == 0 && i < c->n_variables; i++)
+		r = context_sources_find_variable(t->files, p, &c->variables[i], i, &tr->sources);
+	if (r == 0 && c->formats >> CTX_FORMAT_PYTHON & 1)
+		r = find_python(t, tr, p);
 	if (r == 0 && tr->sources.elastic_storage && !tr->elastic)
 		r = elastic_storage_read(p->pid, tr->sources.elastic_storage, &tr->elastic);
 	return r == -ENOMEM ? r : 0;
@@ -323,22 +431,20 @@ static enum context_state state_of(const struct tracked *tr)
 	return tr->ctx ? CONTEXT_NO_THREAD : CONTEXT_NONE;
 }
 
-static const char *service_of(const struct tracked *tr)
-{
-	if (tr->ctx && tr->ctx->service_name)
-		return tr->ctx->service_name;
-	return tr->elastic && tr->elastic->service_name ? tr->elastic->service_name
-							: tr->inherited_service;
-}
-
 static struct context_finding finding_of(const struct tracked *tr)
 {
 	struct context_finding f = {
 		.state = tr->state,
 		.info = tr->info,
-		.has_process_ctx = tr->ctx != NULL,
-		.service = service_of(tr),
-		.schema = tr->ctx ? tr->ctx->schema_version : NULL,
+		.process_ctx = ctx_of(tr),
+		.is_inherited = !tr->ctx,
+		.sources_left_out = tr->sources.is_full,
+		.elastic = tr->elastic,
+		.python = tr->python.info,
+		.python_minor = tr->python.minor,
+		.python_error = tr->python_error,
+		.unsupported = tr->sources.unsupported ? tr->sources.unsupported->path : NULL,
+		.unsupported_format = tr->sources.unsupported_format,
 	};
 
 	for (size_t i = 0; i < tr->sources.n; i++)
@@ -351,23 +457,16 @@ int context_tracker_fork(struct context_tracker *t, const struct process *parent
 			 const struct process *child)
 {
 	const struct tracked *from = find(t, parent->pid);
-	CLEANUP(freep) char *service = NULL;
 	struct tracked *to;
 	int r;
 
-	if (!from || from->process_id != parent->id || schema_of(from) == PROCESS_CTX_NO_THREADS)
+	if (!from || from->process_id != parent->id || !ctx_of(from))
 		return 0;
-	if (service_of(from)) {
-		service = strdup(service_of(from));
-		if (!service)
-			return -ENOMEM;
-	}
 	r = get(t, child, &to);
 	if (r < 0)
 		return r;
-	to->inherited = schema_of(from);
-	free(to->inherited_service);
-	to->inherited_service = TAKE_PTR(service);
+	process_ctx_free(to->inherited);
+	to->inherited = process_ctx_ref(ctx_of(from));
 	return 0;
 }
 
@@ -388,8 +487,10 @@ static int conclude(struct tracked *tr, enum context_state state, const struct p
 	bool none = tr->info.sources[0].format == CTX_FORMAT_NONE &&
 		    info->sources[0].format == CTX_FORMAT_NONE;
 
+	same = same && memcmp(&tr->told_python, &tr->python.info, sizeof(tr->told_python)) == 0;
 	tr->state = state;
 	tr->info = *info;
+	tr->told_python = tr->python.info;
 	return !same && !none;
 }
 
@@ -446,7 +547,7 @@ int context_tracker_look(struct context_tracker *t, const struct process *p,
 	if (r < 0)
 		return r;
 	r = look(t, tr, p, maps);
-	schedule(t, tr, maps->began_ns);
+	schedule(t, tr, maps->began_cpu_ns);
 	if (r >= 0)
 		*ret = finding_of(tr);
 	return r;

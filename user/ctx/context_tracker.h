@@ -10,10 +10,15 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "ctx/elastic_storage.h"
+#include "ctx/process_ctx.h"
+#include "ctx/python_source.h"
+#include "ctx/user_variable.h"
 #include "proc/process.h"
 #include "shared/proc_info.h"
 
-/* Why a process has no usable context, or that it has. */
+/* Why a process has no usable context, or that it has. Pointers of a finding hold until the next
+ * look. */
 enum context_state {
 	CONTEXT_NONE,	     /* publishes nothing */
 	CONTEXT_UNREADABLE,  /* its memory may not be read: needs CAP_SYS_PTRACE */
@@ -26,16 +31,35 @@ enum context_state {
 struct context_finding {
 	enum context_state state;
 	struct proc_info info; /* without sources but for CONTEXT_THREAD */
-	bool has_process_ctx;  /* OpenTelemetry's */
-	const char *service;   /* service.name, or NULL; valid until the next look */
-	const char *schema;    /* threadlocal.schema_version, likewise */
-	/* Paths of the files that define the sources' variables, likewise. */
+	bool sources_left_out; /* it has more of these */
+	/* OpenTelemetry's: of the process itself, else of its parent; NULL: none. */
+	const struct process_ctx *process_ctx;
+	bool is_inherited; /* process_ctx, and all of that */
+	/* What Elastic's agent says, or NULL. */
+	const struct elastic_storage *elastic;
+	/* Of CTX_FORMAT_PYTHON among the sources; python_error: why it is not, as of
+	 * python_source_find(). */
+	struct python_info python;
+	unsigned python_minor;
+	int python_error;
+	/* Paths of the files that define the sources' variables. */
 	const char *writers[CTX_SOURCES_MAX];
+	const char *unsupported; /* of one whose variable cannot be read, or NULL */
+	enum ctx_format unsupported_format;
 };
 
 struct context_tracker;
 
-int context_tracker_new(struct context_tracker **ret);
+/* What is looked for. */
+struct context_choice {
+	uint32_t formats; /* bits by enum ctx_format */
+	/* What the user tells of; borrowed, as long as the tracker lives. */
+	const struct user_variable *variables;
+	size_t n_variables;
+};
+#define CONTEXT_FORMATS_ALL (~0U)
+
+int context_tracker_new(const struct context_choice *choice, struct context_tracker **ret);
 void context_tracker_free(struct context_tracker *t); /* NULL is fine */
 DEFINE_CLEANUP(struct context_tracker *, context_tracker_free)
 
@@ -47,8 +71,19 @@ DEFINE_CLEANUP(struct context_tracker *, context_tracker_free)
  */
 bool context_tracker_due(struct context_tracker *t, const struct process *p, uint64_t now_ns);
 
-/* There is such a reason: @p was forked, executed a program, or mapped a file. -ENOMEM. */
-int context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t now_ns);
+/*
+ * There is such a reason: at @time_ns, a while ago perhaps, @p was forked, executed a program, or
+ * mapped a file. It is due 20 ms after that. -ENOMEM.
+ */
+int context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t time_ns);
+
+/*
+ * A thread's record has a key that the process context in force lacks, so there is a newer one: @p
+ * is due at once. If there is none all the same, that was it until there is.
+ */
+void context_tracker_expect_keys(struct context_tracker *t, const struct process *p);
+/* Likewise, of a span of a class that had made none when CPython's objects were looked for. */
+void context_tracker_expect_classes(struct context_tracker *t, const struct process *p);
 
 /*
  * @child was forked from @parent: until it publishes a context of its own, its threads publish as
@@ -66,12 +101,14 @@ typedef void (*context_tracker_visit_fn)(void *ctx, pid_t pid);
 void context_tracker_visit_young(struct context_tracker *t, uint64_t now_ns,
 				 context_tracker_visit_fn fn, void *ctx);
 
-/* The text of /proc/PID/maps, and when (CLOCK_MONOTONIC) reading it began: it is part of the cost.
+/*
+ * The text of /proc/PID/maps, and how much CPU time the calling thread had used when it began to
+ * read it: that is part of the cost. (By the clock, a look would be dear whenever CPUs are.)
  */
 struct context_maps {
 	const char *text;
 	size_t len;
-	uint64_t began_ns;
+	uint64_t began_cpu_ns;
 };
 
 /*

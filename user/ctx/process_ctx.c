@@ -309,6 +309,7 @@ int process_ctx_decode(const void *buf, size_t len, struct process_ctx **ret)
 	pc = calloc(1, sizeof(*pc));
 	if (!pc)
 		return -ENOMEM;
+	pc->refs = 1;
 	r = set_all(&resource, pc);
 	if (r < 0)
 		return r;
@@ -317,9 +318,16 @@ int process_ctx_decode(const void *buf, size_t len, struct process_ctx **ret)
 	return 0;
 }
 
+struct process_ctx *process_ctx_ref(struct process_ctx *pc)
+{
+	if (pc)
+		pc->refs++;
+	return pc;
+}
+
 void process_ctx_free(struct process_ctx *pc)
 {
-	if (!pc)
+	if (!pc || --pc->refs)
 		return;
 
 	for (size_t i = 0; i < pc->n_keys; i++)

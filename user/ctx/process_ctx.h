@@ -17,6 +17,7 @@
 
 /* Strings are UTF-8 (invalid bytes cut off), NULL where absent or empty. */
 struct process_ctx {
+	unsigned refs;
 	uint64_t published_at_ns; /* of the publisher's clock: only equality means something */
 	char *service_name;
 	char *service_namespace;
@@ -30,7 +31,9 @@ struct process_ctx {
 	size_t n_keys;
 };
 
-void process_ctx_free(struct process_ctx *pc); /* NULL is fine */
+/* Each holder gives its own reference back, the last one frees. NULL is fine. */
+struct process_ctx *process_ctx_ref(struct process_ctx *pc);
+void process_ctx_free(struct process_ctx *pc);
 DEFINE_CLEANUP(struct process_ctx *, process_ctx_free)
 
 /* Is this pathname column of /proc/PID/maps a process context's? */

@@ -26,7 +26,7 @@ static int segment_of(struct elf_file *ef, const struct elf_symbol *sym, size_t 
 		return r;
 	if (ret->align == 0)
 		ret->align = 1;
-	return is_sane(sym, size, ret) ? 0 : -EBADMSG;
+	return is_sane(sym, size ? size : sym->size, ret) ? 0 : -EBADMSG;
 }
 
 static enum tls_access access_of(const struct elf_tls_reloc *rel)
@@ -64,7 +64,7 @@ int tls_symbol_find(struct elf_file *ef, const char *name, size_t size, bool is_
 	struct elf_symbol sym;
 	int r;
 
-	r = elf_file_find_tls_symbol(ef, name, is_main, &sym);
+	r = elf_file_find_tls_symbol(ef, name, is_main || !size, &sym);
 	if (r < 0)
 		return r;
 	r = segment_of(ef, &sym, size, &seg);

@@ -38,9 +38,9 @@ struct tls_symbol {
 };
 
 /*
- * Of the thread-local variable @name, of @size bytes. @is_main: @ef is the program itself
- * (/proc/PID/exe). -ENOENT: the file does not define the variable. -ENOTSUP: it does, in a form not
- * read yet. -EBADMSG: symbol or TLS segment are absurd.
+ * Of the thread-local variable @name, of @size bytes; 0: of any size, and need not be exported.
+ * @is_main: @ef is the program itself (/proc/PID/exe). -ENOENT: the file does not define the
+ * variable. -ENOTSUP: it does, in a form not read yet. -EBADMSG: symbol or TLS segment are absurd.
  */
 int tls_symbol_find(struct elf_file *ef, const char *name, size_t size, bool is_main,
 		    struct tls_symbol *ret);

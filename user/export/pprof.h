@@ -6,8 +6,9 @@
  *
  * Conventions of our profiles, which a reader of foreign ones must not rely on:
  *   sample_type  samples/count, cpu/nanoseconds (values in this order); period_type cpu/nanoseconds
- *   labels       span_id (16 hex), trace_id (32 hex), service.name, process.executable.name,
- *                thread.name: strings; pid, tid: numbers
+ *   labels       span_id, local_root_span_id (16 hex), trace_id (32 hex), service.name and other
+ *                attributes of the resource, process.executable.name, thread.name, those of the
+ *                program's own: strings; pid, tid: numbers
  *   frames       an unresolved one has a function "[file+0x…]"; a stack that does not reach its
  *                entry has "[truncated]" as its outermost frame
  */
@@ -20,14 +21,20 @@
 
 #include "base/cleanup.h"
 
-#define PPROF_LABEL_SPAN_ID   "span_id"
-#define PPROF_LABEL_TRACE_ID  "trace_id"
-#define PPROF_LABEL_SERVICE   "service.name"
-#define PPROF_LABEL_PROCESS   "process.executable.name"
-#define PPROF_LABEL_THREAD    "thread.name"
-#define PPROF_LABEL_PID	      "pid"
-#define PPROF_LABEL_TID	      "tid"
-#define PPROF_FRAME_TRUNCATED "[truncated]"
+#define PPROF_LABEL_SPAN_ID		   "span_id"
+#define PPROF_LABEL_TRACE_ID		   "trace_id"
+#define PPROF_LABEL_LOCAL_ROOT		   "local_root_span_id"
+#define PPROF_LABEL_OVERFLOW		   "spanprof.context.overflow"
+#define PPROF_LABEL_SERVICE		   "service.name"
+#define PPROF_LABEL_SERVICE_NAMESPACE	   "service.namespace"
+#define PPROF_LABEL_SERVICE_INSTANCE_ID	   "service.instance.id"
+#define PPROF_LABEL_SERVICE_VERSION	   "service.version"
+#define PPROF_LABEL_DEPLOYMENT_ENVIRONMENT "deployment.environment.name"
+#define PPROF_LABEL_PROCESS		   "process.executable.name"
+#define PPROF_LABEL_THREAD		   "thread.name"
+#define PPROF_LABEL_PID			   "pid"
+#define PPROF_LABEL_TID			   "tid"
+#define PPROF_FRAME_TRUNCATED		   "[truncated]"
 
 /* All strings and arrays belong to the struct pprof. Strings are never NULL ("" for absent). */
 struct pprof_value_type {

@@ -8,7 +8,15 @@
 #include "export/frame_names.h"
 #include "shared/stat.h"
 
-#define LABELS_MAX 7
+#define OWN_LABELS_MAX 14
+
+struct sample_labels {
+	VEC(struct pprof_label) list;
+	char span_id[2 * SPAN_ID_LEN + 1];
+	char trace_id[2 * TRACE_ID_LEN + 1];
+	char local_root_id[2 * SPAN_ID_LEN + 1];
+	char thread[COMM_LEN + 1];
+};
 
 struct conversion {
 	const struct profile *profile;
@@ -16,6 +24,7 @@ struct conversion {
 	struct pprof_builder *builder;
 	const struct pprof_location *truncated;	  /* the frame that says so */
 	VEC(const struct pprof_location *) stack; /* of the sample at hand */
+	struct sample_labels labels;		  /* likewise */
 	uint64_t *counters;
 };
 
@@ -72,72 +81,119 @@ static int make_stack(struct conversion *c, const struct profile_stack *stack, b
 	return r;
 }
 
-struct sample_labels {
-	struct pprof_label labels[LABELS_MAX];
-	size_t n;
-	char span_id[2 * SPAN_ID_LEN + 1];
-	char trace_id[2 * TRACE_ID_LEN + 1];
-	char thread[COMM_LEN + 1];
-};
-
+/* There is room. */
 static void add_string(struct sample_labels *l, const char *key, const char *str)
 {
-	l->labels[l->n++] = (struct pprof_label){ .key = key, .str = str, .num_unit = "" };
+	if (str)
+		l->list.data[l->list.n++] =
+			(struct pprof_label){ .key = key, .str = str, .num_unit = "" };
 }
 
 static void add_number(struct sample_labels *l, const char *key, int64_t num)
 {
-	l->labels[l->n++] = (struct pprof_label){ .key = key, .num = num, .num_unit = "" };
+	l->list.data[l->list.n++] = (struct pprof_label){ .key = key, .num = num, .num_unit = "" };
 }
 
-static bool is_zero(const uint8_t *p, size_t len)
+static void add_id(struct sample_labels *l, const char *key, const uint8_t *id, size_t len,
+		   char *text)
 {
-	while (len && !p[len - 1])
-		len--;
-	return len == 0;
+	static const uint8_t none[TRACE_ID_LEN];
+
+	if (memcmp(id, none, len) == 0)
+		return;
+	format_hex(id, len, text);
+	add_string(l, key, text);
 }
 
-static void make_labels(const struct profile_sample *s, struct sample_labels *l)
+static void add_context(struct sample_labels *l, const struct profile_context *c)
 {
-	const struct profile_process *process = s->process;
+	add_id(l, PPROF_LABEL_SPAN_ID, c->span_id, SPAN_ID_LEN, l->span_id);
+	add_id(l, PPROF_LABEL_TRACE_ID, c->trace_id, TRACE_ID_LEN, l->trace_id);
+	add_id(l, PPROF_LABEL_LOCAL_ROOT, c->local_root_id, SPAN_ID_LEN, l->local_root_id);
+	if (c->overflow)
+		add_string(l, PPROF_LABEL_OVERFLOW, "true");
+}
 
-	l->n = 0;
-	if (s->has_context) {
-		format_hex(s->span_id, sizeof(s->span_id), l->span_id);
-		format_hex(s->trace_id, sizeof(s->trace_id), l->trace_id);
-		add_string(l, PPROF_LABEL_SPAN_ID, l->span_id);
-		if (!is_zero(s->trace_id,
-			     sizeof(s->trace_id))) /* some writers know of spans only */
-			add_string(l, PPROF_LABEL_TRACE_ID, l->trace_id);
-	}
+static void add_process(struct sample_labels *l, const struct profile_process *p)
+{
+	static const char *const keys[PROFILE_RESOURCES] = {
+		[PROFILE_SERVICE_NAMESPACE] = PPROF_LABEL_SERVICE_NAMESPACE,
+		[PROFILE_SERVICE_INSTANCE_ID] = PPROF_LABEL_SERVICE_INSTANCE_ID,
+		[PROFILE_SERVICE_VERSION] = PPROF_LABEL_SERVICE_VERSION,
+		[PROFILE_DEPLOYMENT_ENVIRONMENT_NAME] = PPROF_LABEL_DEPLOYMENT_ENVIRONMENT,
+	};
+	const char *service = p->resource[PROFILE_SERVICE_NAME];
+
+	add_string(l, PPROF_LABEL_SERVICE, service ? service : p->name);
+	for (int i = PROFILE_SERVICE_NAME + 1; i < PROFILE_RESOURCES; i++)
+		add_string(l, keys[i], p->resource[i]);
+	add_string(l, PPROF_LABEL_PROCESS, p->name);
+}
+
+/* A label of the program's own must not pass for one of ours. */
+static bool is_taken(const struct sample_labels *l, size_t n_own, const char *key)
+{
+	for (size_t i = 0; i < n_own; i++)
+		if (strcmp(l->list.data[i].key, key) == 0)
+			return true;
+	return false;
+}
+
+/* Returns how many of its labels there is no room for, by their names. */
+static uint64_t add_labels(struct sample_labels *l, const struct profile_context *c)
+{
+	size_t n_own = l->list.n;
+	uint64_t n_taken = 0;
+
+	for (size_t i = 0; i < c->n_labels; i++)
+		if (is_taken(l, n_own, c->labels[i].key))
+			n_taken++;
+		else
+			add_string(l, c->labels[i].key, c->labels[i].value);
+	return n_taken;
+}
+
+static int make_labels(struct conversion *c, const struct profile_sample *s,
+		       struct sample_labels *l)
+{
+	int r;
+
+	l->list.n = 0;
+	r = vec_reserve(&l->list, OWN_LABELS_MAX + (s->context ? s->context->n_labels : 0));
+	if (r < 0)
+		return r;
+	if (s->context)
+		add_context(l, s->context);
 	snprintf(l->thread, sizeof(l->thread), "%.*s", COMM_LEN, s->thread);
-	add_string(l, PPROF_LABEL_SERVICE, process->service ? process->service : process->name);
-	add_string(l, PPROF_LABEL_PROCESS, process->name);
+	add_process(l, s->process);
 	add_string(l, PPROF_LABEL_THREAD, l->thread);
-	add_number(l, PPROF_LABEL_PID, process->pid);
+	add_number(l, PPROF_LABEL_PID, s->process->pid);
 	add_number(l, PPROF_LABEL_TID, s->tid);
+	if (s->context)
+		c->counters[STAT_CTX_LABELS_CUT] += add_labels(l, s->context) * s->count;
+	return 0;
 }
 
 static int add_sample(struct conversion *c, const struct profile_sample *s)
 {
 	int64_t values[] = { s->count, s->count * c->profile->period_ns };
 	bool truncated = is_truncated(c, s->stack);
-	struct sample_labels l;
 	struct pprof_sample out;
 	int r;
 
 	r = make_stack(c, s->stack, truncated);
+	if (r == 0)
+		r = make_labels(c, s, &c->labels);
 	if (r < 0)
 		return r;
-	make_labels(s, &l);
 	if (truncated)
 		c->counters[STAT_SAMPLE_TRUNCATED] += s->count;
 	out = (struct pprof_sample){
 		.locations = c->stack.data,
 		.n_locations = c->stack.n,
 		.values = values,
-		.labels = l.labels,
-		.n_labels = l.n,
+		.labels = c->labels.list.data,
+		.n_labels = c->labels.list.n,
 	};
 	return pprof_builder_sample(c->builder, &out);
 }
@@ -189,6 +245,7 @@ int profile_to_pprof(const struct profile *p, const struct dso_table *dsos, stru
 	r = convert(&c, dsos, sym);
 	frame_names_clear(&c.names);
 	vec_free(&c.stack);
+	vec_free(&c.labels.list);
 	if (r == 0)
 		*ret = pprof_builder_finish(builder);
 	return r;

@@ -13,4 +13,12 @@
  */
 int remote_mem_read(pid_t pid, uint64_t addr, void *buf, size_t len);
 
+/*
+ * Reads @len bytes at each of the @n addresses, one behind the other into @buf. How many of them
+ * from the first on were read: fewer than @n if the next one cannot be, or if these are more than
+ * REMOTE_MEM_MANY. Negative as above.
+ */
+#define REMOTE_MEM_MANY 128
+int remote_mem_read_many(pid_t pid, const uint64_t *addrs, size_t n, void *buf, size_t len);
+
 #endif

@@ -9,6 +9,7 @@ int profile_new(struct profile **ret)
 
 	if (!p)
 		return -ENOMEM;
+	p->contexts_max = PROFILE_CONTEXTS_DEFAULT;
 	*ret = p;
 	return 0;
 }
@@ -17,8 +18,9 @@ static void profile_process_free(struct profile_process *p)
 {
 	if (!p)
 		return;
+	for (int i = 0; i < PROFILE_RESOURCES; i++)
+		free(p->resource[i]);
 	free(p->name);
-	free(p->service);
 	free(p);
 }
 DEFINE_CLEANUP(struct profile_process *, profile_process_free)
@@ -45,6 +47,8 @@ void profile_free(struct profile *p)
 	hashmap_clear(&p->processes);
 	free_values(&p->stacks);
 	free_values(&p->samples);
+	hashmap_clear(&p->contexts);
+	arena_clear(&p->context_memory);
 	free(p);
 }
 
@@ -87,8 +91,8 @@ static int process_add(struct profile *p, const struct process *process,
 	return 0;
 }
 
-int profile_get_process(struct profile *p, const struct process *process, const char *service,
-			const struct profile_process **ret)
+int profile_get_process(struct profile *p, const struct process *process,
+			const char *const *resource, const struct profile_process **ret)
 {
 	struct profile_process *found;
 	int r = 0;
@@ -98,8 +102,8 @@ int profile_get_process(struct profile *p, const struct process *process, const 
 		r = process_add(p, process, &found);
 	if (r == 0)
 		r = rename_to(&found->name, process_name(process));
-	if (r == 0)
-		r = rename_to(&found->service, service);
+	for (int i = 0; r == 0 && i < PROFILE_RESOURCES; i++)
+		r = rename_to(&found->resource[i], resource[i]);
 	if (r == 0)
 		*ret = found;
 	return r;
@@ -162,34 +166,120 @@ int profile_get_stack(struct profile *p, const struct profile_stack_key *key,
 	return 0;
 }
 
+/* --- contexts --------------------------------------------------------------------------------- */
+
+static uint64_t context_hash(const struct profile_context *c)
+{
+	uint64_t h = hash_u64(0, c->overflow);
+
+	h = hash_bytes(h, c->trace_id, sizeof(c->trace_id));
+	h = hash_bytes(h, c->span_id, sizeof(c->span_id));
+	h = hash_bytes(h, c->local_root_id, sizeof(c->local_root_id));
+	for (size_t i = 0; i < c->n_labels; i++) {
+		h = hash_bytes(h, c->labels[i].key, strlen(c->labels[i].key));
+		h = hash_bytes(h, c->labels[i].value, strlen(c->labels[i].value));
+	}
+	return h;
+}
+
+static bool context_eq(const void *value, const void *key)
+{
+	const struct profile_context *a = value, *b = key;
+
+	if (a->overflow != b->overflow || a->n_labels != b->n_labels ||
+	    memcmp(a->trace_id, b->trace_id, sizeof(a->trace_id)) != 0 ||
+	    memcmp(a->span_id, b->span_id, sizeof(a->span_id)) != 0 ||
+	    memcmp(a->local_root_id, b->local_root_id, sizeof(a->local_root_id)) != 0)
+		return false;
+	for (size_t i = 0; i < a->n_labels; i++)
+		if (strcmp(a->labels[i].key, b->labels[i].key) != 0 ||
+		    strcmp(a->labels[i].value, b->labels[i].value) != 0)
+			return false;
+	return true;
+}
+
+static int copy_labels(struct arena *a, const struct profile_context *key,
+		       struct profile_context *ret)
+{
+	struct profile_label *labels = arena_alloc(a, key->n_labels * sizeof(*labels));
+
+	if (!labels)
+		return -ENOMEM;
+	for (size_t i = 0; i < key->n_labels; i++) {
+		const struct profile_label *l = &key->labels[i];
+
+		labels[i].key = arena_strndup(a, l->key, strlen(l->key));
+		labels[i].value = arena_strndup(a, l->value, strlen(l->value));
+		if (!labels[i].key || !labels[i].value)
+			return -ENOMEM;
+	}
+	ret->labels = labels;
+	return 0;
+}
+
+static int context_add(struct profile *p, const struct profile_context *key,
+		       const struct profile_context **ret)
+{
+	struct profile_context *fresh = arena_memdup(&p->context_memory, key, sizeof(*key));
+	int r = fresh ? 0 : -ENOMEM;
+
+	if (r == 0 && key->n_labels)
+		r = copy_labels(&p->context_memory, key, fresh);
+	if (r == 0)
+		r = hashmap_put(&p->contexts, context_hash(fresh), fresh);
+	if (r == 0)
+		*ret = fresh;
+	return r;
+}
+
+static bool has_ids(const struct profile_context *c)
+{
+	static const struct profile_context none;
+
+	return memcmp(c->trace_id, none.trace_id, sizeof(c->trace_id)) != 0 ||
+	       memcmp(c->span_id, none.span_id, sizeof(c->span_id)) != 0;
+}
+
+static const struct profile_context *context_find(const struct profile *p,
+						  const struct profile_context *key)
+{
+	return hashmap_get(&p->contexts, context_hash(key), context_eq, key);
+}
+
+int profile_get_context(struct profile *p, const struct profile_context *key,
+			const struct profile_context **ret)
+{
+	struct profile_context what = *key;
+
+	*ret = context_find(p, &what);
+	if (!*ret && p->contexts.n >= p->contexts_max) {
+		what.n_labels = 0;
+		what.labels = NULL;
+		what.overflow = !has_ids(&what);
+		*ret = context_find(p, &what);
+	}
+	if (!*ret && p->contexts.n >= 2 * p->contexts_max) {
+		what = (struct profile_context){ .overflow = true };
+		*ret = context_find(p, &what);
+	}
+	return *ret ? 0 : context_add(p, &what, ret);
+}
+
 /* --- samples ---------------------------------------------------------------------------------- */
 
 static uint64_t sample_hash(const struct profile_sample *s)
 {
 	uint64_t h = hash_u64(s->stack->hash, s->process->id);
 
-	h = hash_u64(h, (uint64_t)s->tid << 1 | s->has_context);
-	if (s->has_context) {
-		h = hash_bytes(h, s->trace_id, sizeof(s->trace_id));
-		h = hash_bytes(h, s->span_id, sizeof(s->span_id));
-	}
-	return h;
-}
-
-static bool context_eq(const struct profile_sample *a, const struct profile_sample *b)
-{
-	if (a->has_context != b->has_context)
-		return false;
-	return !a->has_context || (memcmp(a->trace_id, b->trace_id, sizeof(a->trace_id)) == 0 &&
-				   memcmp(a->span_id, b->span_id, sizeof(a->span_id)) == 0);
+	return hash_u64(hash_u64(h, s->tid), (uintptr_t)s->context);
 }
 
 static bool sample_eq(const void *value, const void *key)
 {
 	const struct profile_sample *a = value, *b = key;
 
-	return a->process == b->process && a->stack == b->stack && a->tid == b->tid &&
-	       strncmp(a->thread, b->thread, sizeof(a->thread)) == 0 && context_eq(a, b);
+	return a->process == b->process && a->stack == b->stack && a->context == b->context &&
+	       a->tid == b->tid && strncmp(a->thread, b->thread, sizeof(a->thread)) == 0;
 }
 
 int profile_add(struct profile *p, const struct profile_sample *s)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/hashmap.h"
 #include "base/vec.h"
@@ -40,27 +41,51 @@ struct profile_stack {
 	struct profile_frame frames[]; /* innermost first */
 };
 
+/* Attributes of the resource that a process is part of (OpenTelemetry's names). */
+enum profile_resource {
+	PROFILE_SERVICE_NAME,
+	PROFILE_SERVICE_NAMESPACE,
+	PROFILE_SERVICE_INSTANCE_ID,
+	PROFILE_SERVICE_VERSION,
+	PROFILE_DEPLOYMENT_ENVIRONMENT_NAME,
+	PROFILE_RESOURCES,
+};
+
 /* The names are those at the last sample: a service is known only when its context was found. */
 struct profile_process {
 	uint32_t id; /* struct process.id */
 	pid_t pid;
 	char *name;
-	char *service; /* service.name, or NULL */
+	char *resource[PROFILE_RESOURCES]; /* NULL: not known */
+};
+
+struct profile_label {
+	const char *key, *value;
+};
+
+/* What a thread worked for. Ids of zeroes are not known. */
+struct profile_context {
+	uint8_t trace_id[TRACE_ID_LEN];
+	uint8_t span_id[SPAN_ID_LEN];
+	uint8_t local_root_id[SPAN_ID_LEN];
+	bool overflow; /* there were too many to tell them apart: stands for all others */
+	size_t n_labels;
+	const struct profile_label *labels;
 };
 
 struct profile_sample {
 	const struct profile_process *process;
 	const struct profile_stack *stack;
+	const struct profile_context *context; /* NULL: none */
 	pid_t tid;
 	char thread[COMM_LEN];
-	bool has_context;
-	uint8_t trace_id[TRACE_ID_LEN];
-	uint8_t span_id[SPAN_ID_LEN];
 	uint64_t count;
 };
 
 struct profile {
-	struct hashmap samples, stacks, processes;
+	struct hashmap samples, stacks, processes, contexts;
+	struct arena context_memory;
+	size_t contexts_max;
 	uint64_t n_samples; /* sum of counts */
 	uint64_t period_ns; /* of CPU time that one sample stands for */
 	uint64_t start_realtime_ns;
@@ -79,14 +104,25 @@ int profile_new(struct profile **ret);
 void profile_free(struct profile *p); /* NULL is fine */
 DEFINE_CLEANUP(struct profile *, profile_free)
 
-/* @p's entry for this process; @service may be NULL. -ENOMEM. */
-int profile_get_process(struct profile *p, const struct process *process, const char *service,
-			const struct profile_process **ret);
+/* @p's entry for this process; @resource[PROFILE_RESOURCES] may have NULLs. -ENOMEM. */
+int profile_get_process(struct profile *p, const struct process *process,
+			const char *const *resource, const struct profile_process **ret);
+
+/* Bounds how much memory, and how many series of a server, labels can take. */
+#define PROFILE_CONTEXTS_DEFAULT 20000
+
+/*
+ * @p's entry for a context equal to @key, of which nothing is kept. Only @p->contexts_max different
+ * ones are told apart; of as many that come later only the ids are, and all further ones become one
+ * that is marked as overflow. -ENOMEM.
+ */
+int profile_get_context(struct profile *p, const struct profile_context *key,
+			const struct profile_context **ret);
 
 int profile_get_stack(struct profile *p, const struct profile_stack_key *key,
 		      const struct profile_stack **ret);
 
-/* Counts one sample that agrees with @s, whose process and stack are @p's. -ENOMEM. */
+/* Counts one sample that agrees with @s, whose process, stack and context are @p's. -ENOMEM. */
 int profile_add(struct profile *p, const struct profile_sample *s);
 
 #endif

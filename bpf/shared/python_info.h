@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Where a CPython process has what shared/python_ctx.h reads: element of the map `pythons`,
+ * whose number is in the process's source. */
+#ifndef SHARED_PYTHON_INFO_H
+#define SHARED_PYTHON_INFO_H
+
+#include "shared/types.h"
+
+enum python_flag {
+	PYTHON_KEYS_NEW = 1 << 0, /* keys of dicts as since 3.11 */
+	PYTHON_LONG_TAG = 1 << 1, /* numbers as since 3.12 */
+	/* Where objects have their attributes, as since this version; none of these: in a dict. */
+	PYTHON_VALUES_3_11 = 1 << 2,
+	PYTHON_VALUES_3_12 = 2 << 2,
+	PYTHON_VALUES_3_13 = 3 << 2,
+	PYTHON_VALUES = 3 << 2,
+};
+
+enum python_node { PYTHON_NODE_BITMAP, PYTHON_NODE_ARRAY, PYTHON_NODE_COLLISION, PYTHON_NODES };
+
+/* A class, and the number of the attribute _context in its objects. */
+struct python_type {
+	__u64 type; /* 0: there is none */
+	__u32 slot;
+	__u16 basicsize;
+	__u16 dictoffset;
+};
+
+struct python_info {
+	__u64 variable; /* the context variable */
+	__u64 span_key; /* of the span, in its value */
+	__u64 py_true;
+	__u64 node_types[PYTHON_NODES];
+	struct python_type spans[2]; /* the SDK's, and that of contexts without recording */
+	__u32 hash;		     /* of the variable */
+	__u32 flags;		     /* enum python_flag */
+	__u32 state;   /* where a thread has its thread state, from its thread pointer */
+	__u16 context; /* in a thread state */
+	__u16 tuple_items;
+};
+
+_Static_assert(sizeof(struct python_info) == 96, "map value ABI");
+
+#define PYTHONS_MAX 2048 /* processes at a time */
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The objects of a CPython process through which its threads' current OpenTelemetry spans are read.
+ * Everything is checked on the way, by types and by what must agree; what does not is of a version
+ * that is not known. The bytes are foreign. Never logs.
+ */
+#ifndef CTX_PYTHON_PROCESS_H
+#define CTX_PYTHON_PROCESS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ctx/python_file.h"
+
+struct python_process {
+	pid_t pid;
+	uint64_t bias;	   /* address - ELF virtual address, of the interpreter's file */
+	uint16_t specific; /* pthread's values of keys, from the thread pointer */
+};
+
+/* "3.11", from 3.9 on; 0 in *@ret_minor: of another one, or it cannot be told. */
+void python_version(const struct python_file *file, const struct python_process *p,
+		    unsigned *ret_minor);
+
+/*
+ * The addresses of the types of the trie's nodes, in process @p with the interpreter @ef.
+ * -ENOTSUP: not found. -ENOMEM; otherwise what reading the process's memory says.
+ */
+int python_find_nodes(struct elf_file *ef, const struct python_file *file,
+		      const struct python_process *p, uint64_t ret[PYTHON_NODES]);
+
+/*
+ * All the rest of *@ret. -EAGAIN: the SDK is not imported yet, or has made no span yet; -ENOTSUP:
+ * an unknown version of CPython, or of the SDK; otherwise what reading the process's memory says.
+ */
+int python_find_objects(const struct python_file *file, const struct python_process *p,
+			struct python_info *ret);
+
+#endif

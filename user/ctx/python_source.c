@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctx/python_source.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+
+#include "base/hashmap.h"
+#include "ctx/python_process.h"
+#include "proc/remote_mem.h"
+
+/* Of glibc, for debuggers: bits, number, offset of struct pthread's array of blocks of values. */
+#define SPECIFIC_SYMBOL "_thread_db_pthread_specific"
+
+struct known_file {
+	const struct dso *dso;
+	int error; /* of python_file_find() */
+	struct python_file file;
+	uint64_t nodes[PYTHON_NODES]; /* ELF virtual addresses; 0: not looked for yet */
+};
+
+struct python_files {
+	struct hashmap files;
+};
+
+int python_files_new(struct python_files **ret)
+{
+	*ret = calloc(1, sizeof(**ret));
+	return *ret ? 0 : -ENOMEM;
+}
+
+void python_files_free(struct python_files *f)
+{
+	size_t pos = 0;
+	void *value;
+
+	if (!f)
+		return;
+	while ((value = hashmap_next(&f->files, &pos)))
+		free(value);
+	hashmap_clear(&f->files);
+	free(f);
+}
+
+static bool known_eq(const void *value, const void *key)
+{
+	return ((const struct known_file *)value)->dso == key;
+}
+
+static int open_elf(const struct mapping *m, pid_t pid, struct elf_file **ret)
+{
+	int fd = dso_open(m->dso, pid, m->start, m->end);
+
+	return fd < 0 ? fd : elf_file_open_fd(fd, ret);
+}
+
+static int examine(const struct mapping *m, pid_t pid, struct known_file *ret)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	int r = open_elf(m, pid, &ef);
+
+	if (r < 0 && r != -ENOEXEC)
+		return r; /* perhaps it can be opened the next time */
+	if (r == 0)
+		r = python_file_find(ef, m->dso->name, &ret->file);
+	if (r == -ENOMEM)
+		return r;
+	ret->error = r;
+	return 0;
+}
+
+static int get_file(struct python_files *f, const struct mapping *m, pid_t pid,
+		    struct known_file **ret)
+{
+	uint64_t hash = hash_u64(0, m->dso->id);
+	CLEANUP(freep) struct known_file *fresh = NULL;
+	int r;
+
+	*ret = hashmap_get(&f->files, hash, known_eq, m->dso);
+	if (*ret)
+		return 0;
+	fresh = calloc(1, sizeof(*fresh));
+	if (!fresh)
+		return -ENOMEM;
+	fresh->dso = m->dso;
+	r = examine(m, pid, fresh);
+	if (r == 0)
+		r = hashmap_put(&f->files, hash, fresh);
+	if (r == 0)
+		*ret = TAKE_PTR(fresh);
+	return r;
+}
+
+static int bias_of(struct elf_file *ef, const struct mapping *m, uint64_t *ret)
+{
+	uint64_t vaddr;
+
+	if (elf_file_offset_to_vaddr(ef, m->offset, &vaddr) < 0)
+		return -EBADMSG;
+	*ret = m->start - vaddr;
+	return 0;
+}
+
+/* --- where pthread keeps values --------------------------------------------------------------- */
+
+static bool is_libc(const char *name)
+{
+	return fnmatch("libc.so.6", name, 0) == 0 || fnmatch("libc-2.*.so", name, 0) == 0 ||
+	       fnmatch("libpthread*.so*", name, 0) == 0;
+}
+
+static int specific_of(const struct mapping *m, pid_t pid, uint16_t *ret)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct elf_symbol sym;
+	uint32_t field[3];
+	uint64_t bias;
+	int r = open_elf(m, pid, &ef);
+
+	if (r == 0)
+		r = elf_file_find_object(ef, SPECIFIC_SYMBOL, &sym);
+	if (r == 0)
+		r = bias_of(ef, m, &bias);
+	if (r == 0)
+		r = remote_mem_read(pid, bias + sym.value, field, sizeof(field));
+	if (r < 0)
+		return r;
+	if (field[2] > UINT16_MAX)
+		return -EBADMSG;
+	*ret = (uint16_t)field[2];
+	return 0;
+}
+
+static int find_specific(const struct process *p, uint16_t *ret)
+{
+	for (size_t i = 0; i < p->maps.n; i++)
+		if (p->maps.data[i].dso->kind == DSO_FILE && is_libc(p->maps.data[i].dso->name) &&
+		    specific_of(&p->maps.data[i], p->pid, ret) == 0)
+			return 0;
+	return -ENOTSUP;
+}
+
+/* --- the interpreter -------------------------------------------------------------------------- */
+
+static bool may_be(const struct process *p, const struct mapping *m)
+{
+	return m->dso->kind == DSO_FILE &&
+	       (m->dso == p->exe || python_file_is_library(m->dso->name));
+}
+
+static int find_nodes(struct known_file *known, struct elf_file *ef,
+		      const struct python_process *where, uint64_t ret[PYTHON_NODES])
+{
+	if (!known->nodes[0]) {
+		int r = python_find_nodes(ef, &known->file, where, ret);
+
+		if (r < 0)
+			return r;
+		for (int i = 0; i < PYTHON_NODES; i++)
+			known->nodes[i] = ret[i] - where->bias;
+	}
+	for (int i = 0; i < PYTHON_NODES; i++)
+		ret[i] = where->bias + known->nodes[i];
+	return 0;
+}
+
+static int find_in(struct known_file *known, const struct process *p, const struct mapping *m,
+		   struct python_source *ret)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct python_process where = { .pid = p->pid };
+	uint64_t nodes[PYTHON_NODES];
+	int r = open_elf(m, p->pid, &ef);
+
+	ret->dso = m->dso;
+	if (r == 0)
+		r = bias_of(ef, m, &where.bias);
+	if (r < 0)
+		return r;
+	python_version(&known->file, &where, &ret->minor);
+	r = find_specific(p, &where.specific);
+	if (r == 0)
+		r = python_find_objects(&known->file, &where, &ret->info);
+	if (r == 0)
+		r = find_nodes(known, ef, &where, nodes);
+	for (int i = 0; r == 0 && i < PYTHON_NODES; i++)
+		ret->info.node_types[i] = nodes[i];
+	return r;
+}
+
+int python_source_find(struct python_files *f, const struct process *p, struct python_source *ret)
+{
+	*ret = (struct python_source){ 0 };
+	for (size_t i = 0; i < p->maps.n; i++) {
+		const struct mapping *m = &p->maps.data[i];
+		struct known_file *known;
+		int r;
+
+		if (!may_be(p, m))
+			continue;
+		r = get_file(f, m, p->pid, &known);
+		if (r < 0)
+			return r;
+		if (known->error == 0)
+			return find_in(known, p, m, ret);
+	}
+	return -ENOENT;
+}
