@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/doctor_context.h"
+#include "app/doctor_watch.h"
 #include "base/cleanup.h"
-#include "ctx/context_sources.h"
-#include "ctx/context_tracker.h"
 #include "elf/debug_file.h"
 #include "elf/elf_facts.h"
 #include "proc/maps.h"
@@ -14,15 +14,6 @@
 #include "unwind/unwind_table.h"
 
 #define MAPS_MAX (64u << 20)
-
-static const char *remedy_of(int err)
-{
-	if (err == -ESRCH)
-		return "there is no such process";
-	if (geteuid() == 0)
-		return "needs CAP_SYS_PTRACE, in the user namespace of the process too";
-	return "run as root";
-}
 
 /* --- files ------------------------------------------------------------------------------------ */
 
@@ -125,81 +116,8 @@ static void report_files(const struct process *p, enum finding_state *worst)
 		worst);
 }
 
-/* --- trace context ---------------------------------------------------------------------------- */
-
-static void report_process_context(const struct context_finding *ctx, enum finding_state *worst)
-{
-	struct finding f = { .what = "process context (OpenTelemetry OTEL_CTX)" };
-	char detail[512];
-
-	if (ctx->state == CONTEXT_UNREADABLE) {
-		f.state = FINDING_NO;
-		f.follows = "its memory may not be read; no spans";
-		f.remedy = remedy_of(-EACCES);
-	} else if (ctx->has_process_ctx) {
-		snprintf(detail, sizeof(detail), "service.name=%s, thread context schema %s",
-			 ctx->service ? ctx->service : "(none)",
-			 ctx->schema ? ctx->schema : "(none)");
-		f.follows = detail;
-	} else {
-		f.state = FINDING_NO;
-		f.follows = ctx->state == CONTEXT_MALFORMED
-				    ? "published, but it does not decode"
-				    : "service name is the program's, unless an agent tells it";
-		f.remedy = "use a tracing library that publishes it for profilers";
-	}
-	finding_print(&f, worst);
-}
-
-static void report_source(const struct context_finding *ctx, size_t i, enum finding_state *worst)
-{
-	const struct ctx_source *source = &ctx->info.sources[i];
-	char what[128], detail[512], place[CONTEXT_PLACE_MAX];
-
-	context_place_print(source, place);
-	snprintf(what, sizeof(what), "thread context (%s)", context_format_name(source->format));
-	snprintf(detail, sizeof(detail), "in %s, at %s", ctx->writers[i], place);
-	finding_print(&(struct finding){ what, FINDING_YES, detail, NULL }, worst);
-}
-
-static void report_thread_context(const struct context_finding *ctx, enum finding_state *worst)
-{
-	struct finding f = { "thread context", FINDING_NO,
-			     "none that is read: no otel_thread_ctx_v1 with a process context, no "
-			     "Elastic APM correlation, no Go pprof labels; no spans",
-			     "a tracing library that publishes it; see README.md" };
-
-	for (size_t i = 0; i < CTX_SOURCES_MAX && ctx->info.sources[i].format; i++)
-		report_source(ctx, i, worst);
-	if (ctx->state == CONTEXT_THREAD)
-		return;
-	if (ctx->state == CONTEXT_UNSUPPORTED) {
-		f.follows = "written in a way that this version does not read (another schema, "
-			    "dynamic TLS of an unknown libc, an unknown release of Go); no spans";
-		f.remedy = "a newer spanprof";
-	}
-	finding_print(&f, worst);
-}
-
-static int report_context(const struct process *p, const char *maps, size_t len,
-			  enum finding_state *worst)
-{
-	CLEANUP(context_tracker_freep) struct context_tracker *tracker = NULL;
-	struct context_maps text = { .text = maps, .len = len };
-	struct context_finding ctx;
-	int r;
-
-	r = context_tracker_new(&tracker);
-	if (r == 0)
-		r = context_tracker_look(tracker, p, &text, &ctx);
-	if (r < 0)
-		return r;
-	report_process_context(&ctx, worst);
-	report_thread_context(&ctx, worst);
-	return 0;
-}
-
-static int examine(struct process_table *t, pid_t pid, enum finding_state *worst)
+static int examine(struct process_table *t, pid_t pid, const struct context_options *opt,
+		   enum finding_state *worst)
 {
 	CLEANUP(freep) char *maps = NULL;
 	struct process *p;
@@ -220,10 +138,13 @@ static int examine(struct process_table *t, pid_t pid, enum finding_state *worst
 		return 0;
 	}
 	report_files(p, worst);
-	return report_context(p, maps, len, worst);
+	r = doctor_context(p, maps, len, opt, worst);
+	if (r == 0)
+		doctor_watch(pid, opt, worst);
+	return r;
 }
 
-void doctor_process(pid_t pid, enum finding_state *worst)
+void doctor_process(pid_t pid, const struct context_options *opt, enum finding_state *worst)
 {
 	struct process_table t;
 	char what[64];
@@ -232,9 +153,10 @@ void doctor_process(pid_t pid, enum finding_state *worst)
 	snprintf(what, sizeof(what), "process %d", pid);
 	r = process_table_init(&t);
 	if (r == 0)
-		r = examine(&t, pid, worst);
+		r = examine(&t, pid, opt, worst);
 	process_table_clear(&t);
 	if (r < 0)
-		finding_print(&(struct finding){ what, FINDING_FATAL, strerror(-r), remedy_of(r) },
+		finding_print(&(struct finding){ what, FINDING_FATAL, strerror(-r),
+						 finding_remedy_of(r) },
 			      worst);
 }

@@ -5,9 +5,10 @@
 
 #include <sys/types.h>
 
+#include "app/context_options.h"
 #include "app/finding.h"
 
 /* A process that does not exist or cannot be read is FINDING_FATAL. */
-void doctor_process(pid_t pid, enum finding_state *worst);
+void doctor_process(pid_t pid, const struct context_options *opt, enum finding_state *worst);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/finding.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 void finding_print(const struct finding *f, enum finding_state *worst)
 {
@@ -15,4 +17,13 @@ void finding_print(const struct finding *f, enum finding_state *worst)
 	putchar('\n');
 	if (f->state > *worst)
 		*worst = f->state;
+}
+
+const char *finding_remedy_of(int err)
+{
+	if (err == -ESRCH)
+		return "there is no such process";
+	if (geteuid() == 0)
+		return "needs CAP_SYS_PTRACE, in the user namespace of the process too";
+	return "run as root";
 }

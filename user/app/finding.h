@@ -19,6 +19,9 @@ struct finding {
 	const char *remedy;  /* NULL: none */
 };
 
+/* What helps against @err (negative errno) of a look into another process. */
+const char *finding_remedy_of(int err);
+
 /* Prints it to standard output and remembers the worst in *worst. */
 void finding_print(const struct finding *f, enum finding_state *worst);
 
