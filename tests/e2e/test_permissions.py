@@ -168,11 +168,13 @@ def test_doctor_of_a_process(spanprof, burner):
     done = run(spanprof, "doctor", "-p", burner("split-so-ie").pid)
     assert done.returncode == 0
     found = findings(done)
-    assert found["process context (OpenTelemetry OTEL_CTX)"] == (
-        "yes", "service.name=split, thread context schema tlsdesc_v1_dev",
-    )  # fmt: skip
+    state, what = found["process context (OpenTelemetry OTEL_CTX)"]
+    assert state == "yes" and what.startswith("service.name=split, service.version=1, ")
+    assert "thread context schema tlsdesc_v1_dev, 1 keys of labels" in what
     state, where = found["thread context (OpenTelemetry, otel_thread_ctx_v1)"]
     assert state == "yes" and re.search(r"ie/libotelctx\.so, at thread pointer -\d+", where)
+    state, span = found["spans of its threads, in this second"]
+    assert state == "yes" and re.search(r"trace_id=[0-9a-f]{32} span_id=[0-9a-f]{16} span.name=\w+scending$", span)
     assert re.search(r"^yes  \S+/split-so-ie: names from .symtab$", done.stdout, re.MULTILINE)
 
 
@@ -180,7 +182,10 @@ def test_doctor_of_a_process_without_context(spanprof, burner):
     done = run(spanprof, "doctor", "-p", burner("split-preload").pid)
     assert done.returncode == 0
     assert findings(done)["process context (OpenTelemetry OTEL_CTX)"][0] == "no"
-    assert findings(done)["thread context"][0] == "no"
+    state, why = findings(done)["thread context (native program)"]
+    assert state == "no" and "not found: OpenTelemetry, otel_thread_ctx_v1; " in why
+    state, why = findings(done)["spans of its threads, in this second"]
+    assert state == "no" and re.match(r"none in \d+ samples; the process publishes none", why)
 
 
 def test_doctor_of_no_process(spanprof, gone_pid):

@@ -3,16 +3,18 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from bisect import bisect_right
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, ROOT
-from truth import judge
+from conftest import BUILD, ROOT, assert_nothing_lost
+from truth import judge, label
 
 SECONDS = 5
 
@@ -26,17 +28,46 @@ def assert_right(recording, service):
     assert {s.labels["service.name"] for s in in_spans} == {service}
 
 
+def cargo(project, *arguments):
+    """Runs cargo in a folder of tests/workloads; its products go to the build folder."""
+    done = subprocess.run(
+        ["cargo", *arguments, "--locked", "--quiet"],
+        cwd=ROOT / "tests/workloads" / project, capture_output=True, text=True, check=False,
+        env={**os.environ, "CARGO_TARGET_DIR": str(BUILD / project)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.fixture(scope="session")
 def libdatadog_writer():
     """A Rust program on the crates libdd-otel-thread-ctx and libdd-library-config."""
-    target = BUILD / "libdatadog"
-    done = subprocess.run(
-        ["cargo", "build", "--release", "--locked", "--quiet"],
-        cwd=ROOT / "tests/workloads/libdatadog", capture_output=True, text=True, check=False,
-        env={**os.environ, "CARGO_TARGET_DIR": str(target)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return target / "release/libdatadog-writer"
+    cargo("libdatadog", "build", "--release")
+    return BUILD / "libdatadog/release/libdatadog-writer"
+
+
+@pytest.fixture(scope="session")
+def customlabels_writer():
+    """A Rust program on the crate custom-labels of Polar Signals."""
+    cargo("customlabels", "build", "--release")
+    return BUILD / "customlabels/release/customlabels-writer"
+
+
+@pytest.fixture(scope="session")
+def libcustomlabels():
+    """The crate's C++ as a library, behind the interface that split-dl opens."""
+    packages = json.loads(cargo("customlabels", "metadata", "--format-version", "1"))["packages"]
+    manifest = next(p["manifest_path"] for p in packages if p["name"] == "custom-labels")
+    crate, folder = Path(manifest).parent / "src", BUILD / "customlabels"
+    folder.mkdir(parents=True, exist_ok=True)
+    options = ("-O2", "-g", "-fPIC", "-fno-omit-frame-pointer", f"-I{crate}")
+    glue, library = folder / "otel_ctx.o", folder / "libcustomlabels.so"
+    for argv in (
+        ["gcc", *options, "-c", ROOT / "tests/workloads/customlabels/otel_ctx.c", "-o", glue],
+        ["g++", *options, "-std=c++17", "-shared", crate / "customlabels.cpp", glue, "-o", library],
+    ):
+        subprocess.run(argv, check=True)
+    return library
 
 
 @pytest.fixture(scope="session")
@@ -155,3 +186,74 @@ def test_libdatadog(libdatadog_writer, record):
     verdict.assert_right()
     services = {s.labels["service.name"] for s in recording.profile.samples if any(n.endswith("::churn") for n in s.names)}
     assert services == {"libdatadog-writer"}
+
+
+# Which of the labels are ids; a request.name is a label.
+CUSTOM_IDS = ("--label-trace-id", "request.trace", "--label-span-id", "request.span")
+
+
+def assert_custom_labels_right(recording):
+    for carried in (judge(recording.truth, recording.samples),
+                    judge(recording.truth, recording.samples, label("request.name"))):  # fmt: skip
+        print(carried.counts)
+        carried.assert_right()
+    assert not any({"request.trace", "request.span"} & set(s["labels"]) for s in recording.samples)
+    assert_nothing_lost(recording.stats)
+    expected = Counter((s["span_id"], s["labels"].get("request.name")) for s in recording.samples)
+    found = recording.profile.count_by(lambda s: (s.labels.get("span_id"), s.labels.get("request.name")))
+    assert found == expected
+
+
+def test_custom_labels(customlabels_writer, record):
+    """In an executable; one label comes and goes in the set that is in force."""
+    recording = record(*CUSTOM_IDS, "--", customlabels_writer, 3, "{log}")
+    assert_custom_labels_right(recording)
+
+    def phase(sample):
+        known = ("read_request", "answer_request")
+        function = next((n for n in sample.names if n.endswith(known)), None)
+        said = sample.labels.get("request.phase")
+        return said and function and (said, function.rpartition("::")[2])
+
+    counts = recording.profile.count_by(phase)
+    print(counts)
+    assert set(counts) == {("read", "read_request"), ("answer", "answer_request")}
+    assert min(counts.values()) > 500
+
+
+OPENED = {
+    "early, static": {},
+    "late, dynamic": {"OTEL_LATE": "1", "GLIBC_TUNABLES": "glibc.rtld.optional_static_tls=0"},
+}
+
+
+@pytest.mark.parametrize("how", OPENED)
+def test_custom_labels_of_library_that_is_opened(libcustomlabels, workloads, record, how):
+    """In the general-dynamic TLS of a C++ compiler that is asked for nothing else."""
+    said = subprocess.run(["readelf", "-rW", libcustomlabels], capture_output=True, text=True, check=True).stdout
+    assert re.search("R_X86_64_DTPMOD64 .*custom_labels_current_set", said)
+    env = {"OTEL_LIBRARY": str(libcustomlabels), **OPENED[how]}
+    recording = record(*CUSTOM_IDS, "--", workloads / "split-dl", "--threads", 3, "--cpu-seconds", 1.2,
+                       "--span-us", "20,1000,200000", "--warm-up-ms", 400, "--log", "{log}", env=env)  # fmt: skip
+    assert_custom_labels_right(recording)
+
+
+def test_custom_labels_are_found_soon(libcustomlabels, workloads, record):
+    """By a process that nothing new is expected of any more."""
+    env = {"OTEL_LIBRARY": str(libcustomlabels), "OTEL_LATE": "1", "OTEL_SETTLE_MS": "0"}
+    recording = record(*CUSTOM_IDS, "--", workloads / "split-dl", "--threads", 3, "--cpu-seconds", 0.6,
+                       "--span-us", "500,20000", "--warm-up-ms", 2500, "--log", "{log}", env=env)  # fmt: skip
+    opened = int(re.search(r"^opened at (\d+)$", recording.stdout, re.MULTILINE)[1])
+    later = [s for s in recording.samples if s["time_ns"] > opened + 100e6]
+    assert len(later) > 200
+    judge(recording.truth, later).assert_right()
+
+
+def test_custom_labels_that_are_ids_by_option_only(customlabels_writer, record):
+    """Without it they are labels like others."""
+    recording = record("--", customlabels_writer, 1, "{log}")
+    inside = [s for s in recording.samples if "request.name" in s["labels"]]
+    assert len(inside) > 500
+    assert not any(s["span_id"] or s["trace_id"] for s in recording.samples)
+    judge(recording.truth, recording.samples, label("request.span", lambda s: s.span_id)).assert_right()
+    judge(recording.truth, recording.samples, label("request.trace", lambda s: s.trace_id)).assert_right()

@@ -104,14 +104,15 @@ class Verdict:
         inside = self.total(Place.INSIDE)
         assert inside, "no sample inside a span: nothing was tested"
         wrong = sum(n for (_, what), n in self.counts.items() if what == "wrong")
-        assert wrong == 0, f"{wrong} samples carry an id that is not theirs: {self.examples[:5]}"
+        assert wrong == 0, f"{wrong} samples carry what is not theirs: {self.examples[:5]}"
         assert right >= at_least * inside, (
-            f"{right} of {inside} samples inside spans carry the span's id ({right / inside:.5f}); "
+            f"{right} of {inside} samples inside spans carry what is the span's ({right / inside:.5f}); "
             f"{self.examples[:5]}"
         )
 
 
-def _carried(sample, span):
+def ids(sample, span):
+    """Does the sample carry the ids of the span, or none, or wrong ones?"""
     span_id, trace_id = sample["span_id"], sample["trace_id"]
     if not span_id and not trace_id:
         return "none"
@@ -120,24 +121,37 @@ def _carried(sample, span):
     return "wrong"
 
 
-def judge(truth, samples):
+def label(key, of=lambda span: span.name):
+    """The same of a label, to be judged by: its value is of(span)."""
+
+    def carried(sample, span):
+        value = sample["labels"].get(key)
+        if value is None:
+            return "none"
+        return "right" if span and value == of(span) else "wrong"
+
+    return carried
+
+
+def judge(truth, samples, carried=ids):
     """
-    Holds samples of --dump-samples against the log. Samples of other processes are left out. An
-    edge excuses a missing id, never a wrong one.
+    Holds samples of --dump-samples against the log: their ids, or what else `carried` looks at.
+    Samples of other processes are left out. An edge excuses a missing id, never a wrong one.
     """
     verdict = Verdict(Counter(), [])
     for sample in samples:
         if sample["pid"] != truth.pid:
             continue
         place, span = truth.place(sample["tid"], sample["time_ns"])
-        carried = _carried(sample, span)
-        verdict.counts[place, carried] += 1
-        if carried == "wrong" or (place is Place.INSIDE and carried == "none"):
-            verdict.examples.append((place.value, carried, sample, span))
+        what = carried(sample, span)
+        verdict.counts[place, what] += 1
+        if what == "wrong" or (place is Place.INSIDE and what == "none"):
+            verdict.examples.append((place.value, what, sample, span))
     return verdict
 
 
 def load_samples(path):
     """Of record --dump-samples: one JSON object a line. Ids are None where there is no context."""
+    nothing = {"span_id": None, "trace_id": None, "local_root_span_id": None, "labels": {}}
     with open(path, encoding="utf-8") as f:
-        return [{"span_id": None, "trace_id": None, **json.loads(line)} for line in f]
+        return [{**nothing, **json.loads(line)} for line in f]

@@ -2,6 +2,7 @@
 #include "otel_ctx.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,6 +40,8 @@ __attribute__((visibility("default"))) __thread struct otel_record *otel_thread_
 
 static __thread struct otel_record *own_record;
 static __thread enum otel_style own_style;
+static __thread uint8_t second_index;
+static __thread char second_value[256]; /* "": none */
 static struct header *published;
 
 /* --- protobuf ------------------------------------------------------------------------------ */
@@ -259,22 +262,28 @@ void otel_thread_exit(void)
 	own_record = NULL;
 }
 
+static void record_add(struct otel_record *r, uint8_t index, const char *value)
+{
+	size_t len = strnlen(value, 255);
+	uint8_t *attr = r->attrs + r->attrs_size;
+
+	attr[0] = index; /* into the key map */
+	attr[1] = (uint8_t)len;
+	memcpy(attr + 2, value, len);
+	r->attrs_size = (uint16_t)(r->attrs_size + len + 2);
+}
+
 static void record_fill(struct otel_record *r, const uint8_t *trace_id, const uint8_t *span_id,
 			const char *name)
 {
-	size_t len = name ? strnlen(name, 255) : 0;
-
 	memcpy(r->trace_id, trace_id, sizeof(r->trace_id));
 	memcpy(r->span_id, span_id, sizeof(r->span_id));
 	r->trace_flags = 1;
 	r->attrs_size = 0;
-	if (!name)
-		return;
-
-	r->attrs[0] = 0; /* index into the key map */
-	r->attrs[1] = (uint8_t)len;
-	memcpy(r->attrs + 2, name, len);
-	r->attrs_size = (uint16_t)(len + 2);
+	if (name)
+		record_add(r, 0, name);
+	if (second_value[0])
+		record_add(r, second_index, second_value);
 }
 
 void otel_thread_attach(const uint8_t trace_id[16], const uint8_t span_id[8], const char *name)
@@ -301,6 +310,12 @@ void otel_thread_detach(void)
 	else
 		*(volatile uint8_t *)&own_record->valid = 0;
 	COMPILER_BARRIER();
+}
+
+void otel_thread_second(uint8_t index, const char *value)
+{
+	second_index = index;
+	snprintf(second_value, sizeof(second_value), "%s", value);
 }
 
 struct otel_record *otel_thread_record(void)

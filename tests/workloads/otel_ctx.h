@@ -64,6 +64,12 @@ void otel_thread_exit(void);
 void otel_thread_attach(const uint8_t trace_id[16], const uint8_t span_id[8], const char *name);
 void otel_thread_detach(void);
 
+/*
+ * Spans that the thread enters from now on have a second attribute: @value (copied, at most
+ * 255 bytes), whose key is that of @index in the key map.
+ */
+void otel_thread_second(uint8_t index, const char *value);
+
 /* The thread's record, attached or not: for those that want to write rubbish into it. */
 struct otel_record *otel_thread_record(void);
 

@@ -31,3 +31,9 @@ void otel_thread_attach(const uint8_t trace_id[16], const uint8_t span_id[8], co
 void otel_thread_detach(void)
 {
 }
+
+void otel_thread_second(uint8_t index, const char *value)
+{
+	(void)index;
+	(void)value;
+}

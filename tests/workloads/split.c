@@ -4,6 +4,7 @@
  *
  *   split [--threads N] [--cpu-seconds S] [--span-us LIST] [--shares LIST] [--outside PERCENT]
  *         [--writer swap|valid] [--seed N] [--warm-up-ms MS] [--fork 1] [--log FILE]
+ *         [--local-root 1] [--republish-ms MS [--tenant NAME]]
  *
  * It ends when all threads together have worked for --cpu-seconds (5): a busy machine takes longer,
  * it does not make the work less. Each thread goes from span to span. A span of kind "ascending"
@@ -11,7 +12,13 @@
  * length is one of --span-us (of CPU time, ± 25 %), each of which gets the same share of CPU.
  * Between spans it works in idle_chatter(). Work is counted in steps that cost the same in every
  * stage: the log tells shares, not estimates.
+ *
+ * --local-root: all spans of a thread have one parent, which they publish as their local root.
+ * --republish-ms: so long after the threads were started another process context is published, and
+ * its time written to the standard output; spans from then on have NAME as an attribute "tenant",
+ * whose key only that context has.
  */
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -48,6 +55,10 @@ struct split {
 	uint64_t outside_percent;
 	uint64_t seed;
 	enum otel_style style;
+	bool local_root;
+	double republish_ms; /* 0: never */
+	const char *tenant;
+	bool republished;
 	pthread_barrier_t ready;
 };
 
@@ -110,15 +121,19 @@ WORK_FUNCTION static void do_round(struct truth_span *s, enum kind kind, uint64_
 	}
 }
 
-/* Spends @ns in one span and returns what was spent: less if the time is up. */
-WORK_FUNCTION static uint64_t do_span(enum kind kind, uint64_t ns, uint64_t *random)
+/*
+ * Spends @ns in one span below @parent (NULL: none) and returns what was spent: less if the time is
+ * up.
+ */
+WORK_FUNCTION static uint64_t do_span(enum kind kind, uint64_t ns, const uint8_t *parent,
+				      uint64_t *random)
 {
 	struct truth_span s;
 	uint8_t trace_id[16];
 	uint64_t spent = 0;
 
 	truth_trace_id(trace_id);
-	truth_span_begin(&s, kind_names[kind], trace_id, NULL);
+	truth_span_begin(&s, kind_names[kind], trace_id, parent);
 	while (spent < ns && !(spent && time_is_up())) {
 		uint64_t part = ns - spent < ROUND_NS ? ns - spent : ROUND_NS;
 
@@ -153,18 +168,35 @@ static unsigned int next_length(const uint64_t *spent)
 	return best;
 }
 
+static void publish_root(uint8_t id[16])
+{
+	char text[17];
+
+	truth_trace_id(id);
+	for (int i = 0; i < 8; i++)
+		snprintf(text + 2 * i, 3, "%02x", id[i]);
+	otel_thread_second(1, text);
+}
+
 static void *worker_main(void *arg)
 {
 	uint64_t random = split.seed ^ (uintptr_t)arg << 32;
 	uint64_t spent[LENGTHS_MAX] = { 0 };
+	uint8_t root[16];
 
 	truth_thread_begin(split.style);
+	if (split.local_root)
+		publish_root(root);
 	pthread_barrier_wait(&split.ready);
 	while (!time_is_up()) {
 		unsigned int length = next_length(spent);
 		uint64_t ns = split.lengths_us[length] * (750 + work_random(&random) % 501);
-		uint64_t done = do_span(work_random(&random) & 1, ns, &random);
+		uint64_t done;
 
+		if (split.tenant && __atomic_load_n(&split.republished, __ATOMIC_ACQUIRE))
+			otel_thread_second(1, split.tenant);
+		done = do_span(work_random(&random) & 1, ns, split.local_root ? root : NULL,
+			       &random);
 		spent[length] += done;
 		do_outside(done);
 	}
@@ -183,6 +215,9 @@ static void options_read(char **argv)
 	split.budget_ns = (uint64_t)(arg_number(argv, "cpu-seconds", 5) * 1e9);
 	split.seed = (uint64_t)arg_number(argv, "seed", 1);
 	split.style = strcmp(writer, "valid") == 0 ? OTEL_FLIP_VALID : OTEL_SWAP_POINTER;
+	split.local_root = arg_number(argv, "local-root", 0) != 0;
+	split.republish_ms = arg_number(argv, "republish-ms", 0);
+	split.tenant = arg_string(argv, "tenant", NULL);
 	arg_list(arg_string(argv, "shares", "10,20,30,40"), split.shares, STAGES);
 	for (int i = 0; i < STAGES; i++)
 		split.shares_sum += split.shares[i];
@@ -191,6 +226,33 @@ static void options_read(char **argv)
 		fprintf(stderr, "split: threads, lengths and shares must not be 0\n");
 		exit(2);
 	}
+}
+
+/* A writer that is opened later has it published then. */
+static void publish(const char *service, const char *version, const char *second_key)
+{
+	static const char *keys[] = { "span.name", NULL, NULL };
+	static struct otel_process process = {
+		.schema_version = OTEL_SCHEMA_NATIVE,
+		.key_map = keys,
+	};
+
+	process.service_name = service;
+	process.service_version = version;
+	keys[1] = second_key;
+	if (otel_process_publish(&process) < 0)
+		exit(1);
+}
+
+static void republish(void)
+{
+	uint64_t now;
+
+	warm_up(split.republish_ms);
+	now = clock_ns(CLOCK_MONOTONIC);
+	publish("split-again", "2", split.tenant ? "tenant" : NULL);
+	__atomic_store_n(&split.republished, true, __ATOMIC_RELEASE);
+	printf("republished at %" PRIu64 "\n", now);
 }
 
 static void run_threads(void)
@@ -205,6 +267,8 @@ static void run_threads(void)
 		if (pthread_create(&threads[i], NULL, worker_main, (void *)i) != 0)
 			exit(1);
 	}
+	if (split.republish_ms > 0)
+		republish();
 	for (unsigned int i = 0; i < split.threads; i++)
 		pthread_join(threads[i], NULL);
 	free(threads);
@@ -228,13 +292,6 @@ static void go_on_in_child(void)
 
 int main(int argc, char **argv)
 {
-	static const char *const keys[] = { "span.name", NULL };
-	struct otel_process process = {
-		.service_name = "split",
-		.service_version = "1",
-		.schema_version = OTEL_SCHEMA_NATIVE,
-		.key_map = keys,
-	};
 	const char *log;
 
 	(void)argc;
@@ -242,8 +299,7 @@ int main(int argc, char **argv)
 	log = arg_string(argv, "log", NULL);
 	truth_init("split", "steps", function_names, split.seed);
 	work_calibrate();
-	if (otel_process_publish(&process) < 0)
-		return 1;
+	publish("split", "1", split.local_root ? "datadog.local_root_span_id" : NULL);
 	warm_up(arg_number(argv, "warm-up-ms", 0));
 	if (arg_number(argv, "fork", 0) != 0)
 		go_on_in_child();

@@ -27,8 +27,8 @@ endif
 WL_EXPORT := -Wl,--export-dynamic-symbol=otel_thread_ctx_v1
 
 WL_PROGRAMS := $(addprefix $(WL)/,shop split-le split-static split-so-ie split-so-desc \
-               split-preload split-dl hostile hostile-dl procs ie/libotelctx.so desc/libotelctx.so \
-               gd/libotelctx.so libplug_alpha.so libplug_beta.so depth depth-fp)
+               split-preload split-dl split-homegrown split-obi hostile hostile-dl procs ie/libotelctx.so \
+               desc/libotelctx.so gd/libotelctx.so libhomegrown.so libplug_alpha.so libplug_beta.so depth depth-fp)
 ifeq ($(ARCH),x86_64)
 WL_PROGRAMS += $(addprefix $(WL)/,split-dl-musl musl-desc/libotelctx.so musl-gd/libotelctx.so)
 endif
@@ -109,6 +109,22 @@ $(WL)/split-dl-musl: $(WL_DIR)/split.c $(WL_CORE) $(WL_DIR)/otel_dl.c $(WL_HDR)
 	$(call say,WORK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(MUSL_CC) $(WL_CFLAGS) $(filter %.c,$^) -o $@
+
+# The same over other things than OpenTelemetry's: in the program, or to be opened by split-dl.
+$(WL)/split-homegrown: $(WL_DIR)/split.c $(WL_CORE) $(WL_DIR)/homegrown.c $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-fPIE -pie)
+
+$(WL)/libhomegrown.so: $(WL_DIR)/homegrown.c $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-shared -fPIC $(WL_TLS_OLD) -Wl$(comma)-soname=libhomegrown.so)
+
+$(WL)/split-obi: $(WL_DIR)/split.c $(WL_CORE) $(WL_DIR)/obi_ctx.c $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-fPIE -pie)
 
 $(WL)/hostile: $(WL_DIR)/hostile.c $(WL_CORE) $(WL_CTX) $(WL_HDR)
 	$(call say,WORK,$@)
