@@ -56,7 +56,7 @@ enum stat_kind {
 	  "record's valid flag not set: thread is in no span, or enters or leaves one")            \
 	X(CTX_INVALID, LOSS, "context_invalid", "record is not of the specified form")             \
 	X(CTX_UNREADABLE, LOSS, "context_unreadable", "record could not be read")                  \
-	X(CTX_LABELS_CUT, LOSS, "context_labels_cut", "contexts some of whose labels are missing") \
+	X(CTX_LABELS_CUT, LOSS, "labels_cut", "contexts some of whose labels are missing")         \
 	X(FILTER_FORK_FAILED, LOSS, "filter_fork_failed", "child could not be added to the filter")
 
 #define STATS_USER(X)                                                                              \
@@ -93,14 +93,14 @@ enum stat_kind {
 	X(PROC_UNREADABLE, LOSS, "processes_unreadable",                                           \
 	  "processes we have no right to look into")                                               \
 	X(CTX_PROC_MALFORMED, LOSS, "process_context_malformed", "process contexts not decodable") \
-	X(CTX_LABELS_MALFORMED, LOSS, "context_labels_malformed",                                  \
+	X(CTX_LABELS_MALFORMED, LOSS, "labels_malformed",                                          \
 	  "labels, or ids in them, of no such form")                                               \
 	X(CTX_LABELS_DROPPED, LOSS, "contexts_without_labels",                                     \
 	  "samples that lost their labels: more than --max-contexts")                              \
 	X(CTX_OVERFLOW, LOSS, "contexts_overflow",                                                 \
 	  "samples that lost their span: more than twice --max-contexts")                          \
 	X(CTX_WRITER_UNSUPPORTED, LOSS, "context_writer_unsupported", "writers of an unread form") \
-	X(CTX_SOURCES_LEFT_OUT, LOSS, "context_sources_left_out",                                  \
+	X(CTX_SOURCES_LEFT_OUT, LOSS, "thread_variables_left_out",                                 \
 	  "processes with more than 4 variables that have a context")                              \
 	X(CTX_PYTHON_UNSUPPORTED, INFO, "python_versions_unsupported",                             \
 	  "CPython processes of a version whose spans are not read")                               \

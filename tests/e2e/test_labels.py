@@ -337,7 +337,7 @@ def test_library_that_is_opened_is_found_soon(record, workloads, library, age_ms
 
 def test_variable_of_a_new_program_is_found_soon(record, workloads):
     r = record(*variables("split-homegrown"), "--", workloads / "split-homegrown", *split(
-        cpu_seconds=0.4, warm_up_ms=0))  # fmt: skip
+        cpu_seconds=0.7, warm_up_ms=0))  # fmt: skip
     begun = min(s.outer_start for s in r.truth.spans)
     assert delay_ms(in_spans(r), begun, lambda s: s["span_id"]) <= NEW_MS
 
