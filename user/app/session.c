@@ -286,9 +286,13 @@ static int find_process(struct session *s, const struct sample_record *rec, stru
 static void read_context(struct session *s, const struct process *p)
 {
 	CLEANUP(freep) char *text = NULL;
-	struct context_maps maps = { .began_cpu_ns = thread_cpu_ns() };
+	struct context_maps maps;
 
-	if (p->exited_ns || maps_read(p->pid, MAPS_MAX, &text, &maps.len) < 0)
+	/* Most of the young of a storm: a look at the clock of CPU time is a system call. */
+	if (p->exited_ns)
+		return;
+	maps.began_cpu_ns = thread_cpu_ns();
+	if (maps_read(p->pid, MAPS_MAX, &text, &maps.len) < 0)
 		return;
 	maps.text = text;
 	look_at_context(s, p, &maps);
