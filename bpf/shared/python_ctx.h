@@ -17,14 +17,12 @@
 #include "shared/python_info.h"
 #include "shared/record.h"
 
-#define PY_OB_TYPE 8  /* in any object */
-#define PY_OB_SIZE 16 /* in one of variable size */
+#define PY_OB_TYPE 8 /* in any object */
 
 #define PY_CONTEXT_VARS 24
 #define PY_HAMT_ROOT	16
 #define PY_HAMT_LEVELS	8
 #define PY_HAMT_BITS	5
-#define PY_NODE_BITMAP	24
 #define PY_NODE_PAIRS	32 /* of a bitmap or collision node: key, value */
 #define PY_NODE_ARRAY	16 /* children of an array node */
 #define PY_COLLISIONS	8  /* that are looked through */
@@ -38,7 +36,6 @@
 
 #define PY_LONG_SIZE   16
 #define PY_LONG_DIGITS 24 /* of 30 bits */
-#define PY_DIGIT_BITS  30
 
 static inline long py_word(struct ctx_memory *mem, __u64 addr, __u64 *ret)
 {

@@ -10,6 +10,7 @@
 #include "base/hashmap.h"
 #include "ctx/elastic_storage.h"
 #include "ctx/go_labels.h"
+#include "ctx/mapped_elf.h"
 #include "ctx/tls_symbol.h"
 #include "elf/elf_file.h"
 #include "proc/remote_mem.h"
@@ -85,13 +86,6 @@ static bool file_eq(const void *value, const void *k)
 	       a->wanted.number == b->wanted.number && a->is_main == b->is_main;
 }
 
-static int open_elf(struct dso *dso, pid_t pid, const struct mapping *m, struct elf_file **ret)
-{
-	int fd = dso_open(dso, pid, m->start, m->end);
-
-	return fd < 0 ? fd : elf_file_open_fd(fd, ret);
-}
-
 static int find_elastic(struct elf_file *ef, struct writer_file *file)
 {
 	struct elf_symbol storage;
@@ -150,7 +144,7 @@ static int find_writer(struct elf_file *ef, struct writer_file *file)
 static int examine_file(struct writer_file *file, pid_t pid, const struct mapping *m)
 {
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
-	int r = open_elf(m->dso, pid, m, &ef);
+	int r = mapped_elf_open(m, pid, &ef);
 
 	if (r < 0 && r != -ENOEXEC)
 		return r;
@@ -207,15 +201,9 @@ static enum tls_libc libc_of(struct context_files *f, const struct process *p,
 static int bias_of(const struct process *p, const struct mapping *m, uint64_t *ret)
 {
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
-	uint64_t vaddr;
-	int r = open_elf(m->dso, p->pid, m, &ef);
+	int r = mapped_elf_open(m, p->pid, &ef);
 
-	if (r < 0)
-		return r;
-	if (elf_file_offset_to_vaddr(ef, m->offset, &vaddr) < 0)
-		return -EBADMSG;
-	*ret = m->start - vaddr;
-	return 0;
+	return r < 0 ? r : mapped_elf_bias(ef, m, ret);
 }
 
 /* A copy of the writer may use another one's variable. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/hashmap.h"
+#include "ctx/mapped_elf.h"
 #include "ctx/python_process.h"
 #include "proc/remote_mem.h"
 
@@ -47,17 +48,10 @@ static bool known_eq(const void *value, const void *key)
 	return ((const struct known_file *)value)->dso == key;
 }
 
-static int open_elf(const struct mapping *m, pid_t pid, struct elf_file **ret)
-{
-	int fd = dso_open(m->dso, pid, m->start, m->end);
-
-	return fd < 0 ? fd : elf_file_open_fd(fd, ret);
-}
-
 static int examine(const struct mapping *m, pid_t pid, struct known_file *ret)
 {
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
-	int r = open_elf(m, pid, &ef);
+	int r = mapped_elf_open(m, pid, &ef);
 
 	if (r < 0 && r != -ENOEXEC)
 		return r; /* perhaps it can be opened the next time */
@@ -91,16 +85,6 @@ static int get_file(struct python_files *f, const struct mapping *m, pid_t pid,
 	return r;
 }
 
-static int bias_of(struct elf_file *ef, const struct mapping *m, uint64_t *ret)
-{
-	uint64_t vaddr;
-
-	if (elf_file_offset_to_vaddr(ef, m->offset, &vaddr) < 0)
-		return -EBADMSG;
-	*ret = m->start - vaddr;
-	return 0;
-}
-
 /* --- where pthread keeps values --------------------------------------------------------------- */
 
 static bool is_libc(const char *name)
@@ -115,12 +99,12 @@ static int specific_of(const struct mapping *m, pid_t pid, uint16_t *ret)
 	struct elf_symbol sym;
 	uint32_t field[3];
 	uint64_t bias;
-	int r = open_elf(m, pid, &ef);
+	int r = mapped_elf_open(m, pid, &ef);
 
 	if (r == 0)
 		r = elf_file_find_object(ef, SPECIFIC_SYMBOL, &sym);
 	if (r == 0)
-		r = bias_of(ef, m, &bias);
+		r = mapped_elf_bias(ef, m, &bias);
 	if (r == 0)
 		r = remote_mem_read(pid, bias + sym.value, field, sizeof(field));
 	if (r < 0)
@@ -170,11 +154,11 @@ static int find_in(struct known_file *known, const struct process *p, const stru
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
 	struct python_process where = { .pid = p->pid };
 	uint64_t nodes[PYTHON_NODES];
-	int r = open_elf(m, p->pid, &ef);
+	int r = mapped_elf_open(m, p->pid, &ef);
 
 	ret->dso = m->dso;
 	if (r == 0)
-		r = bias_of(ef, m, &where.bias);
+		r = mapped_elf_bias(ef, m, &where.bias);
 	if (r < 0)
 		return r;
 	python_version(&known->file, &where, &ret->minor);
