@@ -4,6 +4,7 @@
 import json
 import re
 import shutil
+import subprocess
 
 import pytest
 
@@ -193,6 +194,13 @@ def test_doctor_of_no_process(spanprof, gone_pid):
     assert done.returncode == 1
     assert done.stdout.startswith(f"NO   process {gone_pid}: ")
     assert "there is no such process" in done.stdout
+
+
+def test_doctor_of_a_process_that_ends_meanwhile(spanprof):
+    with subprocess.Popen(["sleep", "0.5"]) as process:
+        done = run(spanprof, "doctor", "-p", process.pid)
+    assert done.returncode == 0
+    assert findings(done)["spans of its threads, in this second"][1].startswith("it has ended")
 
 
 def test_doctor_of_a_kernel_thread(spanprof):

@@ -19,6 +19,7 @@
 
 struct watch {
 	uint64_t n, n_in_span;
+	bool ended;		  /* the process, meanwhile */
 	struct sample_record rec; /* the last one in a span */
 	char context[DETAIL_MAX];
 };
@@ -93,6 +94,7 @@ static int watch(pid_t pid, const struct context_options *opt, struct watch *w, 
 	end = monotonic_ns() + WATCH_NS;
 	while (r == 0 && monotonic_ns() < end && session_n_targets(session))
 		r = session_poll(session);
+	w->ended = r == 0 && !session_n_targets(session);
 	if (r == 0)
 		r = session_finish(session);
 	return r == 0 ? session_stats(session, counters) : r;
@@ -120,7 +122,8 @@ static void report_none(const struct watch *w, const uint64_t *counters, enum fi
 	struct finding f = { "spans of its threads, in this second", FINDING_NO, NULL, NULL };
 	char detail[DETAIL_MAX];
 
-	snprintf(detail, sizeof(detail), "it did not run, so that there was none to be read");
+	snprintf(detail, sizeof(detail), "it %s, so that there was none to be read",
+		 w->ended ? "has ended" : "did not run");
 	for (size_t i = 0; w->n && i < sizeof(reasons) / sizeof(reasons[0]); i++) {
 		if (!counters[reasons[i].stat])
 			continue;
