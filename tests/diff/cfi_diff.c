@@ -223,8 +223,9 @@ static int ask_libdw(struct pair *p, uint64_t pc, Dwarf_Frame **ret)
 
 /*
  * Go's .debug_frame leaves out the frame pointer, which functions are outermost, and what
- * hand-written code does to the stack pointer; it is not there at all in a stripped program. Where
- * the table has no more than the distance to the stack pointer, both have to say the same.
+ * hand-written code does to the stack pointer; it is not there at all in a stripped program. We do
+ * not read it: the C code in front of Go's, of which it alone knows, is looked through. Where the
+ * table has no more than the distance to the stack pointer, both have to say the same.
  */
 static enum difference allow_go(enum difference d, uint32_t rule)
 {
@@ -269,7 +270,7 @@ static enum difference compare_both(struct pair *p, uint64_t pc, uint32_t rule, 
 		return OK_START;
 	if (known == 0)
 		return ours.signal && is_stub(p) ? OK_STUB : DIFF_INVENTED;
-	if (ours.kind == FRAME_NONE || ours.by_code)
+	if (ours.kind == FRAME_NONE || (ours.by_code && !p->is_go))
 		return DIFF_NONE;
 	return compare_values(p, &ours, &theirs);
 }

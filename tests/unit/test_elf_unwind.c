@@ -166,6 +166,47 @@ Test(elf_unwind, code_segments_are_sorted_and_disjoint)
 	expect_span(&spans[2], 0x4000, 0x1000, 0x404000);
 }
 
+/* What readelf says of a section of mixed.so: file offset and size. */
+static void section_of(const char *name, uint64_t *ret_off, uint64_t *ret_size)
+{
+	const char *line = first_line("readelf -SW mixed.so | sed 's/^.*] *//' | grep '^%s '", name);
+
+	cr_assert_eq(sscanf(line, "%*s %*s %*x %" SCNx64 " %" SCNx64, ret_off, ret_size), 2);
+}
+
+Test(elf_unwind, data_at_the_ends_of_a_code_segment_is_left_out)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	CLEANUP(elf_file_closep) struct elf_file *bare = NULL;
+	CLEANUP(freep) struct elf_span *spans = NULL;
+	CLEANUP(freep) struct elf_span *whole = NULL;
+	uint64_t first, first_size, last, last_size, constants, size;
+	size_t n;
+
+	sample_write("f.c", "const char constants[20000] = { 1 };\n"
+			    "__attribute__((section(\".init\"))) void first(void) { }\n"
+			    "int f(int x) { return x; }\n"
+			    "__attribute__((section(\".fini\"))) void last(void) { }\n");
+	sh("gcc -shared -nostdlib -fPIC -Wl,-z,noseparate-code f.c -o mixed.so");
+	section_of(".init", &first, &first_size);
+	section_of(".fini", &last, &last_size);
+	section_of(".rodata", &constants, &size);
+	cr_assert_lt(first, last);
+	cr_assert_lt(last, constants);
+
+	ef = open_sample("mixed.so");
+	cr_assert_eq(elf_code_segments(ef, &spans, &n), 0);
+	cr_assert_eq(n, 1);
+	expect_span(&spans[0], first, last + last_size - first, first);
+
+	drop_sections("mixed.so");
+	bare = open_sample("mixed.so");
+	cr_assert_eq(elf_code_segments(bare, &whole, &n), 0);
+	cr_assert_eq(n, 1);
+	cr_assert_eq(whole[0].off, 0);
+	cr_assert_geq(whole[0].size, constants + size); /* nothing tells them apart */
+}
+
 Test(elf_unwind, code_segments_end_with_the_file)
 {
 	const struct segment segments[] = {

@@ -105,13 +105,10 @@ static size_t make_disjoint(struct elf_span *spans, size_t n)
 	return kept;
 }
 
-int elf_code_segments(struct elf_file *ef, struct elf_span **ret, size_t *ret_n)
+static size_t load_segments(struct elf_file *ef, struct elf_span *spans)
 {
-	struct elf_span *spans = calloc(ef->n_phdrs + 1, sizeof(*spans));
 	size_t n = 0;
 
-	if (!spans)
-		return -ENOMEM;
 	for (size_t i = 0; i < ef->n_phdrs; i++) {
 		const GElf_Phdr *ph = &ef->phdrs[i];
 
@@ -120,9 +117,85 @@ int elf_code_segments(struct elf_file *ef, struct elf_span **ret, size_t *ret_n)
 			spans[n++] = clip(ef, ph->p_offset, ph->p_filesz, ph->p_vaddr);
 	}
 	qsort(spans, n, sizeof(*spans), compare_spans);
+	return make_disjoint(spans, n);
+}
 
-	*ret_n = make_disjoint(spans, n);
-	*ret = spans;
+/* The span that holds the byte at @off of the file, or -1. */
+static ssize_t span_of(const struct elf_span *spans, size_t n, uint64_t off)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (spans[mid].off <= off)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && off - spans[lo - 1].off < spans[lo - 1].size ? (ssize_t)lo - 1 : -1;
+}
+
+/* Makes @part, which is empty at first, the least that holds [from, to) too. */
+static void widen(struct elf_span *part, uint64_t from, uint64_t to)
+{
+	uint64_t end = part->off + part->size;
+
+	if (!part->size) {
+		*part = (struct elf_span){ .off = from, .size = to - from };
+		return;
+	}
+	part->off = from < part->off ? from : part->off;
+	part->size = (to > end ? to : end) - part->off;
+}
+
+/*
+ * Linkers used to put all that is not written to into one segment: dynamic symbols before the code,
+ * constants behind it. Where sections tell, those ends are left out.
+ */
+static int leave_out_data(struct elf_file *ef, struct elf_span *spans, size_t n)
+{
+	CLEANUP(freep) struct elf_span *parts = calloc(n + 1, sizeof(*parts));
+	GElf_Shdr sh;
+
+	if (!parts)
+		return -ENOMEM;
+	for (size_t i = 1; elf_image_section(ef, i, &sh) == 0; i++) {
+		bool is_code = (sh.sh_flags & SHF_ALLOC) && (sh.sh_flags & SHF_EXECINSTR) &&
+			       sh.sh_type != SHT_NOBITS && sh.sh_size;
+		ssize_t at = is_code ? span_of(spans, n, sh.sh_offset) : -1;
+
+		if (at >= 0) {
+			uint64_t left = spans[at].off + spans[at].size - sh.sh_offset;
+
+			widen(&parts[at], sh.sh_offset,
+			      sh.sh_offset + (sh.sh_size < left ? sh.sh_size : left));
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!parts[i].size)
+			continue;
+		parts[i].vaddr = spans[i].vaddr + (parts[i].off - spans[i].off);
+		spans[i] = parts[i];
+	}
+	return 0;
+}
+
+int elf_code_segments(struct elf_file *ef, struct elf_span **ret, size_t *ret_n)
+{
+	CLEANUP(freep) struct elf_span *spans = calloc(ef->n_phdrs + 1, sizeof(*spans));
+	size_t n;
+	int r;
+
+	if (!spans)
+		return -ENOMEM;
+	n = load_segments(ef, spans);
+	r = leave_out_data(ef, spans, n);
+	if (r < 0)
+		return r;
+
+	*ret_n = n;
+	*ret = TAKE_PTR(spans);
 	return 0;
 }
 

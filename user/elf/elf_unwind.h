@@ -37,8 +37,9 @@ int elf_span_at(struct elf_file *ef, uint64_t vaddr, struct elf_span *ret);
 int elf_span_read(struct elf_file *ef, uint64_t off, void *buf, size_t len);
 
 /*
- * The file's executable segments, by offset, where two overlap cut so that each byte is in one; the
- * caller frees the array. -ENOMEM.
+ * The file's executable segments, by offset, where two overlap cut so that each byte is in one, and
+ * without what lies before the first and behind the last executable section in them; the caller
+ * frees the array. -ENOMEM.
  */
 int elf_code_segments(struct elf_file *ef, struct elf_span **ret, size_t *ret_n);
 
