@@ -169,7 +169,8 @@ Test(elf_unwind, code_segments_are_sorted_and_disjoint)
 /* What readelf says of a section of mixed.so: file offset and size. */
 static void section_of(const char *name, uint64_t *ret_off, uint64_t *ret_size)
 {
-	const char *line = first_line("readelf -SW mixed.so | sed 's/^.*] *//' | grep '^%s '", name);
+	const char *line =
+		first_line("readelf -SW mixed.so | sed 's/^.*] *//' | grep '^%s '", name);
 
 	cr_assert_eq(sscanf(line, "%*s %*s %*x %" SCNx64 " %" SCNx64, ret_off, ret_size), 2);
 }
