@@ -106,8 +106,8 @@ static int check_name(const char *path)
 	return path[strlen(path) - 1] == '/' ? -EISDIR : 0;
 }
 
-/* Behind a symbolic link, the file it names is replaced, not the link. */
-static int create_beside(struct atomic_file *f, const char *path, bool exists)
+/* With @follow, the file that a symbolic link leads to is replaced, not the link. */
+static int create_beside(struct atomic_file *f, const char *path, bool follow)
 {
 	CLEANUP(freep) char *dir_buf = NULL;
 	CLEANUP(freep) char *tmp = NULL;
@@ -116,7 +116,7 @@ static int create_beside(struct atomic_file *f, const char *path, bool exists)
 
 	if (r < 0)
 		return r;
-	f->path = exists ? realpath(path, NULL) : strdup(path);
+	f->path = follow ? realpath(path, NULL) : strdup(path);
 	if (!f->path)
 		return -errno;
 	dir_buf = strdup(f->path);
@@ -163,6 +163,21 @@ int atomic_file_open(const char *path, struct atomic_file **ret)
 			return r;
 	}
 
+	*ret = TAKE_PTR(f);
+	return 0;
+}
+
+int atomic_file_replace(const char *path, struct atomic_file **ret)
+{
+	CLEANUP(atomic_file_closep) struct atomic_file *f = calloc(1, sizeof(*f));
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	f->fd = -1;
+	r = create_beside(f, path, false);
+	if (r < 0)
+		return r;
 	*ret = TAKE_PTR(f);
 	return 0;
 }

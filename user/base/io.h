@@ -28,6 +28,9 @@ struct atomic_file;
 
 /* What open(2) says of the folder; -EISDIR if @path is a folder. */
 int atomic_file_open(const char *path, struct atomic_file **ret);
+/* The same for a file of our own: whatever is at @path, a link or a pipe, too, is replaced by it.
+ */
+int atomic_file_replace(const char *path, struct atomic_file **ret);
 int atomic_file_write(struct atomic_file *f, const void *buf, size_t len);
 int atomic_file_commit(struct atomic_file *f);
 void atomic_file_close(struct atomic_file *f); /* NULL is fine */
