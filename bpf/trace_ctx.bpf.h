@@ -56,6 +56,7 @@ struct {
 } obi_contexts SEC(".maps") __weak;
 
 const volatile bool cfg_obi __weak;
+const volatile bool cfg_no_contexts __weak; /* processes are not asked */
 
 /* What --tls-var says. */
 const volatile struct ctx_variable cfg_variables[CTX_VARIABLES_MAX] __weak;
@@ -366,7 +367,7 @@ OUT_OF_LINE int sources_find(struct space *space, __u32 tgid, struct task_struct
 static __always_inline enum stat_id trace_ctx_find(struct task_struct *task, struct space *space,
 						   struct scratch *s)
 {
-	if (!space)
+	if (cfg_no_contexts || !space)
 		return STAT_CTX_NO_WRITER;
 	if (space->publisher != space_publisher(s->rec.tgid) &&
 	    !sources_find(space, s->rec.tgid, task))

@@ -8,8 +8,12 @@ Python and Node.js: as the end-to-end tests have set them up (make test-e2e).
 """
 
 import argparse
+import shutil
+import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 
 from measure import (
@@ -19,10 +23,13 @@ from measure import (
 SOURCES = ROOT / "tests/workloads"
 SETTLE = 3
 DEPTH = 8
+BPFTOOL = shutil.which("bpftool") or "/usr/sbin/bpftool"
+BPFFS = Path(tempfile.gettempdir()) / "bench_context.bpffs"
+OBI_MAP = BPFFS / "traces_ctx_v1"
 
 
 def preload(library):
-    return ["env", f"LD_PRELOAD={WORKLOADS / library}", WORKLOADS / "depth", DEPTH]
+    return ["env", f"LD_PRELOAD={WORKLOADS / library}", f"OBI_MAP={OBI_MAP}", WORKLOADS / "depth", DEPTH]
 
 
 def python(how):
@@ -37,11 +44,19 @@ def node(how):
             "{mib}", how]  # fmt: skip
 
 
+def variable(path, rest):
+    """Of tests/workloads/homegrown.c."""
+    return "--tls-var", f"module=libspan.so,symbol=current_request,path={path},{rest}"
+
+
 # name → (program, copies, the same without context)
 PROGRAMS = {
-    "C, none": ([WORKLOADS / "depth", DEPTH], CPUS, None),
+    "C, nobody asked": ([WORKLOADS / "depth", DEPTH], CPUS, None),
+    "C, none": ([WORKLOADS / "depth", DEPTH], CPUS, "C, nobody asked"),
     "static TLS": (preload("ie/libspan.so"), CPUS, "C, none"),
     "dynamic TLS": (preload("gd/libspan.so"), CPUS, "C, none"),
+    "--tls-var": (preload("own/libspan.so"), CPUS, "C, none"),
+    "OBI's map": (preload("obi/libspan.so"), CPUS, "C, none"),
     "Go, none": ([WORKLOADS / "walk-none"], 1, None),
     "Go labels": ([WORKLOADS / "walk"], 1, "Go, none"),
     "CPython, none": (python("none"), CPUS, None),
@@ -50,14 +65,35 @@ PROGRAMS = {
     "Node.js, dd-trace": (node("span"), CPUS, "Node.js, none"),
 }
 
+OPTIONS = {
+    "C, nobody asked": ("--context", "none"),
+    "--tls-var": (*variable("0:24:4", "type=bytes16,as=trace_id"), *variable("0:32", "type=u64,as=span_id")),
+    "OBI's map": ("--obi-map", OBI_MAP),
+}
 
-def per_sample(program, copies, mib, hz, seconds):
+
+@contextmanager
+def obi_map():
+    """As OBI pins it."""
+    BPFFS.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-t", "bpf", "bpf", BPFFS], check=True)
+    try:
+        subprocess.run([BPFTOOL, "map", "create", OBI_MAP, "type", "lru_hash", "key", "8", "value", "24",
+                        "entries", "16384", "name", "traces_ctx_v1"], check=True)  # fmt: skip
+        yield
+    finally:
+        subprocess.run(["umount", BPFFS], check=True)
+        BPFFS.rmdir()
+
+
+def per_sample(name, mib, hz, seconds):
     """Microseconds in BPF per tick."""
+    program, copies, _ = PROGRAMS[name]
     work = ["nice", "-n", "-20", *(mib if part == "{mib}" else part for part in program)]
     if "{mib}" not in program:
         work.append(mib)
     with tempfile.TemporaryDirectory() as folder, programs(*[work] * copies):
-        record = [SPANPROF, "record", "-q", "-a", "-e", "cpu-clock", "-F", hz,
+        record = [SPANPROF, "record", "-q", "-a", "-e", "cpu-clock", "-F", hz, *OPTIONS.get(name, ()),
                   "-d", int(seconds + 2 * SETTLE), "-o", folder + "/out.pb.gz"]  # fmt: skip
         with programs(record) as [profiler]:
             time.sleep(SETTLE)
@@ -79,10 +115,10 @@ def main():
     print(machine())
     chosen = {name: how for name, how in PROGRAMS.items() if args.only in name}
     found = {name: [] for name in chosen}
-    with bpf_stats():
+    with bpf_stats(), obi_map():
         for _ in range(args.rounds):
-            for name, (program, copies, _) in chosen.items():
-                found[name].append(per_sample(program, copies, args.mib, args.freq, args.seconds))
+            for name in chosen:
+                found[name].append(per_sample(name, args.mib, args.freq, args.seconds))
     rows = []
     for name, (_, _, base) in chosen.items():
         added = [a - b for a, b in zip(found[name], found[base])] if base else []

@@ -149,6 +149,13 @@ def test_max_contexts(record, workloads):
     assert sum(counts.values()) == stats["context_read"]
 
 
+def test_no_context_at_all(record, workloads):
+    """What it says of its service is no context."""
+    r = record("--context", "none", "--", workloads / "split-le", *split(cpu_seconds=0.3))
+    assert r.stats["context_no_writer"] == len(r.samples) > 100 and not any(is_in_span(s) for s in r.profile.samples)
+    assert values(r, "service.version") == {"1"}
+
+
 # --- variables of the program's own -------------------------------------------------------------
 
 

@@ -93,6 +93,9 @@ Test(record_options, trace_context)
 	cr_assert(eq(sz, opt.context.max, 20000));
 	cr_assert(eq(int, opt.context.scope, SPAN_SCOPE_LEAF));
 	record_options_clear(&opt);
+	cr_assert(zero(int, PARSE("-a", "--context", "none")));
+	cr_assert(zero(u32, opt.context.formats));
+	record_options_clear(&opt);
 	cr_assert(zero(int, PARSE("--context=go,python", "--service-name", "shop",
 				  "--span-scope=local-root", "--label-trace-id", "t",
 				  "--label-span-id", "s", "--obi-map", "/m", "--max-contexts=1",
@@ -252,7 +255,7 @@ REFUSED(unwind_memory_with_unit, "--unwind-memory '32M': not a size from 1 to 12
 	"--unwind-memory", "32M")
 
 REFUSED(context_word,
-	"--context 'php': unknown; all, or of otel, nodejs, elastic, go, "
+	"--context 'php': unknown; all, none, or of otel, nodejs, elastic, go, "
 	"custom-labels, python",
 	"--context", "go,php")
 REFUSED(span_scope_word, "--span-scope 'root': unknown; leaf or local-root", "--span-scope", "root")

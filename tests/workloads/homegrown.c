@@ -69,6 +69,7 @@ void otel_thread_attach(const uint8_t trace_id[16], const uint8_t span_id[8], co
 	struct request *r = &room->request[i];
 	uint64_t span;
 
+	name = name ? name : "";
 	memcpy(&span, span_id, sizeof(span));
 	r->span = be64toh(span);
 	r->kind = (uint32_t)strlen(name);

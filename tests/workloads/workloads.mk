@@ -148,9 +148,12 @@ $(WL)/libplug_%.so: $(WL_DIR)/plug.c $(WL_HDR)
 	$(call WL_LINK,-shared -fPIC -DPLUG_WORK=plug_$* -Wl$(comma)-soname=libplug.so)
 
 # For LD_PRELOAD: a span from the start on.
-SPAN_LIBS := $(addprefix $(WL)/,ie/libspan.so gd/libspan.so)
+SPAN_LIBS := $(addprefix $(WL)/,ie/libspan.so gd/libspan.so own/libspan.so obi/libspan.so)
 
-$(SPAN_LIBS): $(WL_DIR)/span_preload.c $(WL_CTX) $(WL_HDR)
+$(WL)/ie/libspan.so $(WL)/gd/libspan.so: $(WL_CTX)
+$(WL)/own/libspan.so: $(WL_DIR)/homegrown.c
+$(WL)/obi/libspan.so: $(WL_DIR)/obi_ctx.c
+$(SPAN_LIBS): $(WL_DIR)/span_preload.c $(WL_HDR)
 	$(call say,WORK,$@)
 	@mkdir -p $(@D)
 	$(call WL_LINK,-shared -fPIC $(if $(findstring /ie/,$@),-ftls-model=initial-exec,$(WL_TLS_OLD)))

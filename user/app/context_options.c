@@ -37,7 +37,8 @@ static int format_of(const char *name, uint32_t *ret)
 			*ret = 1u << known[i].format;
 			return 0;
 		}
-	log_error("--context '%s': unknown; all, or of otel, nodejs, elastic, go, custom-labels, "
+	log_error("--context '%s': unknown; all, none, or of otel, nodejs, elastic, go, "
+		  "custom-labels, "
 		  "python",
 		  name);
 	return -EINVAL;
@@ -52,6 +53,8 @@ int context_options_set_formats(struct context_options *opt, const char *text)
 	if (!copy)
 		return -ENOMEM;
 	opt->formats = 0;
+	if (strcmp(text, "none") == 0)
+		return 0;
 	for (part = strtok_r(copy, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
 		if (format_of(part, &bits) < 0)
 			return -EINVAL;

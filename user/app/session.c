@@ -476,6 +476,7 @@ int session_open(const struct session_options *opt, struct session **ret)
 	if (r < 0)
 		return log_error_errno(r, "cannot set up the session");
 	handlers.ctx = s;
+	s->opt.collector.no_contexts = !s->opt.context.formats && !s->opt.context.n_variables;
 	s->opt.collector.variables = s->opt.context.variables;
 	s->opt.collector.n_variables = s->opt.context.n_variables;
 	s->opt.collector.obi_map = s->opt.context.obi_map;

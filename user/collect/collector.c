@@ -376,6 +376,7 @@ static int load_bpf(struct collector *c, const struct collector_options *opt)
 	if (!c->bpf)
 		return load_failed(-errno);
 
+	c->bpf->rodata->cfg_no_contexts = opt->no_contexts;
 	c->bpf->rodata->cfg_filter_tgid = opt->filter_pids;
 	c->bpf->rodata->cfg_filter_cgroup = opt->cgroup_fd >= 0;
 	c->bpf->rodata->cfg_ring_count = c->n_cpus < RINGS_MAX ? c->n_cpus : RINGS_MAX;

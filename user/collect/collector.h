@@ -33,6 +33,7 @@ struct collector_options {
 	bool follow;	      /* … and the children they make from now on */
 	int cgroup_fd;	      /* only tasks below this cgroup v2 folder; -1: all */
 	size_t unwind_budget; /* bytes of kernel memory for unwind tables */
+	bool no_contexts;     /* processes are not asked for trace context */
 	const struct user_variable *variables; /* borrowed while it is opened */
 	size_t n_variables;		       /* up to CTX_VARIABLES_MAX */
 	const char *obi_map;		       /* where OBI has pinned its map, or NULL */
