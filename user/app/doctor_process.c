@@ -3,9 +3,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "app/doctor_context.h"
 #include "app/doctor_watch.h"
+#include "app/package.h"
 #include "base/cleanup.h"
 #include "elf/debug_file.h"
 #include "elf/elf_facts.h"
@@ -24,10 +26,22 @@ static bool has_debug_symbols(struct elf_file *ef, const char *path)
 	return debug_file_open(ef, path, &debug) == 0;
 }
 
+/* A file of another root may be another one than ours of that path. */
+static const char *debug_remedy(const struct dso *dso, char *buf, size_t size)
+{
+	struct stat st;
+
+	if (stat(dso->path, &st) < 0 || st.st_dev != dso->dev || st.st_ino != dso->ino ||
+	    package_debug_remedy(dso->path, buf, size) < 0)
+		return "install its debug symbols";
+	return buf;
+}
+
 static void report_symbols(struct elf_file *ef, const struct dso *dso,
 			   const struct elf_facts *facts, enum finding_state *worst)
 {
 	struct finding f = { .what = dso->path };
+	char remedy[256];
 
 	if (facts->symtab) {
 		f.follows = "names from .symtab";
@@ -38,11 +52,11 @@ static void report_symbols(struct elf_file *ef, const struct dso *dso,
 	} else if (facts->dynsym) {
 		f.state = FINDING_NO;
 		f.follows = "stripped: exported functions only, the others are [file+0x…]";
-		f.remedy = "install its debug symbols";
+		f.remedy = debug_remedy(dso, remedy, sizeof(remedy));
 	} else {
 		f.state = FINDING_NO;
 		f.follows = "stripped: no names, only [file+0x…]";
-		f.remedy = "install its debug symbols";
+		f.remedy = debug_remedy(dso, remedy, sizeof(remedy));
 	}
 	finding_print(&f, worst);
 }
