@@ -33,6 +33,9 @@ ifeq ($(ARCH),x86_64)
 WL_PROGRAMS += $(addprefix $(WL)/,split-dl-musl musl-desc/libotelctx.so musl-gd/libotelctx.so)
 endif
 
+WL_LIARS := $(addprefix $(WL)/liar-,otel labels elastic node python)
+WL_PROGRAMS += $(WL_LIARS)
+
 include $(WL_DIR)/burn.mk
 
 workloads: $(WL_PROGRAMS) $(BURN_PROGRAMS)
@@ -130,6 +133,26 @@ $(WL)/hostile: $(WL_DIR)/hostile.c $(WL_CORE) $(WL_CTX) $(WL_HDR)
 	$(call say,WORK,$@)
 	@mkdir -p $(@D)
 	$(call WL_LINK,-fPIE -pie)
+
+# Each is a form of liar.h. The agents' variables are in files by whose names they are known.
+$(WL_LIARS): $(WL)/liar-%: $(WL_DIR)/liar.c $(WL_DIR)/liar_%.c $(WL_DIR)/liar_record.c $(WL_CORE) $(WL_CTX) \
+             $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-fPIE -pie -rdynamic,$(filter %.so %.node,$^) '-Wl$(comma)-rpath$(comma)$$ORIGIN')
+
+$(WL)/liar-elastic: $(WL)/elastic-jvmti-linux-liar.so
+$(WL)/liar-node: $(WL)/liar.node
+
+$(WL)/elastic-jvmti-linux-liar.so: $(WL_DIR)/liar_variable.c $(WL_HDR)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-shared -fPIC $(WL_TLS_OLD) -DSIZE=1 -DVARIABLE=elastic_apm_profiling_correlation_tls_v1 \
+		-DSTORAGE=elastic_apm_profiling_correlation_process_storage_v1 -Wl$(comma)-soname=$(@F))
+
+$(WL)/liar.node: $(WL_DIR)/liar_variable.c $(WL_HDR)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-shared -fPIC $(WL_TLS_DESC) -DSIZE=4 -DVARIABLE=otel_thread_ctx_nodejs_v1 \
+		-DSTORAGE=liar_storage -Wl$(comma)-soname=$(@F))
 
 # Without the variable of its own: it loads libotelctx.so, and has it go away.
 $(WL)/hostile-dl: $(WL_DIR)/hostile_dl.c $(WL_DIR)/work.c $(WL_HDR)
