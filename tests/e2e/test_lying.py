@@ -122,6 +122,19 @@ def test_liars_do_not_disturb_the_honest(record, workloads, tmp_path):
     verdict.assert_right()
 
 
+def test_interpreter_that_is_unlike_its_file(record, workloads):
+    """What one process says of the file that it shares with others is not believed of these."""
+    liar = f"{workloads / 'liar-python'} --mode honest --cpu-seconds 0.8"
+    r = record("--", "sh", "-c", f"LIAR_ELSEWHERE=1 {liar} & sleep 0.6; {liar} & wait")
+    samples = Counter(s["pid"] for s in r.samples)
+    in_span = Counter(s["pid"] for s in r.samples if number_of(s) is not None)
+    print(samples, in_span)
+    liars = [pid for pid, n in samples.items() if n > 0.9 * 0.8 * 999]
+    assert len(liars) == 2
+    for pid in liars:
+        assert in_span[pid] >= 0.97 * samples[pid]
+
+
 # --- memory that is not there ---------------------------------------------------------------------
 
 

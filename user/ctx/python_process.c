@@ -15,7 +15,7 @@
 #define ITEMS_MAX    16384 /* of a dict */
 #define ITEMS_PIECE  128
 #define NAME_MAX_LEN 64
-#define DATA_MAX     (16u << 20)
+#define DATA_MAX     (16u << 20) /* of all segments */
 #define DATA_PIECE   (1u << 16)
 
 /* Include/cpython/object.h: PyTypeObject, PyHeapTypeObject; the same in all versions. */
@@ -104,16 +104,19 @@ static void search_words(const uint64_t *words, size_t n, uint64_t addr,
 				ret[t] = addr + 8 * i - TYPE_NAME;
 }
 
+/* Not more than *@left bytes, which go down. */
 static int search_segment(const struct python_process *p, const struct elf_data_segment *seg,
-			  const uint64_t names[PYTHON_NODES], uint64_t ret[PYTHON_NODES])
+			  const uint64_t names[PYTHON_NODES], uint64_t *left,
+			  uint64_t ret[PYTHON_NODES])
 {
 	CLEANUP(freep) uint64_t *buf = malloc(DATA_PIECE);
 	uint64_t from = (p->bias + seg->vaddr + 7) & ~7ULL, end = p->bias + seg->vaddr + seg->memsz;
 
 	if (!buf)
 		return -ENOMEM;
-	if (end - from > DATA_MAX)
-		end = from + DATA_MAX;
+	if (end - from > *left)
+		end = from + *left;
+	*left -= end - from;
 	for (uint64_t at = from; at + 8 <= end; at += DATA_PIECE) {
 		size_t len = (end - at < DATA_PIECE ? end - at : DATA_PIECE) & ~7ULL;
 		int r = remote_mem_read(p->pid, at, buf, len);
@@ -128,20 +131,32 @@ static int search_segment(const struct python_process *p, const struct elf_data_
 int python_find_nodes(struct elf_file *ef, const struct python_file *file,
 		      const struct python_process *p, uint64_t ret[PYTHON_NODES])
 {
-	uint64_t names[PYTHON_NODES];
+	uint64_t names[PYTHON_NODES], left = DATA_MAX;
 	struct elf_data_segment seg;
 
 	for (int i = 0; i < PYTHON_NODES; i++) {
 		names[i] = p->bias + file->node_names[i];
 		ret[i] = 0;
 	}
-	for (size_t i = 0; elf_search_data_segment(ef, i, &seg) == 0; i++) {
-		int r = search_segment(p, &seg, names, ret);
+	for (size_t i = 0; left && elf_search_data_segment(ef, i, &seg) == 0; i++) {
+		int r = search_segment(p, &seg, names, &left, ret);
 
 		if (r < 0)
 			return r;
 	}
 	return ret[0] && ret[1] && ret[2] ? 0 : -ENOTSUP;
+}
+
+bool python_are_nodes(const struct python_file *file, const struct python_process *p,
+		      const uint64_t nodes[PYTHON_NODES])
+{
+	uint64_t name;
+
+	for (int i = 0; i < PYTHON_NODES; i++)
+		if (remote_mem_read(p->pid, nodes[i] + TYPE_NAME, &name, sizeof(name)) < 0 ||
+		    name != p->bias + file->node_names[i])
+			return false;
+	return true;
 }
 
 /* --- the key of thread states ----------------------------------------------------------------- */

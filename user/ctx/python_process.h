@@ -7,6 +7,7 @@
 #ifndef CTX_PYTHON_PROCESS_H
 #define CTX_PYTHON_PROCESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -28,6 +29,10 @@ void python_version(const struct python_file *file, const struct python_process 
  */
 int python_find_nodes(struct elf_file *ef, const struct python_file *file,
 		      const struct python_process *p, uint64_t ret[PYTHON_NODES]);
+
+/* Are these the ones, in @p? Another process of the same file may have lied. */
+bool python_are_nodes(const struct python_file *file, const struct python_process *p,
+		      const uint64_t nodes[PYTHON_NODES]);
 
 /*
  * All the rest of *@ret. -EAGAIN: the SDK is not imported yet, or has made no span yet; -ENOTSUP:

@@ -132,20 +132,20 @@ static bool may_be(const struct process *p, const struct mapping *m)
 	       (m->dso == p->exe || python_file_is_library(m->dso->name));
 }
 
+/* Where they were in another process, if they are in this one, too: that saves a search. */
 static int find_nodes(struct known_file *known, struct elf_file *ef,
 		      const struct python_process *where, uint64_t ret[PYTHON_NODES])
 {
-	if (!known->nodes[0]) {
-		int r = python_find_nodes(ef, &known->file, where, ret);
+	int r;
 
-		if (r < 0)
-			return r;
-		for (int i = 0; i < PYTHON_NODES; i++)
-			known->nodes[i] = ret[i] - where->bias;
-	}
 	for (int i = 0; i < PYTHON_NODES; i++)
 		ret[i] = where->bias + known->nodes[i];
-	return 0;
+	if (known->nodes[0] && python_are_nodes(&known->file, where, ret))
+		return 0;
+	r = python_find_nodes(ef, &known->file, where, ret);
+	for (int i = 0; r == 0 && i < PYTHON_NODES; i++)
+		known->nodes[i] = ret[i] - where->bias;
+	return r;
 }
 
 static int find_in(struct known_file *known, const struct process *p, const struct mapping *m,
