@@ -212,6 +212,28 @@ def test_variable_of_another_module(record, workloads):
     assert values(r, "span_id") == values(r, "request.name") == {None}
 
 
+FIFTH = ("symbol=current_request", "0:4", "type=string4,as=label:request.short")
+
+
+def test_more_variables_than_are_read(record, workloads):
+    """The first four are; that there is one more is counted, once for the process."""
+    program = workloads / "split-homegrown"
+    r = record(*variables(program.name), *variable(program.name, *FIFTH), "--", program, *split())
+    assert_home_grown(r)
+    assert values(r, "request.short") == {None}
+    assert r.stats["thread_variables_left_out"] == 1
+
+
+@pytest.mark.parametrize("fifth", [(), FIFTH])
+def test_doctor_says_that_variables_are_left_out(spanprof, burner, fifth):
+    module = "split-homegrown"
+    options = variables(module) + (variable(module, *fifth) if fifth else ())
+    done = run(spanprof, "doctor", "-p", burner(module).pid, *options)
+    assert done.stdout.count("thread context (--tls-var)") == 4
+    line = "no   all thread contexts of the process: it has more than the 4 that are read"
+    assert (line in done.stdout) == bool(fifth), done.stdout
+
+
 # --- OpenTelemetry eBPF Instrumentation ---------------------------------------------------------
 
 

@@ -111,6 +111,22 @@ static void report_unsupported(const struct context_finding *ctx, const char *pr
 		      worst);
 }
 
+/* Those at the end of the order, which the lines above do not name. */
+static void report_left_out(const struct context_finding *ctx, enum finding_state *worst)
+{
+	char detail[DETAIL_MAX];
+
+	if (!ctx->sources_left_out)
+		return;
+	snprintf(detail, sizeof(detail),
+		 "it has more than the %d that are read of a process (counted as "
+		 "thread_variables_left_out)",
+		 CTX_SOURCES_MAX);
+	finding_print(&(struct finding){ "all thread contexts of the process", FINDING_NO, detail,
+					 "leave out those of no use by --context, or a --tls-var" },
+		      worst);
+}
+
 /* Of a CPython process: it needs no writer, but a version that is known. */
 static void report_python(const struct context_finding *ctx, enum finding_state *worst)
 {
@@ -156,6 +172,7 @@ static void report_thread_context(const struct context_finding *ctx, const struc
 		report_source(ctx, i, worst);
 	if (ctx->unsupported || ctx->state == CONTEXT_UNSUPPORTED)
 		report_unsupported(ctx, process_name(p), worst);
+	report_left_out(ctx, worst);
 	report_python(ctx, worst);
 	report_none(ctx, p, worst);
 }
