@@ -35,7 +35,8 @@
 #define PY_KEYS_SPLIT	2
 
 #define PY_LONG_SIZE   16
-#define PY_LONG_DIGITS 24 /* of 30 bits */
+#define PY_LONG_DIGITS 24
+#define PY_DIGIT_BITS  30
 
 static inline long py_word(struct ctx_memory *mem, __u64 addr, __u64 *ret)
 {
@@ -304,6 +305,8 @@ static inline enum ctx_found py_long_read(struct ctx_memory *mem, const struct p
 	v.digit[2] = n > 2 ? v.digit[2] : 0;
 	v.digit[3] = n > 3 ? v.digit[3] : 0;
 	v.digit[4] = n > 4 ? v.digit[4] : 0;
+	if ((v.digit[0] | v.digit[1] | v.digit[2] | v.digit[3] | v.digit[4]) >> PY_DIGIT_BITS)
+		return CTX_MALFORMED; /* no number at all */
 	*low = (__u64)v.digit[0] | (__u64)v.digit[1] << 30 | (__u64)v.digit[2] << 60;
 	*high = (__u64)v.digit[2] >> 4 | (__u64)v.digit[3] << 26 | (__u64)v.digit[4] << 56;
 	return v.digit[4] >> 8 ? CTX_MALFORMED : CTX_FOUND;

@@ -328,6 +328,7 @@ Test(python_ctx, object_with_a_dict_of_its_own)
 Test(python_ctx, numbers_that_are_no_ids)
 {
 	static const __u32 four[] = { 1, 0, 16, 0 }, five[] = { 1, 0, 0, 0, 0x100 };
+	__u32 wide[5] = { 1, 1, 1, 1, 1 };
 
 	put_long(NUMBER, 3, four); /* more than 64 bits */
 	cr_assert(eq(int, look(), CTX_MALFORMED));
@@ -342,6 +343,13 @@ Test(python_ctx, numbers_that_are_no_ids)
 	put_all(versions[0]);
 	put(TRACE + 16, -5);
 	cr_assert(eq(int, look(), CTX_MALFORMED));
+	for (int i = 0; i < 5; i++) { /* a digit has 30 bits: these are of something else */
+		set_up();
+		wide[i] |= 1U << (30 + i % 2);
+		put_long(TRACE, 5, wide);
+		cr_assert(eq(int, look(), CTX_MALFORMED), "%d", i);
+		wide[i] = 1;
+	}
 }
 
 Test(python_ctx, trie_that_ends_nowhere)
