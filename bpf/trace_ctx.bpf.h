@@ -312,24 +312,39 @@ static __always_inline bool is_silent(enum stat_id outcome)
 	return outcome == STAT_CTX_ABSENT || outcome == STAT_CTX_NOT_VALID;
 }
 
-/* The first source that has something to say; values of the user's variables add up. */
+/* What counts of it all when one more source has been read. */
+static __always_inline enum stat_id outcome_of(enum stat_id all, enum stat_id one)
+{
+	if (all == STAT_CTX_READ || (all == STAT_CTX_UNREADABLE && is_silent(one)))
+		return all;
+	return one;
+}
+
+/*
+ * The first source that has something to say; values of the user's variables add up, and if one of
+ * these cannot be read the others count all the same.
+ */
 static __always_inline enum stat_id sources_read(const struct ctx_source *sources, __u64 tp,
 						 struct scratch *s)
 {
 	enum stat_id all = STAT_CTX_NO_WRITER, one;
+	bool is_part = false;
 
 	NO_UNROLL
 	for (int i = 0; i < CTX_SOURCES_MAX; i++) {
 		if (sources[i].format == CTX_FORMAT_NONE)
 			break;
 		one = source_read(&sources[i], tp, s);
-		if (all != STAT_CTX_READ)
-			all = one;
+		all = outcome_of(all, one);
 		if (one == STAT_CTX_READ)
 			s->rec.ctx_format = sources[i].format;
+		if (one == STAT_CTX_UNREADABLE)
+			is_part = true;
 		if (sources[i].format != CTX_FORMAT_VARIABLE && !is_silent(one))
 			break;
 	}
+	if (is_part && all == STAT_CTX_READ)
+		stat_inc(STAT_CTX_LABELS_CUT);
 	return all;
 }
 

@@ -224,6 +224,34 @@ def test_more_variables_than_are_read(record, workloads):
     assert r.stats["thread_variables_left_out"] == 1
 
 
+# A pointer where the request's span id and name are: to memory that is not there.
+NOWHERE = ("symbol=current_request", "0:4:0", "type=u32,as=label:nowhere")
+
+
+@pytest.mark.parametrize("order", ["first", "last"])
+def test_variable_that_cannot_be_read_is_counted(record, workloads, order):
+    """The others of the process are read all the same: part of the context is missing."""
+    program = workloads / "split-homegrown"
+    span = variable(program.name, "symbol=current_request", "0:32", "type=u64,as=span_id")
+    nowhere = variable(program.name, *NOWHERE)
+    options = (*nowhere, *span) if order == "first" else (*span, *nowhere)
+    r = record(*options, "--", program, *split(cpu_seconds=0.5))
+    assert values(r, "nowhere") == {None}
+    inside = sum(s["span_id"] is not None for s in r.samples)
+    assert inside > 300
+    assert r.stats["context_read"] == r.stats["labels_cut"] == inside
+    assert r.stats["context_unreadable"] == 0
+
+
+def test_variables_none_of_which_can_be_read(record, workloads):
+    """It is not that the thread were in no context, whatever comes last."""
+    program = workloads / "split-homegrown"
+    null = variable(program.name, "symbol=own_tracing", "0:0", "type=u32,as=label:null")
+    r = record(*variable(program.name, *NOWHERE), *null, "--", program, *split(cpu_seconds=0.5))
+    assert r.stats["context_unreadable"] > 300
+    assert r.stats["context_absent"] < 0.3 * r.stats["context_unreadable"]
+
+
 @pytest.mark.parametrize("fifth", [(), FIFTH])
 def test_doctor_says_that_variables_are_left_out(spanprof, burner, fifth):
     module = "split-homegrown"
