@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: Apache-2.0
+// For Go to take a function without a body.

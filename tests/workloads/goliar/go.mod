@@ -1,0 +1,3 @@
+module spanprof/tests/goliar
+
+go 1.21
