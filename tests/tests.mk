@@ -6,6 +6,7 @@
 #: test-unit     tests/unit under ASAN and UBSAN (TEST_FILTER=suite/test, a glob)
 #: test-bpf      tests/bpf, in the running kernel; needs root
 #: test-e2e      tests/e2e: the program on tests/workloads; needs root
+#: pythons       CPython on musl, and without its lock, for test-e2e to take; takes minutes
 #: bpf-insns     instructions of the BPF programs, beside bpf/instructions.txt; needs root
 #: cfi-diff      unwind tables against libdw, all ELF files in CFI_DIFF_PATHS (/usr, $HOME)
 #: code-diff     rules found in code without tables against .eh_frame, CODE_DIFF_PATHS

@@ -185,4 +185,14 @@ $(WL)/walk $(WL)/walk-none: $(wildcard $(WL_DIR)/walk/*)
 	$(call say,GO,$@)
 	$(Q)cd $(WL_DIR)/walk && CGO_ENABLED=0 go build -tags '$(if $(findstring none,$@),none)' -o $(abspath $@) .
 
-.PHONY: workloads
+# Interpreters that no registry has ready. tests/e2e/test_python.py takes those that are there.
+PYTHONS := $(foreach p,3.11-musl 3.13-musl 3.13t,$(BUILDDIR)/pythons/$(p)/python)
+
+$(PYTHONS): $(WL_DIR)/python/build
+	$(call say,PYTHON,$@)
+	$(Q)rm -rf $(@D)
+	$(Q)$< $(notdir $(@D)) $(@D) || { rm -f $@; false; }
+
+pythons: $(PYTHONS)
+
+.PHONY: workloads pythons
