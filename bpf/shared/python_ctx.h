@@ -329,6 +329,8 @@ static inline enum ctx_found py_thread_state(struct ctx_memory *mem, const struc
 		return CTX_NONE;
 	if (py_word(mem, tp + py->state, ret))
 		return CTX_UNREADABLE;
+	if (py->flags & PYTHON_STATE_POINTED && *ret && py_word(mem, *ret + py->pointed, ret))
+		return CTX_UNREADABLE;
 	return *ret ? CTX_FOUND : CTX_NONE;
 }
 

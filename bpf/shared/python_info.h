@@ -14,6 +14,7 @@ enum python_flag {
 	PYTHON_VALUES_3_12 = 2 << 2,
 	PYTHON_VALUES_3_13 = 3 << 2,
 	PYTHON_VALUES = 3 << 2,
+	PYTHON_STATE_POINTED = 1 << 4, /* one more pointer leads to the thread state (musl) */
 };
 
 enum python_node { PYTHON_NODE_BITMAP, PYTHON_NODE_ARRAY, PYTHON_NODE_COLLISION, PYTHON_NODES };
@@ -33,8 +34,9 @@ struct python_info {
 	__u64 node_types[PYTHON_NODES];
 	struct python_type spans[2]; /* the SDK's, and that of contexts without recording */
 	__u32 hash;		     /* of the variable */
-	__u32 flags;		     /* enum python_flag */
 	__u32 state;   /* where a thread has its thread state, from its thread pointer */
+	__u16 pointed; /* PYTHON_STATE_POINTED: a pointer is there, and the state as far behind */
+	__u16 flags;   /* enum python_flag */
 	__u16 context; /* in a thread state */
 	__u16 tuple_items;
 };

@@ -28,6 +28,10 @@ INTERPRETERS = {
     "3.14": "3.14.3-1.5.13",
 }
 
+# Those that `make pythons` has built, which takes minutes.
+BUILT = {python.parent.name: python for python in sorted(BUILD.glob("pythons/*/python"))}
+MUSL = [name for name in BUILT if name.endswith("-musl")]
+
 
 def fetch(version, folder):
     """The interpreter's folder."""
@@ -43,10 +47,10 @@ def fetch(version, folder):
     return root
 
 
-@pytest.fixture(scope="module", params=INTERPRETERS)
+@pytest.fixture(scope="module", params=[*INTERPRETERS, *MUSL])
 def python(request):
     """(command, environment) of an interpreter that finds the SDK"""
-    minor, version = request.param, INTERPRETERS[request.param]
+    minor, version = request.param.removesuffix("-musl"), INTERPRETERS.get(request.param)
     folder = BUILD / "python" / minor
     site = folder / "site"
     if not site.exists():
@@ -54,6 +58,9 @@ def python(request):
             [sys.executable, "-m", "pip", "install", "--quiet", "--target", site, "--python-version", minor,
              "--only-binary=:all:", "opentelemetry-sdk"], check=True,
         )  # fmt: skip
+    if request.param in BUILT:
+        program = BUILT[request.param]
+        return program, {"PYTHONPATH": str(site), "LD_LIBRARY_PATH": str(program.parent)}
     if not version:
         return "/usr/bin/python3.11", {"PYTHONPATH": str(site)}
     root = fetch(version, folder)

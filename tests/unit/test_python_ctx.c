@@ -41,7 +41,7 @@
 #define API_SPAN 0x3002
 
 /* All reads on the way, with one level of the trie. */
-#define READS_MAX (40 + 3 * PY_HAMT_LEVELS + PY_COLLISIONS + PY_DICT_LOOKED)
+#define READS_MAX (41 + 3 * PY_HAMT_LEVELS + PY_COLLISIONS + PY_DICT_LOOKED)
 
 struct ctx_memory {
 	uint8_t bytes[SIZE];
@@ -72,7 +72,7 @@ static void put32(__u64 addr, __u32 value)
 	memcpy(mem.bytes + (addr - BASE), &value, sizeof(value));
 }
 
-static const __u32 versions[] = {
+static const __u16 versions[] = {
 	0,
 	PYTHON_KEYS_NEW | PYTHON_VALUES_3_11,
 	PYTHON_KEYS_NEW | PYTHON_LONG_TAG | PYTHON_VALUES_3_12,
@@ -155,7 +155,7 @@ static void put_bitmap(__u64 at, __u32 part, __u64 key, __u64 value)
 	put(at + 56, value);
 }
 
-static void put_all(__u32 flags)
+static void put_all(__u16 flags)
 {
 	memset(&mem, 0, sizeof(mem));
 	memset(trace_id, 0, sizeof(trace_id));
@@ -204,7 +204,7 @@ static void assert_ids(void)
 	cr_assert(eq(int, look(), CTX_FOUND));
 	cr_assert(zero(int, memcmp(trace_id, trace, 16)));
 	cr_assert(zero(int, memcmp(span_id, span, 8)));
-	cr_assert(le(int, mem.n_reads, 19));
+	cr_assert(le(int, mem.n_reads, 20));
 }
 
 /* --- what is there ---------------------------------------------------------------------------- */
@@ -217,6 +217,22 @@ Test(python_ctx, in_all_layouts)
 		put_span(API_SPAN);
 		assert_ids();
 	}
+}
+
+/* musl: the thread has a pointer to its values. */
+Test(python_ctx, state_that_is_pointed_to)
+{
+	py.flags |= PYTHON_STATE_POINTED;
+	py.state = 128;
+	py.pointed = 24;
+	put(TP + 128, VALUE - 24);
+	assert_ids();
+	put(TP + 128, 16);
+	cr_assert(eq(int, look(), CTX_UNREADABLE));
+	put(TP + 128, 0);
+	cr_assert(eq(int, look(), CTX_NONE), "it has no values yet");
+	put(TP + 128, VALUE - 16);
+	cr_assert(eq(int, look(), CTX_NONE), "nor one of this key");
 }
 
 Test(python_ctx, trie_of_two_levels)
@@ -382,6 +398,12 @@ Test(python_ctx, random_memory)
 	srandom(1);
 	for (int i = 0; i < 200000; i++) {
 		put_all(versions[i % 4]);
+		if (i % 5 == 0) {
+			py.flags |= PYTHON_STATE_POINTED;
+			py.pointed = 16;
+			put(VALUE, VALUE);
+			put(VALUE + 16, STATE);
+		}
 		if (i % 3)
 			put(ROOT + 8, i % 3 == 1 ? ARRAY : COLLIDE);
 		for (int n = random() % 5; n >= 0; n--)

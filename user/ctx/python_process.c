@@ -10,7 +10,8 @@
 #include "shared/python_ctx.h"
 
 #define STATES_MAX   16	   /* thread states that are looked through */
-#define KEYS_MAX     32	   /* pthread's, in the first block of values */
+#define KEYS_MAX     32	   /* pthread's, in glibc's first block of values */
+#define SELF_WORDS   24	   /* of musl's struct pthread: all of it in which `tsd` may be */
 #define RUNTIME_SIZE 2560  /* of _PyRuntime: how far the key is looked for */
 #define ITEMS_MAX    16384 /* of a dict */
 #define ITEMS_PIECE  128
@@ -172,27 +173,82 @@ static uint32_t possible_keys(const uint32_t *runtime)
 	return keys;
 }
 
-/*
- * Where the thread of thread state @state, whose id is its thread pointer, has this state: under
- * one of @keys. These values are in the thread's own memory (glibc, struct pthread), as far from
- * the pointer in each thread.
- */
-static bool find_key_of(struct ctx_memory *mem, const struct python_process *p, uint32_t keys,
-			uint64_t state, struct python_info *py)
+/* A thread state, the id of its thread (pthread_self()), and the keys that it may be under. */
+struct own_state {
+	uint64_t state, self;
+	uint32_t keys;
+};
+
+/* glibc: the values are in the thread's own memory, as far from the pointer in each thread. */
+static bool find_in_block(struct ctx_memory *mem, const struct python_process *p,
+			  const struct own_state *own, struct python_info *py)
 {
-	uint64_t tp = word_at(mem, state + mem->layout->thread_id);
-	uint64_t block = tp ? word_at(mem, tp + p->specific) : 0;
+	uint64_t block = word_at(mem, own->self + p->specific);
 	__u64 found;
 
-	if (block <= tp || block - tp > UINT16_MAX)
+	if (block <= own->self || block - own->self > UINT16_MAX)
 		return false;
 	for (unsigned key = 0; key < KEYS_MAX; key++) {
-		py->state = (uint32_t)(block - tp + 16 * key + 8);
-		if (keys >> key & 1 && py_thread_state(mem, py, tp, &found) == CTX_FOUND &&
-		    found == state)
+		py->state = (uint32_t)(block - own->self + 16 * key + 8);
+		if (own->keys >> key & 1 &&
+		    py_thread_state(mem, py, own->self, &found) == CTX_FOUND && found == own->state)
 			return true;
 	}
 	return false;
+}
+
+/* How many of the keys have the state in the array at @array; the last one in py->pointed. */
+static unsigned count_keys(struct ctx_memory *mem, uint64_t array, const struct own_state *own,
+			   struct python_info *py)
+{
+	uint64_t values[KEYS_MAX];
+	unsigned n = 0;
+
+	if (!array || array % sizeof(values[0]) ||
+	    remote_mem_read(mem->pid, array, values, sizeof(values)) < 0)
+		return 0;
+	for (unsigned key = 0; key < KEYS_MAX; key++)
+		if (own->keys >> key & 1 && values[key] == own->state) {
+			py->pointed = (uint16_t)(sizeof(values[0]) * key);
+			n++;
+		}
+	return n;
+}
+
+/*
+ * musl: the thread has a pointer to an array of the values. Where it has it differs between
+ * releases, so it is the one word that leads to the state. The first word says that a thread is
+ * there: it points to itself.
+ */
+static bool find_in_array(struct ctx_memory *mem, const struct own_state *own,
+			  struct python_info *py)
+{
+	uint64_t words[SELF_WORDS];
+	unsigned n = 0;
+
+	if (remote_mem_read(mem->pid, own->self, words, sizeof(words)) < 0 || words[0] != own->self)
+		return false;
+	for (unsigned i = 1; i < SELF_WORDS; i++) {
+		unsigned some = count_keys(mem, words[i], own, py);
+
+		if (some)
+			py->state = (uint32_t)(sizeof(words[0]) * i);
+		n += some;
+	}
+	return n == 1;
+}
+
+/* Where the thread of thread state own->state has this state. */
+static bool find_key_of(struct ctx_memory *mem, const struct python_process *p,
+			struct own_state *own, struct python_info *py)
+{
+	own->self = word_at(mem, own->state + mem->layout->thread_id);
+	if (!own->self)
+		return false;
+	if (p->libc != TLS_LIBC_MUSL)
+		return find_in_block(mem, p, own, py);
+	py->flags |= PYTHON_STATE_POINTED;
+	return find_in_array(mem, own, py);
 }
 
 /*
@@ -202,20 +258,21 @@ static bool find_key_of(struct ctx_memory *mem, const struct python_process *p, 
 static int find_key(struct ctx_memory *mem, const struct python_process *p, uint64_t runtime,
 		    uint64_t interp, struct python_info *py)
 {
-	uint64_t state = word_at(mem, interp + mem->layout->threads);
+	struct own_state own = { .state = word_at(mem, interp + mem->layout->threads) };
 	uint32_t words[RUNTIME_SIZE / sizeof(uint32_t)];
 	int r = remote_mem_read(mem->pid, runtime, words, sizeof(words));
 
 	if (r < 0)
 		return r;
-	if (!state)
+	if (!own.state)
 		return -EAGAIN;
-	for (int i = 0; i < STATES_MAX && state; i++) {
-		if (word_at(mem, state + STATE_INTERP) != interp)
+	own.keys = possible_keys(words);
+	for (int i = 0; i < STATES_MAX && own.state; i++) {
+		if (word_at(mem, own.state + STATE_INTERP) != interp)
 			return -ENOTSUP;
-		if (find_key_of(mem, p, possible_keys(words), state, py))
+		if (find_key_of(mem, p, &own, py))
 			return 0;
-		state = word_at(mem, state + STATE_NEXT);
+		own.state = word_at(mem, own.state + STATE_NEXT);
 	}
 	return -ENOTSUP;
 }
@@ -434,7 +491,7 @@ int python_find_objects(const struct python_file *file, const struct python_proc
 	ret->py_true = p->bias + file->py_true;
 	ret->context = mem.layout->context;
 	ret->tuple_items = mem.layout->tuple_items;
-	ret->flags = mem.layout->flags;
+	ret->flags = (uint16_t)mem.layout->flags;
 	interp = word_at(&mem, runtime + mem.layout->main);
 	if (!interp)
 		return -EAGAIN; /* it is just starting */

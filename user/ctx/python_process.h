@@ -12,11 +12,13 @@
 #include <sys/types.h>
 
 #include "ctx/python_file.h"
+#include "ctx/tls_symbol.h"
 
 struct python_process {
 	pid_t pid;
-	uint64_t bias;	   /* address - ELF virtual address, of the interpreter's file */
-	uint16_t specific; /* pthread's values of keys, from the thread pointer */
+	uint64_t bias; /* address - ELF virtual address, of the interpreter's file */
+	enum tls_libc libc;
+	uint16_t specific; /* glibc: pthread's values of keys, from the thread pointer */
 };
 
 /* "3.11", from 3.9 on; 0 in *@ret_minor: of another one, or it cannot be told. */
@@ -36,7 +38,8 @@ bool python_are_nodes(const struct python_file *file, const struct python_proces
 
 /*
  * All the rest of *@ret. -EAGAIN: the SDK is not imported yet, or has made no span yet; -ENOTSUP:
- * an unknown version of CPython, or of the SDK; otherwise what reading the process's memory says.
+ * an unknown version or build of CPython, or of the SDK, or an unknown libc; otherwise what reading
+ * the process's memory says.
  */
 int python_find_objects(const struct python_file *file, const struct python_process *p,
 			struct python_info *ret);

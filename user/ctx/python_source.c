@@ -8,6 +8,7 @@
 #include "base/hashmap.h"
 #include "ctx/mapped_elf.h"
 #include "ctx/python_process.h"
+#include "ctx/tls_model.h"
 #include "proc/remote_mem.h"
 
 /* Of glibc, for debuggers: bits, number, offset of struct pthread's array of blocks of values. */
@@ -124,6 +125,31 @@ static int find_specific(const struct process *p, uint16_t *ret)
 	return -ENOTSUP;
 }
 
+static bool is_musl(const struct process *p)
+{
+	for (size_t i = 0; i < p->maps.n; i++) {
+		CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+
+		if (p->maps.data[i].dso == p->exe)
+			return mapped_elf_open(&p->maps.data[i], p->pid, &ef) == 0 &&
+			       tls_libc_of(ef) == TLS_LIBC_MUSL;
+	}
+	return false;
+}
+
+/* On aarch64 struct pthread ends at the thread pointer, and musl does not say how long it is. */
+static int find_libc(const struct process *p, struct python_process *ret)
+{
+	int r = find_specific(p, &ret->specific);
+
+	ret->libc = TLS_LIBC_GLIBC;
+	if (r == -ENOTSUP && TLS_ARCH_HOST == TLS_ARCH_X86_64 && is_musl(p)) {
+		ret->libc = TLS_LIBC_MUSL;
+		r = 0;
+	}
+	return r;
+}
+
 /* --- the interpreter -------------------------------------------------------------------------- */
 
 static bool may_be(const struct process *p, const struct mapping *m)
@@ -162,7 +188,7 @@ static int find_in(struct known_file *known, const struct process *p, const stru
 	if (r < 0)
 		return r;
 	python_version(&known->file, &where, &ret->minor);
-	r = find_specific(p, &where.specific);
+	r = find_libc(p, &where);
 	if (r == 0)
 		r = python_find_objects(&known->file, &where, &ret->info);
 	if (r == 0)

@@ -22,8 +22,8 @@ struct python_source {
 
 /*
  * -ENOENT: no interpreter; -EAGAIN: it has not imported OpenTelemetry's SDK, or made no span, yet;
- * -ENOTSUP: an unknown version, or not on glibc; -ENOMEM; otherwise what reading the process's
- * memory says. *@ret says what is known in either case.
+ * -ENOTSUP: an unknown version or build, or an unknown libc; -ENOMEM; otherwise what reading the
+ * process's memory says. *@ret says what is known in either case.
  */
 int python_source_find(struct python_files *f, const struct process *p, struct python_source *ret);
 
