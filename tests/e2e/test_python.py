@@ -28,9 +28,10 @@ INTERPRETERS = {
     "3.14": "3.14.3-1.5.13",
 }
 
-# Those that `make pythons` has built, which takes minutes.
+# Those that `make pythons` has built, which takes minutes: for musl, and without the interpreter's lock.
 BUILT = {python.parent.name: python for python in sorted(BUILD.glob("pythons/*/python"))}
 MUSL = [name for name in BUILT if name.endswith("-musl")]
+FREE_THREADED = [name for name in BUILT if name.endswith("t")]
 
 
 def fetch(version, folder):
@@ -117,14 +118,23 @@ def test_not_if_it_is_not_asked_for(record):
     assert not any(s["span_id"] for s in recording.samples)
 
 
-def test_doctor_names_what_is_missing(spanprof):
-    code = "import time\nend = time.monotonic() + 20\nwhile time.monotonic() < end: pass"
-    with subprocess.Popen(["/usr/bin/python3.11", "-c", code]) as process:
+SPIN = "import time\nend = time.monotonic() + 20\nwhile time.monotonic() < end: pass"
+
+
+@pytest.mark.parametrize(
+    "program, why",
+    [
+        ("/usr/bin/python3.11", "the SDK is not imported"),
+        *((BUILT[name], f"unsupported: CPython {name[:-1]} that is free-threaded") for name in FREE_THREADED),
+    ],
+)
+def test_doctor_names_what_is_missing(spanprof, program, why):
+    with subprocess.Popen([program, "-c", SPIN]) as process:
         try:
             done = subprocess.run(
                 [spanprof, "doctor", "-p", str(process.pid)], capture_output=True, text=True, check=True,
             )  # fmt: skip
         finally:
             process.kill()
-    assert "no   spans of OpenTelemetry's SDK for Python: the SDK is not imported" in done.stdout
+    assert f"no   spans of OpenTelemetry's SDK for Python: {why}" in done.stdout
     assert "no   thread context (CPython program): no spans" in done.stdout

@@ -27,7 +27,8 @@
 /* What differs between releases of CPython. */
 static const struct place {
 	unsigned version, main, threads, id;
-} v3_11 = { 0x030b02f0, 48, 16, 152 }, v3_13 = { 0x030d05f0, 640, 7344, 152 };
+} v3_11 = { 0x030b02f0, 48, 16, 152 }, v3_13 = { 0x030d05f0, 640, 7344, 152 },
+  v3_14 = { 0x030e03f0, 816, 7344, 152 };
 
 static struct image {
 	uint8_t runtime[2560];
@@ -57,6 +58,7 @@ static void put_interpreter(const struct place *v)
 	memset(&image, 0, sizeof(image));
 	memset(&info, 0, sizeof(info));
 	image.version = v->version;
+	memcpy(image.runtime, "xdebugpy", 8);
 	put_address(image.runtime + v->main, image.interp);
 	put(image.runtime + 1000, 1 | (uint64_t)(KEY + 1) << 32); /* some other key */
 	put(image.runtime + 1400, 1 | (uint64_t)KEY << 32);
@@ -215,4 +217,20 @@ Test(python_state, thread_states_of_another_interpreter)
 {
 	put_address(image.state[0] + 16, image.interp + 8);
 	cr_assert(eq(int, find(), -ENOTSUP));
+}
+
+Test(python_state, not_without_the_interpreters_lock)
+{
+	const struct place *const versions[] = { &v3_13, &v3_14 };
+
+	for (int i = 0; i < 2; i++) {
+		put_interpreter(versions[i]);
+		put_musl(0, TSD_1_2);
+		put(image.runtime + 16, 1); /* debug_offsets.free_threaded */
+		cr_assert(eq(int, find(), -ENOTSUP));
+		put(image.runtime + 16, 0);
+		assert_musl(TSD_1_2);
+		image.runtime[0] = 'y';
+		cr_assert(eq(int, find(), -ENOTSUP), "no such head");
+	}
 }

@@ -141,10 +141,9 @@ static void report_python(const struct context_finding *ctx, enum finding_state 
 		f.remedy = "use opentelemetry-sdk in the process";
 	} else if (ctx->python_error == -ENOTSUP) {
 		snprintf(version, sizeof(version),
-			 ctx->python_minor
-				 ? "unsupported build of CPython 3.%u, or of another libc "
-				   "than glibc and musl"
-				 : "unsupported version of CPython: 3.9 to 3.14 are read",
+			 ctx->python_minor ? "unsupported: CPython 3.%u that is free-threaded, or "
+					     "changed, or on another libc than glibc and musl"
+					   : "unsupported version of CPython: 3.9 to 3.14 are read",
 			 ctx->python_minor);
 		f.follows = version;
 		f.remedy = "a newer spanprof, or a tracing library that publishes its spans";

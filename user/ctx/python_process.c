@@ -476,6 +476,19 @@ static int find_opentelemetry(struct ctx_memory *mem, uint64_t dict, uint64_t va
 	return py->span_key ? find_spans(mem, modules, py) : -EAGAIN;
 }
 
+/* Since 3.13: without the interpreter's lock objects are laid out otherwise. */
+#define RUNTIME_COOKIE 0x7970677562656478 /* "xdebugpy" */
+
+static bool is_free_threaded(struct ctx_memory *mem, uint64_t runtime, unsigned minor)
+{
+	uint64_t head[3] = { 0 }; /* cookie, version, is it? */
+
+	if (minor < 13)
+		return false;
+	return remote_mem_read(mem->pid, runtime, head, sizeof(head)) < 0 ||
+	       head[0] != RUNTIME_COOKIE || head[2];
+}
+
 int python_find_objects(const struct python_file *file, const struct python_process *p,
 			struct python_info *ret)
 {
@@ -485,7 +498,7 @@ int python_find_objects(const struct python_file *file, const struct python_proc
 	int r;
 
 	python_version(file, p, &minor);
-	if (!minor)
+	if (!minor || is_free_threaded(&mem, runtime, minor))
 		return -ENOTSUP;
 	mem.layout = &layouts[minor - MINOR_MIN];
 	ret->py_true = p->bias + file->py_true;
