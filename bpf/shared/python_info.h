@@ -34,7 +34,7 @@ struct python_info {
 	__u64 node_types[PYTHON_NODES];
 	struct python_type spans[2]; /* the SDK's, and that of contexts without recording */
 	__u32 hash;		     /* of the variable */
-	__u32 state;   /* where a thread has its thread state, from its thread pointer */
+	__s32 state;   /* where a thread has its thread state, from its thread pointer */
 	__u16 pointed; /* PYTHON_STATE_POINTED: a pointer is there, and the state as far behind */
 	__u16 flags;   /* enum python_flag */
 	__u16 context; /* in a thread state */

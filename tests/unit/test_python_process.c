@@ -26,7 +26,7 @@ static void set_up(void)
 {
 	samples_init();
 	data = mmap(NULL, SEGMENT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	self = (struct python_process){ getpid(), (uintptr_t)data, 0 };
+	self = (struct python_process){ .pid = getpid(), .bias = (uintptr_t)data };
 }
 
 static void clean_up(void)

@@ -80,7 +80,7 @@ static void put_musl(int i, unsigned tsd)
 	put_address(image.pthread[i] + 16, image.pthread[1 - i]); /* list of threads */
 	put_address(image.pthread[i] + tsd, image.array[i]);
 	put_address(&image.array[i][KEY], image.state[i]);
-	process.libc = TLS_LIBC_MUSL;
+	process.values.libc = TLS_LIBC_MUSL;
 }
 
 static void put_glibc(int i)
@@ -90,8 +90,8 @@ static void put_glibc(int i)
 	put_address(image.pthread[i] + 16, image.pthread[i]);
 	put_address(image.pthread[i] + SPECIFIC, block);
 	put_address(block + 16 * KEY + 8, image.state[i]);
-	process.libc = TLS_LIBC_GLIBC;
-	process.specific = SPECIFIC;
+	process.values.libc = TLS_LIBC_GLIBC;
+	process.values.specific = SPECIFIC;
 }
 
 static void set_up(void)
@@ -108,10 +108,10 @@ static int find(void)
 	return python_find_objects(&file, &process, &info);
 }
 
-static void assert_musl(unsigned tsd)
+static void assert_musl(int tsd)
 {
 	cr_assert(eq(int, find(), -EAGAIN), "nothing is imported");
-	cr_assert(eq(u32, info.state, tsd));
+	cr_assert(eq(i32, info.state, tsd));
 	cr_assert(eq(u16, info.pointed, 8 * KEY));
 	cr_assert(ne(u16, info.flags & PYTHON_STATE_POINTED, 0));
 }
@@ -193,21 +193,33 @@ Test(python_state, glibc)
 	for (int i = 0; i < THREADS; i++)
 		put_glibc(i);
 	cr_assert(eq(int, find(), -EAGAIN));
-	cr_assert(eq(u32, info.state, FIRST_BLOCK + 16 * KEY + 8));
+	cr_assert(eq(i32, info.state, FIRST_BLOCK + 16 * KEY + 8));
 	cr_assert(zero(u16, info.flags & PYTHON_STATE_POINTED));
+}
+
+/* aarch64: struct pthread, whose address is a thread's id, ends at the thread pointer. */
+Test(python_state, from_the_thread_pointer)
+{
+	process.values.self = -200;
+	assert_musl(TSD_1_2 - 200);
+	put_interpreter(&v3_11);
+	put_glibc(1);
+	process.values.self = -1856;
+	cr_assert(eq(int, find(), -EAGAIN));
+	cr_assert(eq(i32, info.state, FIRST_BLOCK + 16 * KEY + 8 - 1856));
 }
 
 Test(python_state, not_as_the_other_library_has_it)
 {
-	process.libc = TLS_LIBC_GLIBC;
-	process.specific = TSD_1_2;
+	process.values.libc = TLS_LIBC_GLIBC;
+	process.values.specific = TSD_1_2;
 	for (int i = 0; i < THREADS; i++)
 		put(&image.array[i][KEY], 0);
 	cr_assert(eq(int, find(), -ENOTSUP));
 	put_interpreter(&v3_11);
 	for (int i = 0; i < THREADS; i++)
 		put_glibc(i);
-	process.libc = TLS_LIBC_MUSL;
+	process.values.libc = TLS_LIBC_MUSL;
 	cr_assert(eq(int, find(), -ENOTSUP));
 }
 

@@ -804,6 +804,54 @@ Test(tls_symbol, aarch64_resolver_of_static_tls)
 	cr_assert(not(tls_desc_resolver_is_static(nops)));
 }
 
+static bool read_value(int fd, uint64_t at, void *buf, size_t len)
+{
+	return pread(fd, buf, len, (off_t)at) == (ssize_t)len;
+}
+
+/* glibc says how long its struct pthread is, and its pthread_self() must agree. */
+Test(tls_symbol, aarch64_pthread_self_of_glibc)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	CLEANUP(closep) int fd = open("/usr/aarch64-linux-gnu/lib/libc.so.6", O_RDONLY);
+	uint32_t code[TLS_SELF_CODE], size;
+	struct elf_symbol sym;
+	int32_t self;
+
+	cr_assert(zero(int, elf_file_open_fd(fd, &ef)));
+	cr_assert(eq(int, elf_file_find_object(ef, "pthread_self", &sym), -ENOENT));
+	cr_assert(zero(int, elf_file_find_function(ef, "pthread_self", &sym)));
+	cr_assert(read_value(fd, sym.value, code, sizeof(code)));
+	cr_assert(zero(int, elf_file_find_object(ef, "_thread_db_sizeof_pthread", &sym)));
+	cr_assert(read_value(fd, sym.value, &size, sizeof(size)));
+	cr_assert(zero(int, tls_self_offset(code, &self)));
+	cr_assert(eq(i32, self, -(int32_t)size));
+}
+
+#define A64_MRS 0xd53bd040 /* mrs x0, tpidr_el0 */
+#define A64_SUB 0xd1032000 /* sub x0, x0, #200 */
+
+Test(tls_symbol, aarch64_pthread_self)
+{
+	const uint32_t plain[] = { A64_MRS, A64_SUB, A64_RET, A64_STP_FP },
+		       bti[] = { A64_BTI_C, A64_MRS, A64_SUB, A64_RET },
+		       no_ret[] = { A64_MRS, A64_SUB, A64_NOP, A64_RET },
+		       x1[] = { A64_MRS, A64_SUB | 1, A64_RET, 0 },
+		       pages[] = { A64_MRS, A64_SUB | 1 << 22, A64_RET, 0 },
+		       add[] = { A64_MRS, A64_SUB ^ 1 << 30, A64_RET, 0 },
+		       load[] = { A64_LDR, A64_SUB, A64_RET, 0 };
+	const uint32_t *const others[] = { no_ret, x1, pages, add, load };
+	int32_t self = 0;
+
+	cr_assert(zero(int, tls_self_offset(plain, &self)));
+	cr_assert(eq(i32, self, -200));
+	self = 0;
+	cr_assert(zero(int, tls_self_offset(bti, &self)));
+	cr_assert(eq(i32, self, -200));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		cr_assert(eq(int, tls_self_offset(others[i], &self), -ENOTSUP), "%zu", i);
+}
+
 Test(tls_symbol, offsets_that_static_tls_can_have)
 {
 	struct tls_var var = { 0 };

@@ -183,15 +183,16 @@ struct own_state {
 static bool find_in_block(struct ctx_memory *mem, const struct python_process *p,
 			  const struct own_state *own, struct python_info *py)
 {
-	uint64_t block = word_at(mem, own->self + p->specific);
+	uint64_t block = word_at(mem, own->self + p->values.specific);
 	__u64 found;
 
 	if (block <= own->self || block - own->self > UINT16_MAX)
 		return false;
 	for (unsigned key = 0; key < KEYS_MAX; key++) {
-		py->state = (uint32_t)(block - own->self + 16 * key + 8);
+		py->state = p->values.self + (int32_t)(block - own->self + 16 * key + 8);
 		if (own->keys >> key & 1 &&
-		    py_thread_state(mem, py, own->self, &found) == CTX_FOUND && found == own->state)
+		    py_thread_state(mem, py, own->self - p->values.self, &found) == CTX_FOUND &&
+		    found == own->state)
 			return true;
 	}
 	return false;
@@ -220,8 +221,8 @@ static unsigned count_keys(struct ctx_memory *mem, uint64_t array, const struct 
  * releases, so it is the one word that leads to the state. The first word says that a thread is
  * there: it points to itself.
  */
-static bool find_in_array(struct ctx_memory *mem, const struct own_state *own,
-			  struct python_info *py)
+static bool find_in_array(struct ctx_memory *mem, const struct python_process *p,
+			  const struct own_state *own, struct python_info *py)
 {
 	uint64_t words[SELF_WORDS];
 	unsigned n = 0;
@@ -232,7 +233,7 @@ static bool find_in_array(struct ctx_memory *mem, const struct own_state *own,
 		unsigned some = count_keys(mem, words[i], own, py);
 
 		if (some)
-			py->state = (uint32_t)(sizeof(words[0]) * i);
+			py->state = p->values.self + (int32_t)(sizeof(words[0]) * i);
 		n += some;
 	}
 	return n == 1;
@@ -245,10 +246,10 @@ static bool find_key_of(struct ctx_memory *mem, const struct python_process *p,
 	own->self = word_at(mem, own->state + mem->layout->thread_id);
 	if (!own->self)
 		return false;
-	if (p->libc != TLS_LIBC_MUSL)
+	if (p->values.libc != TLS_LIBC_MUSL)
 		return find_in_block(mem, p, own, py);
 	py->flags |= PYTHON_STATE_POINTED;
-	return find_in_array(mem, own, py);
+	return find_in_array(mem, p, own, py);
 }
 
 /*

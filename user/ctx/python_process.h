@@ -12,13 +12,12 @@
 #include <sys/types.h>
 
 #include "ctx/python_file.h"
-#include "ctx/tls_symbol.h"
+#include "ctx/thread_values.h"
 
 struct python_process {
 	pid_t pid;
 	uint64_t bias; /* address - ELF virtual address, of the interpreter's file */
-	enum tls_libc libc;
-	uint16_t specific; /* glibc: pthread's values of keys, from the thread pointer */
+	struct thread_values values;
 };
 
 /* "3.11", from 3.9 on; 0 in *@ret_minor: of another one, or it cannot be told. */

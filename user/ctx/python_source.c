@@ -2,17 +2,11 @@
 #include "ctx/python_source.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 
 #include "base/hashmap.h"
 #include "ctx/mapped_elf.h"
 #include "ctx/python_process.h"
-#include "ctx/tls_model.h"
-#include "proc/remote_mem.h"
-
-/* Of glibc, for debuggers: bits, number, offset of struct pthread's array of blocks of values. */
-#define SPECIFIC_SYMBOL "_thread_db_pthread_specific"
 
 struct known_file {
 	const struct dso *dso;
@@ -86,70 +80,6 @@ static int get_file(struct python_files *f, const struct mapping *m, pid_t pid,
 	return r;
 }
 
-/* --- where pthread keeps values --------------------------------------------------------------- */
-
-static bool is_libc(const char *name)
-{
-	return fnmatch("libc.so.6", name, 0) == 0 || fnmatch("libc-2.*.so", name, 0) == 0 ||
-	       fnmatch("libpthread*.so*", name, 0) == 0;
-}
-
-static int specific_of(const struct mapping *m, pid_t pid, uint16_t *ret)
-{
-	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
-	struct elf_symbol sym;
-	uint32_t field[3];
-	uint64_t bias;
-	int r = mapped_elf_open(m, pid, &ef);
-
-	if (r == 0)
-		r = elf_file_find_object(ef, SPECIFIC_SYMBOL, &sym);
-	if (r == 0)
-		r = mapped_elf_bias(ef, m, &bias);
-	if (r == 0)
-		r = remote_mem_read(pid, bias + sym.value, field, sizeof(field));
-	if (r < 0)
-		return r;
-	if (field[2] > UINT16_MAX)
-		return -EBADMSG;
-	*ret = (uint16_t)field[2];
-	return 0;
-}
-
-static int find_specific(const struct process *p, uint16_t *ret)
-{
-	for (size_t i = 0; i < p->maps.n; i++)
-		if (p->maps.data[i].dso->kind == DSO_FILE && is_libc(p->maps.data[i].dso->name) &&
-		    specific_of(&p->maps.data[i], p->pid, ret) == 0)
-			return 0;
-	return -ENOTSUP;
-}
-
-static bool is_musl(const struct process *p)
-{
-	for (size_t i = 0; i < p->maps.n; i++) {
-		CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
-
-		if (p->maps.data[i].dso == p->exe)
-			return mapped_elf_open(&p->maps.data[i], p->pid, &ef) == 0 &&
-			       tls_libc_of(ef) == TLS_LIBC_MUSL;
-	}
-	return false;
-}
-
-/* On aarch64 struct pthread ends at the thread pointer, and musl does not say how long it is. */
-static int find_libc(const struct process *p, struct python_process *ret)
-{
-	int r = find_specific(p, &ret->specific);
-
-	ret->libc = TLS_LIBC_GLIBC;
-	if (r == -ENOTSUP && TLS_ARCH_HOST == TLS_ARCH_X86_64 && is_musl(p)) {
-		ret->libc = TLS_LIBC_MUSL;
-		r = 0;
-	}
-	return r;
-}
-
 /* --- the interpreter -------------------------------------------------------------------------- */
 
 static bool may_be(const struct process *p, const struct mapping *m)
@@ -188,7 +118,7 @@ static int find_in(struct known_file *known, const struct process *p, const stru
 	if (r < 0)
 		return r;
 	python_version(&known->file, &where, &ret->minor);
-	r = find_libc(p, &where);
+	r = thread_values_find(p, &where.values);
 	if (r == 0)
 		r = python_find_objects(&known->file, &where, &ret->info);
 	if (r == 0)

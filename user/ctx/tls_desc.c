@@ -10,11 +10,8 @@
 #include "ctx/tls_model.h"
 #include "proc/remote_mem.h"
 
-#define AARCH64_HINT	  0xd503201f /* nop, bti, pac… differ in bits 5-11 */
-#define AARCH64_HINT_MASK 0xfffff01f
 #define AARCH64_LDR_ARG	  0xf9400400 /* ldr x0, [x0, #8] */
-#define AARCH64_RET	  0xd65f03c0
-#define AARCH64_SMALL_OFF 0x10000 /* no pointer is as low: vm.mmap_min_addr */
+#define AARCH64_SMALL_OFF 0x10000    /* no pointer is as low: vm.mmap_min_addr */
 
 struct descriptor {
 	uint64_t resolver;

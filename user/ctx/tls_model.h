@@ -16,6 +16,10 @@ enum tls_arch { TLS_ARCH_X86_64, TLS_ARCH_AARCH64 };
 #define TLS_ARCH_HOST TLS_ARCH_X86_64
 #endif
 
+#define AARCH64_HINT	  0xd503201f /* nop, bti, pac… differ in bits 5-11 */
+#define AARCH64_HINT_MASK 0xfffff01f
+#define AARCH64_RET	  0xd65f03c0
+
 /* tls_symbol_locate() of one model; the same contract. */
 int tls_local_exec_locate(const struct tls_symbol *ts, const struct tls_process *p,
 			  struct tls_var *ret);
@@ -49,5 +53,12 @@ int tls_var_dynamic(enum tls_libc libc, uint64_t module, uint64_t off, uint64_t 
 
 /* aarch64: do these first four instructions of a descriptor's resolver mean static TLS? */
 bool tls_desc_resolver_is_static(const uint32_t code[4]);
+
+/*
+ * aarch64: how far from the thread pointer what pthread_self() returns is, by its first
+ * instructions. -ENOTSUP: they are others.
+ */
+#define TLS_SELF_CODE 4
+int tls_self_offset(const uint32_t code[TLS_SELF_CODE], int32_t *ret);
 
 #endif

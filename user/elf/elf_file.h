@@ -59,8 +59,9 @@ struct elf_symbol {
 int elf_file_find_tls_symbol(struct elf_file *ef, const char *name, bool symtab_too,
 			     struct elf_symbol *ret);
 
-/* The same of STT_OBJECT, from .dynsym: a variable of the process. */
+/* The same of STT_OBJECT or STT_FUNC, from .dynsym: a variable or function of the process. */
 int elf_file_find_object(struct elf_file *ef, const char *name, struct elf_symbol *ret);
+int elf_file_find_function(struct elf_file *ef, const char *name, struct elf_symbol *ret);
 
 /* PT_TLS; -ENOENT if there is none, -EBADMSG if its alignment is no power of two or memsz absurd.
  */

@@ -95,14 +95,25 @@ int elf_file_find_tls_symbol(struct elf_file *ef, const char *name, bool symtab_
 	return 0;
 }
 
-int elf_file_find_object(struct elf_file *ef, const char *name, struct elf_symbol *ret)
+static int find_of_type(struct elf_file *ef, const char *name, unsigned int type,
+			struct elf_symbol *ret)
 {
-	struct symbol_search search = { .name = name, .type = STT_OBJECT };
+	struct symbol_search search = { .name = name, .type = type };
 
 	if (!find_exported(ef, &search))
 		return -ENOENT;
 	*ret = search.found;
 	return 0;
+}
+
+int elf_file_find_object(struct elf_file *ef, const char *name, struct elf_symbol *ret)
+{
+	return find_of_type(ef, name, STT_OBJECT, ret);
+}
+
+int elf_file_find_function(struct elf_file *ef, const char *name, struct elf_symbol *ret)
+{
+	return find_of_type(ef, name, STT_FUNC, ret);
 }
 
 /* -1: of no interest. */
