@@ -2,6 +2,7 @@
 """
 Spends CPU time inside and outside of spans of the OpenTelemetry SDK, and logs which one each thread
 was in when. Usage: writer.py threads|tasks SECONDS LOG
+Seconds are of CPU time, so that a busy machine makes no difference.
 
 A line of the log is a turn: from start to end (CLOCK_MONOTONIC, ns) the thread was in that span, or
 in none (null).
@@ -73,19 +74,19 @@ def work(first, until, log):
     for i, variable in enumerate(VARIABLES[: first * 35]):
         variable.set(i)
     number = first
-    while time.monotonic() < until:
+    while time.process_time() < until:
         serve(log, SPAN_US[number % len(SPAN_US)])
         remote(log)
         number += 1
 
 
 async def task(number, until, log):
-    while time.monotonic() < until:
+    while time.process_time() < until:
         with tracer.start_as_current_span("task") as span:
             for _ in range(5):
                 turn(log, span, SPAN_US[number % 3])
                 await asyncio.sleep(0)
-        turn(log, None, 200)
+        turn(log, None, 1000)
         await asyncio.sleep(0)
 
 
@@ -97,7 +98,7 @@ def main():
     how, seconds, path = sys.argv[1], float(sys.argv[2]), sys.argv[3]
     serve([], 10)
     churn(WARM_UP_US)
-    until, log = time.monotonic() + seconds, []
+    until, log = time.process_time() + seconds, []
     if how == "tasks":
         asyncio.run(tasks(until, log))
     else:
