@@ -149,7 +149,8 @@ int oncpu_sample(struct bpf_perf_event_data *ctx)
 	if (space)
 		space_enter(space, mm);
 	record_start(&s->rec, pid_tgid);
-	trace_ctx_add(s, task, space); /* before the stacks: it must survive a failed walk */
+	/* Before the stacks: it must survive a failed walk. */
+	trace_ctx_add(ctx, task, space, in_user, s);
 	if (!in_user)
 		add_kernel_stack(ctx, s);
 	add_user_stack(ctx, task, mm, in_user, s);

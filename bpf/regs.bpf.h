@@ -115,17 +115,18 @@ static __always_inline __u64 thread_pointer(struct task_struct *task)
 #error "architecture not supported"
 #endif
 
-/* Registers with which @task entered the kernel. */
+/* Where the registers are with which @task entered the kernel: a struct arch_regs. */
+static __always_inline __u64 entry_regs_of(struct task_struct *task)
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return bpf_task_pt_regs(bpf_get_current_task_btf());
+	return (__u64)BPF_CORE_READ(task, stack) + cfg_thread_size -
+	       bpf_core_type_size(struct pt_regs);
+}
+
 static __always_inline long regs_of_entry(struct task_struct *task, struct arch_regs *ret)
 {
-	__u64 top;
-
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
-		top = bpf_task_pt_regs(bpf_get_current_task_btf());
-	else
-		top = (__u64)BPF_CORE_READ(task, stack) + cfg_thread_size -
-		      bpf_core_type_size(struct pt_regs);
-	return bpf_probe_read_kernel(ret, sizeof(*ret), (void *)top);
+	return bpf_probe_read_kernel(ret, sizeof(*ret), (void *)entry_regs_of(task));
 }
 
 /*
@@ -159,6 +160,23 @@ static __always_inline long regs_of_user(struct bpf_perf_event_data *ctx, struct
 		return -14; /* EFAULT: not what a system call or interrupt leaves there */
 	regs_to_user(room, ret);
 	return regs_are_compat(room);
+}
+
+/*
+ * Where Go has its struct g on aarch64: user space's x28. On x86_64 nothing is done, as TLS always
+ * has it.
+ */
+static __always_inline void regs_take_go_g(struct bpf_perf_event_data *ctx,
+					   struct task_struct *task, bool in_user, __u64 *ret)
+{
+#if defined(__TARGET_ARCH_arm64)
+	const __u32 at = __builtin_offsetof(struct arch_regs, regs[28]);
+
+	if (in_user)
+		*ret = regs_load((struct arch_regs *)ctx, at);
+	else if (bpf_probe_read_kernel(ret, sizeof(*ret), (void *)(entry_regs_of(task) + at)))
+		*ret = 0;
+#endif
 }
 
 #endif

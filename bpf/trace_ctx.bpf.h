@@ -379,8 +379,9 @@ OUT_OF_LINE int sources_find(struct space *space, __u32 tgid, struct task_struct
 }
 
 /* Of the process itself. @space may be NULL. */
-static __always_inline enum stat_id trace_ctx_find(struct task_struct *task, struct space *space,
-						   struct scratch *s)
+static __always_inline enum stat_id trace_ctx_find(struct bpf_perf_event_data *ctx,
+						   struct task_struct *task, struct space *space,
+						   bool in_user, struct scratch *s)
 {
 	if (cfg_no_contexts || !space)
 		return STAT_CTX_NO_WRITER;
@@ -389,19 +390,20 @@ static __always_inline enum stat_id trace_ctx_find(struct task_struct *task, str
 		return STAT_CTX_STALE;
 	if (space->sources[0].format == CTX_FORMAT_NONE)
 		return STAT_CTX_NO_WRITER;
+	regs_take_go_g(ctx, task, in_user, &s->ctx.go_g);
 	return sources_read(space->sources, thread_pointer(task), s);
 }
 
 /* Every tick ends in exactly one of the CTX counters. */
-static __always_inline void trace_ctx_add(struct scratch *s, struct task_struct *task,
-					  struct space *space)
+static __always_inline void trace_ctx_add(struct bpf_perf_event_data *ctx, struct task_struct *task,
+					  struct space *space, bool in_user, struct scratch *s)
 {
 	enum stat_id outcome;
 
 	__builtin_memset(s->rec.trace_id, 0, sizeof(s->rec.trace_id));
 	__builtin_memset(s->rec.span_id, 0, sizeof(s->rec.span_id));
 	__builtin_memset(s->rec.local_root_id, 0, sizeof(s->rec.local_root_id));
-	outcome = trace_ctx_find(task, space, s);
+	outcome = trace_ctx_find(ctx, task, space, in_user, s);
 	if (cfg_obi && (is_silent(outcome) || outcome == STAT_CTX_NO_WRITER))
 		outcome = obi_read(outcome, s);
 	stat_inc(outcome);

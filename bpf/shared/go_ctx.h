@@ -5,6 +5,9 @@
  *
  *   thread pointer → g → m → curg, the goroutine itself, also while the runtime is on a stack of
  * its own → labels: since Go 1.24 a slice of pairs of strings, before that a map
+ *
+ * On aarch64 g is in TLS only in programs that have C code in them; in others no code but Go's
+ * runs, which keeps g in register x28 all the time.
  */
 #ifndef SHARED_GO_CTX_H
 #define SHARED_GO_CTX_H
@@ -82,14 +85,24 @@ static inline enum ctx_found go_read_map(struct ctx_memory *mem, __u64 labels,
 
 /* --- from the thread to its goroutine --------------------------------------------------------- */
 
-/* 0 in *@ret: there is none. */
-static inline int go_find_labels(struct ctx_memory *mem, const struct go_var *var, __u64 tp,
-				 __u64 *ret)
+static inline int go_find_g(struct ctx_memory *mem, const struct ctx_room *room, __u64 *ret)
 {
-	__u64 g = 0, m = 0, curg = 0, its_m = 0;
+	if (room->source.go.g_in_reg) {
+		*ret = room->go_g;
+		return 1;
+	}
+	*ret = 0;
+	return !room->tp || !ctx_read(mem, ret, sizeof(*ret), room->tp + room->source.go.g_off);
+}
+
+/* 0 in *@ret: there is none. */
+static inline int go_find_labels(struct ctx_memory *mem, const struct ctx_room *room, __u64 *ret)
+{
+	const struct go_var *var = &room->source.go;
+	__u64 g, m = 0, curg = 0, its_m = 0;
 
 	*ret = 0;
-	if (ctx_read(mem, &g, sizeof(g), tp + var->g_off))
+	if (!go_find_g(mem, room, &g))
 		return 0;
 	if (!g)
 		return 1; /* a thread that is not Go's */
@@ -105,16 +118,14 @@ static inline int go_find_labels(struct ctx_memory *mem, const struct go_var *va
 	return !ctx_read(mem, ret, sizeof(*ret), curg + var->labels);
 }
 
-/* For room->source.go and room->tp. */
+/* For room->source.go, room->tp and room->go_g. */
 static inline enum ctx_found go_ctx_read(struct ctx_memory *mem, struct ctx_room *room)
 {
 	enum ctx_found found;
 	__u64 labels;
 
 	ctx_labels_start(room);
-	if (!room->tp)
-		return CTX_NONE;
-	if (!go_find_labels(mem, &room->source.go, room->tp, &labels))
+	if (!go_find_labels(mem, room, &labels))
 		return CTX_UNREADABLE;
 	if (!labels)
 		return CTX_NONE;

@@ -25,11 +25,12 @@ struct tls_var {
 enum go_labels_form { GO_LABELS_MAP, GO_LABELS_SLICE };
 
 struct go_var {
-	__s64 g_off;  /* of the pointer to the struct g, from the thread pointer */
-	__u32 form;   /* enum go_labels_form */
-	__u16 curg;   /* in struct m */
-	__u16 labels; /* in struct g */
-	__u64 reserved;
+	__s64 g_off;	/* of the pointer to the struct g, from the thread pointer */
+	__u32 form;	/* enum go_labels_form */
+	__u16 curg;	/* in struct m */
+	__u16 labels;	/* in struct g */
+	__u32 g_in_reg; /* 1: the pointer is in a register only, not in TLS (aarch64 without cgo) */
+	__u32 reserved;
 };
 
 #define CTX_VARIABLES_MAX 8 /* that the user can tell of; a power of two */

@@ -78,9 +78,12 @@ static enum ctx_found look(struct ctx_memory *mem, uint8_t which, const uint8_t 
 	switch (which % 5) {
 	case 0:
 		*ret = CTX_FORMAT_GO;
-		room->source.go = (struct go_var){
-			.g_off = how[0], .form = how[1] % 2, .curg = 8, .labels = 16
-		};
+		room->source.go = (struct go_var){ .g_off = how[0],
+						   .form = how[1] % 2,
+						   .curg = 8,
+						   .labels = 16,
+						   .g_in_reg = how[1] / 2 % 2 };
+		room->go_g = BASE + how[2];
 		return go_ctx_read(mem, room);
 	case 1:
 		*ret = CTX_FORMAT_CUSTOM_LABELS;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ctx/go_labels.h"
+#include "unwind/go_code.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,10 +20,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(copy);
 	if (size)
 		memcpy(copy, data, size);
-	r = go_labels_find_g(copy, size, 0x401000, &gl);
+	r = go_labels_find_g_x86(copy, size, 0x401000, &gl);
 	assert(r == 0 || r == -ENOTSUP);
-	r = go_labels_find_offset(copy, size, &off);
+	r = go_labels_find_g_a64(copy, size, 0x401000, &gl);
+	assert(r == 0 || r == -ENOTSUP);
+	r = go_labels_find_offset_x86(copy, size, &off);
 	assert(r == -ENOTSUP || (r == 0 && off % 8 == 0 && off));
+	r = go_labels_find_offset_a64(copy, size, &off);
+	assert(r == -ENOTSUP || (r == 0 && off % 8 == 0 && off));
+	go_curg_a64(copy, size);
 	free(copy);
 	return 0;
 }

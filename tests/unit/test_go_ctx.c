@@ -177,7 +177,31 @@ Test(go_ctx, no_goroutine_or_one_without_labels)
 	put(CURG + 48, M);
 	put(TP - 8, 0); /* a thread of C */
 	cr_assert(eq(int, look(), CTX_NONE));
+	put(TP - 8, G0);
+	cr_assert(eq(int, look(), CTX_FOUND));
 	room.tp = 0;
+	cr_assert(eq(int, look(), CTX_NONE));
+}
+
+/* On aarch64 without cgo; the kernel may not know of a thread pointer, which nobody has set. */
+Test(go_ctx, goroutine_by_register)
+{
+	add_pair("span_id", SPAN);
+	put(TP - 8, BASE - 4096);
+	room.source.go.g_in_reg = 1;
+	room.go_g = G0;
+	assert_labels("span_id=" SPAN "; ");
+	room.tp = 0;
+	assert_labels("span_id=" SPAN "; ");
+	room.go_g = CURG; /* in Go code it is the goroutine itself */
+	assert_labels("span_id=" SPAN "; ");
+	room.go_g = 0; /* a thread that has just been made */
+	cr_assert(eq(int, look(), CTX_NONE));
+	room.go_g = BASE - 4096; /* used for something else by code that is not Go's */
+	cr_assert(eq(int, look(), CTX_UNREADABLE));
+	room.go_g = TEXT;
+	put(TEXT + 48, HMAP);
+	put(HMAP + CURG_OFF, CURG);
 	cr_assert(eq(int, look(), CTX_NONE));
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "elf/elf_go.h"
+#include "go_program.h"
 #include "leak_check.h"
 
 TestSuite(go_labels, .fini = leak_check);
@@ -24,7 +25,7 @@ Test(go_labels, g_at_an_address_that_the_linker_knew)
 					0xff, 0x48, 0x8b, 0x5f, 0x30, 0x90, 0x90, 0x90 };
 	struct go_labels gl = { .got_vaddr = 1 };
 
-	cr_assert(zero(int, go_labels_find_g(code, sizeof(code), 0x401000, &gl)));
+	cr_assert(zero(int, go_labels_find_g_x86(code, sizeof(code), 0x401000, &gl)));
 	cr_assert(eq(i64, gl.var.g_off, -88));
 	cr_assert(zero(u64, gl.got_vaddr));
 }
@@ -35,7 +36,7 @@ Test(go_labels, g_by_a_register)
 					0x48, 0x8b, 0x39, 0x48, 0x8b, 0x5f, 0x30, 0x90 };
 	struct go_labels gl = { 0 };
 
-	cr_assert(zero(int, go_labels_find_g(code, sizeof(code), 0x401000, &gl)));
+	cr_assert(zero(int, go_labels_find_g_x86(code, sizeof(code), 0x401000, &gl)));
 	cr_assert(eq(i64, gl.var.g_off, -8));
 	cr_assert(zero(u64, gl.got_vaddr));
 }
@@ -46,7 +47,7 @@ Test(go_labels, g_by_the_got)
 					0x48, 0x8b, 0x39, 0x48, 0x8b, 0x5f, 0x30, 0x90 };
 	struct go_labels gl = { 0 };
 
-	cr_assert(zero(int, go_labels_find_g(code, sizeof(code), 0x401000, &gl)));
+	cr_assert(zero(int, go_labels_find_g_x86(code, sizeof(code), 0x401000, &gl)));
 	cr_assert(eq(u64, gl.got_vaddr, 0x402007));
 }
 
@@ -62,8 +63,8 @@ Test(go_labels, g_in_a_way_that_is_not_known)
 	struct go_labels gl;
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-		cr_assert(eq(int, go_labels_find_g(codes[i], 16, 0, &gl), -ENOTSUP), "%zu", i);
-	cr_assert(eq(int, go_labels_find_g(codes[0], 15, 0, &gl), -ENOTSUP));
+		cr_assert(eq(int, go_labels_find_g_x86(codes[i], 16, 0, &gl), -ENOTSUP), "%zu", i);
+	cr_assert(eq(int, go_labels_find_g_x86(codes[0], 15, 0, &gl), -ENOTSUP));
 }
 
 Test(go_labels, offset_with_a_write_barrier)
@@ -77,7 +78,7 @@ Test(go_labels, offset_with_a_write_barrier)
 	};
 	uint16_t off = 0;
 
-	cr_assert(zero(int, go_labels_find_offset(code, sizeof(code), &off)));
+	cr_assert(zero(int, go_labels_find_offset_x86(code, sizeof(code), &off)));
 	cr_assert(eq(u16, off, 352));
 }
 
@@ -91,11 +92,11 @@ Test(go_labels, offset_that_is_not_clear)
 					0x49, 0x89, 0x86, 0x60, 0x01, 0x00, 0x00 };
 	uint16_t off = 0;
 
-	cr_assert(eq(int, go_labels_find_offset(none, sizeof(none), &off), -ENOTSUP));
-	cr_assert(eq(int, go_labels_find_offset(odd, sizeof(odd), &off), -ENOTSUP));
-	cr_assert(eq(int, go_labels_find_offset(two, sizeof(two), &off), -ENOTSUP));
-	cr_assert(eq(int, go_labels_find_offset(two, 6, &off), -ENOTSUP));
-	cr_assert(zero(int, go_labels_find_offset(same, sizeof(same), &off)));
+	cr_assert(eq(int, go_labels_find_offset_x86(none, sizeof(none), &off), -ENOTSUP));
+	cr_assert(eq(int, go_labels_find_offset_x86(odd, sizeof(odd), &off), -ENOTSUP));
+	cr_assert(eq(int, go_labels_find_offset_x86(two, sizeof(two), &off), -ENOTSUP));
+	cr_assert(eq(int, go_labels_find_offset_x86(two, 6, &off), -ENOTSUP));
+	cr_assert(zero(int, go_labels_find_offset_x86(same, sizeof(same), &off)));
 }
 
 Test(go_labels, place_in_a_process)
@@ -140,24 +141,8 @@ TestSuite(go_program, .init = make_dir, .fini = remove_dir, .timeout = 120);
 
 static struct elf_file *build(const char *body, const char *options)
 {
-	struct elf_file *ef;
-	char cmd[1024];
-	int fd;
-
-	snprintf(cmd, sizeof(cmd),
-		 "cd '%s' && printf '%%s' '%s' > m.go && CGO_ENABLED=0 go build %s -o prog m.go",
-		 dir, body, options);
-	cr_assert(zero(int, system(cmd)), "%s", cmd);
-	snprintf(cmd, sizeof(cmd), "%s/prog", dir);
-	fd = open(cmd, O_RDONLY | O_CLOEXEC);
-	cr_assert(zero(int, elf_file_open_fd(fd, &ef)));
-	close(fd);
-	return ef;
+	return go_program_build(dir, "CGO_ENABLED=0", body, options);
 }
-
-#define WITH_LABELS                                                                                \
-	"package main\nimport (\"context\"; \"runtime/pprof\")\nfunc main() { "                    \
-	"pprof.Do(context.Background(), pprof.Labels(\"a\", \"b\"), func(context.Context) {}) }\n"
 
 /* What `go version` says. */
 static unsigned int release_at_hand(void)
@@ -175,7 +160,7 @@ Test(go_program, that_sets_labels)
 	static const char *const options[] = { "", "-buildmode=pie", "-ldflags=-s" };
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		CLEANUP(elf_file_closep) struct elf_file *ef = build(WITH_LABELS, options[i]);
+		CLEANUP(elf_file_closep) struct elf_file *ef = build(GO_WITH_LABELS, options[i]);
 		struct go_labels gl = { 0 };
 		unsigned int minor = 0;
 
@@ -204,7 +189,7 @@ Test(go_program, of_an_unknown_release)
 	char path[64];
 	int fd;
 
-	elf_file_close(build(WITH_LABELS, ""));
+	elf_file_close(build(GO_WITH_LABELS, ""));
 	snprintf(path, sizeof(path), "sed -i 's/go1\\.%u\\./go1.99./' %s/prog", release_at_hand(),
 		 dir);
 	cr_assert(zero(int, system(path)));

@@ -352,7 +352,9 @@ void context_place_print(const struct ctx_source *source, char ret[CONTEXT_PLACE
 {
 	const struct tls_var *var = &source->var;
 
-	if (source->format == CTX_FORMAT_GO)
+	if (source->format == CTX_FORMAT_GO && source->go.g_in_reg)
+		snprintf(ret, CONTEXT_PLACE_MAX, "g+%u, g in x28", source->go.labels);
+	else if (source->format == CTX_FORMAT_GO)
 		snprintf(ret, CONTEXT_PLACE_MAX, "g+%u, g at thread pointer %+lld",
 			 source->go.labels, (long long)source->go.g_off);
 	else if (source->format == CTX_FORMAT_PYTHON)

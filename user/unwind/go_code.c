@@ -5,6 +5,9 @@
 
 #define INSN 4 /* bytes of an aarch64 instruction */
 
+/* From gsignal to curg in struct m: gsignal, goSigStack, sigmask, tls, mstartfn. */
+#define GSIGNAL_TO_CURG (8 + 40 + 8 + 48 + 8)
+
 /* --- x86_64 ----------------------------------------------------------------------------------- */
 
 static bool is_at(const uint8_t *code, const char *bytes, size_t len)
@@ -117,9 +120,6 @@ struct go_call_range go_call_range_x86(const uint8_t *code, size_t len)
 	return (struct go_call_range){ 0 };
 }
 
-/* From gsignal to curg in struct m: gsignal, goSigStack, sigmask, tls, mstartfn. */
-#define GSIGNAL_TO_CURG (8 + 40 + 8 + 48 + 8)
-
 /* `mov m.gsignal(%rbx), %rsi`, or `cmp m.curg(%rbx), %rax`; and `mov %rbp, g.sched.bp(%reg)`. */
 struct go_stack_offsets go_stack_offsets_x86(const uint8_t *code, size_t len)
 {
@@ -144,6 +144,8 @@ struct go_stack_offsets go_stack_offsets_x86(const uint8_t *code, size_t len)
 #define SUB_X29_SP_8	  0xd10023fdu
 #define IS_STR_X30_PRE(i) (((i)&0xffe00fffu) == 0xf8000ffeu) /* str x30, [sp, #n]! */
 #define IS_MOV_SP_REG(i)  (((i)&0xfffffc1fu) == 0x9100001fu && (i) != 0x910003ffu)
+#define IS_LDR_X4_X8(i)	  (((i)&0xffc003ffu) == 0xf9400104u) /* ldr x4, [x8, #n] */
+#define LDR_OFFSET(i)	  (((i) >> 10 & 0xfff) * 8)
 
 static uint32_t insn(const uint8_t *code)
 {
@@ -178,5 +180,17 @@ size_t go_stack_switch_a64(const uint8_t *code, size_t len)
 	for (size_t i = 0; i + INSN <= len; i += INSN)
 		if (IS_MOV_SP_REG(insn(code + i)))
 			return i + INSN;
+	return 0;
+}
+
+/* `ldr x4, [x8, #m.gsignal]`; the load before it that looks like it is that of m.g0, at 0. */
+uint16_t go_curg_a64(const uint8_t *code, size_t len)
+{
+	for (size_t i = 0; i + INSN <= len; i += INSN) {
+		uint32_t off = IS_LDR_X4_X8(insn(code + i)) ? LDR_OFFSET(insn(code + i)) : 0;
+
+		if (off)
+			return off + GSIGNAL_TO_CURG;
+	}
 	return 0;
 }

@@ -55,4 +55,7 @@ struct go_stack_offsets {
 
 struct go_stack_offsets go_stack_offsets_x86(const uint8_t *code, size_t len);
 
+/* Of curg in struct m, from morestack() of aarch64; 0: not found. */
+uint16_t go_curg_a64(const uint8_t *code, size_t len);
+
 #endif
