@@ -17,8 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!name)
 		return 0;
-	demangle(name, buf, sizeof(buf));
-	if (strnlen(buf, sizeof(buf)) == sizeof(buf))
-		abort();
+	for (int style = DEMANGLE_FULL; style <= DEMANGLE_NONE; style++) {
+		demangle_styled(name, style, buf, sizeof(buf));
+		if (strnlen(buf, sizeof(buf)) == sizeof(buf))
+			abort();
+	}
 	return 0;
 }

@@ -2,10 +2,12 @@
 #include "sym/demangle.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "leak_check.h"
+#include "sym/name_fold.h"
 
 TestSuite(demangle, .fini = leak_check);
 
@@ -45,6 +47,184 @@ Test(demangle, readable_forms)
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
 		cr_assert_str_eq(of(pairs[i][0]), pairs[i][1]);
+}
+
+static const char *styled(const char *name, enum demangle_style style)
+{
+	static char buf[SIZE];
+
+	memset(buf, 'x', sizeof(buf));
+	demangle_styled(name, style, buf, sizeof(buf));
+	return buf;
+}
+
+/* What the language's own description of its ABI says (dlang.org/spec/abi.html). */
+Test(demangle, names_of_d)
+{
+	static const char *const pairs[][2] = {
+		{ "_D3foo3barFiZv", "foo.bar(int)" },
+		{ "_D3std5stdio4File5writeMFAyaZv", "std.stdio.File.write(immutable(char)[])" },
+		/* Qj: nine back, to C3bar3Foo */
+		{ "_D3bar3fooFC3bar3FooQjZv", "bar.foo(bar.Foo, bar.Foo)" },
+		{ "_D3foo3barFC3foo3FooZv", "foo.bar(foo.Foo)" },
+		{ "_Dmain", "_Dmain" }, /* C linkage: not a mangled name */
+		{ "_D", "_D" },
+		{ "_D9foo", "_D9foo" },
+		{ "_D3fooQ", "_D3fooQ" },
+		{ "_D3fooQzzzzz", "_D3fooQzzzzz" },
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		cr_expect_str_eq(of(pairs[i][0]), pairs[i][1]);
+	cr_expect_str_eq(styled("_D3foo3barFiZv", DEMANGLE_SIMPLE), "foo.bar()");
+}
+
+/* Each of its types repeats the one before twice: refused before it is begun. */
+Test(demangle, exponential_d_names_are_left_alone, .timeout = 5)
+{
+	char name[1024] = "_D1fFHii";
+	size_t last = strlen("_D1fF"), here;
+
+	for (int i = 0; i < 40; i++) {
+		char arg[32];
+
+		here = strlen(name);
+		/* "H" and two references, at here + 1 and behind that. */
+		snprintf(arg, sizeof(arg), "HQ%cQ%c", (char)('a' + here + 1 - last),
+			 (char)('a' + here + 3 - last));
+		strcat(name, arg);
+		last = here;
+	}
+	strcat(name, "Zv");
+	cr_expect_str_eq(of(name), name);
+}
+
+Test(demangle, deep_d_names_are_left_alone, .timeout = 5)
+{
+	static char name[1 << 20];
+
+	memset(name, 'A', sizeof(name) - 1);
+	memcpy(name, "_D1fF", 5);
+	cr_expect_eq(strncmp(of(name), "_D1fFAAAA", 9), 0);
+}
+
+Test(demangle, arguments_are_folded)
+{
+	static const char *const pairs[][2] = {
+		{ "main", "main" },
+		{ "_ZN4shop4cart5totalEi", "shop::cart::total()" },
+		{ "_ZNSt6vectorIiSaIiEE9push_backERKi", "std::vector<>::push_back()" },
+		{ "_ZN3foo3barEv.part.0", "foo::bar() [clone .part.0]" },
+		{ "_ZNK3foo3barEv", "foo::bar() const" },
+		{ "_ZN12_GLOBAL__N_13fooIiEEvT_", "(anonymous namespace)::foo<>()" },
+		{ "_ZN3fooclEi", "foo::operator()()" },
+		{ "_ZlsIiE1fT_", "operator<< <>()" },
+		{ "_ZltIiE1fT_", "operator< <>()" },
+		{ "_ZN3fooptEv", "foo::operator->()" },
+		{ "_ZZ4mainENKUliE_clEi", "main::{lambda()#1}::operator()() const" },
+		{ "_ZN1AIXgtLi3ELi2EEE1fEv", "A<>::f()" },
+		{ "_ZN4core3fmt5write17h0123456789abcdefE", "core::fmt::write" },
+		{ "_ZN58_$LT$alloc..string..String$u20$as$u20$core..fmt..Write$GT$9write_str"
+		  "17h0123456789abcdefE",
+		  "<alloc::string::String as core::fmt::Write>::write_str" },
+		{ "_ZN61_$LT$alloc..vec..Vec$LT$T$GT$$u20$as$u20$core..fmt..Debug$GT$3fmt"
+		  "17h0123456789abcdefE.llvm.77",
+		  "<alloc::vec::Vec<> as core::fmt::Debug>::fmt" },
+		{ "_RNvNtCs1234_7mycrate3foo3bar", "mycrate::foo::bar" },
+		{ "_RINvCs1234_7mycrate3foolE", "mycrate::foo::<>" },
+		{ "_Zebra(int)", "_Zebra(int)" },
+		/* of debug information, which has no arguments of functions */
+		{ "twice<long unsigned int>", "twice<>" },
+		{ "call<void (*)(int)>", "call<>" },
+		{ "drop_in_place<alloc::vec::Vec<u8>>", "drop_in_place<>" },
+		{ "operator<", "operator<" },
+		{ "<init>", "<init>" },
+		{ "a>", "a>" },
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		cr_expect_str_eq(styled(pairs[i][0], DEMANGLE_SIMPLE), pairs[i][1]);
+}
+
+/* Go's names have brackets, and are not mangled. Swift's are left to its own tool. */
+Test(demangle, names_of_other_languages_stay)
+{
+	static const char *const names[] = { "main.(*Server).Handle", "main.Map[go.shape.int]",
+					     "$s4main3fooyyF", "fn(a)<b>" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		for (int style = DEMANGLE_FULL; style <= DEMANGLE_NONE; style++)
+			cr_expect_str_eq(styled(names[i], style), names[i]);
+}
+
+Test(demangle, styles)
+{
+	enum demangle_style style = DEMANGLE_FULL;
+	char buf[64];
+
+	cr_assert_eq(demangle_style_parse("simple", &style), 0);
+	cr_assert_eq(style, DEMANGLE_SIMPLE);
+	cr_assert_eq(demangle_style_parse("none", &style), 0);
+	cr_assert_eq(style, DEMANGLE_NONE);
+	cr_assert_eq(demangle_style_parse("NONE", &style), -EINVAL);
+	cr_assert(demangle_styled("_Z1fv", DEMANGLE_FULL, buf, sizeof(buf)));
+	cr_assert(demangle_styled("_Z1fv", DEMANGLE_SIMPLE, buf, sizeof(buf)));
+	cr_assert(!demangle_styled("_Z1fv", DEMANGLE_NONE, buf, sizeof(buf)));
+	cr_assert(!demangle_styled("_Zebra", DEMANGLE_FULL, buf, sizeof(buf)));
+	cr_expect_str_eq(styled("_Z1fv", DEMANGLE_NONE), "_Z1fv");
+	cr_expect_str_eq(styled("a\1\xff.llvm.1", DEMANGLE_NONE), "a??.llvm.1");
+}
+
+static void append_pairs(char *name, int n)
+{
+	for (int i = 1; i < n; i++) {
+		char arg[32];
+
+		snprintf(arg, sizeof(arg), "S_IS%c_S%c_E", i < 10 ? '0' + i : 'A' + i - 10,
+			 i < 10 ? '0' + i : 'A' + i - 10);
+		strcat(name, arg);
+	}
+}
+
+/* What was cut inside of brackets is closed, and the cut is shown. */
+Test(demangle, exponential_names_fold_to_a_few_letters, .timeout = 5)
+{
+	char name[1024] = "_Z1fSt4pairIiiES_IS0_S0_E";
+
+	append_pairs(name, 30);
+	cr_expect_str_eq(styled(name, DEMANGLE_SIMPLE), "f(…");
+}
+
+/* A loop on any bytes: brackets that do not match neither crash nor grow. */
+Test(demangle, folding_unmatched_brackets)
+{
+	static const char *const pairs[][2] = {
+		{ "", "" },
+		{ ")", ")" },
+		{ ">>>", ">>>" },
+		{ "f(", "f(" },
+		{ "f<(", "f<" },
+		{ "f(<)", "f()" },
+		{ "f<(>)>", "f<>" },
+		{ "(a)(b)", "()()" },
+		{ "operator", "operator" },
+		{ "operator<", "operator<" },
+		{ "a->b", "a->b" },
+		{ "f(a->b)", "f()" },
+		{ "<a<b> as c>::d", "<a<> as c>::d" },
+	};
+	static char deep[100001];
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		char buf[64];
+
+		snprintf(buf, sizeof(buf), "%s", pairs[i][0]);
+		name_fold(buf);
+		cr_expect_str_eq(buf, pairs[i][1]);
+	}
+	memset(deep, '(', sizeof(deep) - 1);
+	name_fold(deep);
+	cr_expect_str_eq(deep, "(");
 }
 
 Test(demangle, long_names_are_cut_visibly)

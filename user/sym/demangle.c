@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sym/demangle.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <libiberty/demangle.h>
 #include <setjmp.h>
 #include <stdbool.h>
@@ -9,9 +11,17 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "sym/name_fold.h"
 
 #define ELLIPSIS     "…"
 #define ELLIPSIS_LEN (sizeof(ELLIPSIS) - 1)
+
+/* Arguments that are to be folded have this much room first. */
+#define UNFOLDED_MAX 16384
+
+/* Of D's names only: as long as they are, and as long as their back references make them. */
+#define D_NAME_MAX     4096
+#define D_EXPANDED_MAX 16384
 
 struct output {
 	char *buf;
@@ -51,10 +61,64 @@ static void append(const char *data, size_t len, void *opaque)
 	out->len += len < room ? len : room;
 }
 
-static bool run_demanglers(const char *name, struct output *out)
+/* Distance of the back reference at @name[at] ("Q", base 26, the last digit is small); 0: none. */
+static size_t d_distance(const char *name, size_t at)
 {
-	const int options = DMGL_PARAMS | DMGL_ANSI;
+	size_t n = 0;
 
+	for (const char *c = name + at + 1; isupper((unsigned char)*c) && n <= at; c++, at++)
+		n = n * 26 + (size_t)(*c - 'A');
+	return islower((unsigned char)name[at + 1]) ? n * 26 + (size_t)(name[at + 1] - 'a') : 0;
+}
+
+/*
+ * libiberty's demangler of D has no callback that could stop it, and is recursive. So this bounds
+ * what it will walk over, from above: a reference costs all that lies between it and its target, or
+ * the length of the identifier that it leads to.
+ */
+static bool d_is_bounded(const char *name)
+{
+	uint32_t cost[D_NAME_MAX + 1]; /* of all before */
+	size_t i;
+
+	cost[0] = 0;
+	for (i = 0; name[i]; i++) {
+		size_t n = name[i] == 'Q' ? d_distance(name, i) : 0;
+		uint32_t own = 1;
+
+		if (i == D_NAME_MAX || n > i)
+			return false;
+		if (n && isdigit((unsigned char)name[i - n]))
+			own = (uint32_t)strtoul(name + i - n, NULL, 10) % D_EXPANDED_MAX + 1;
+		else if (n)
+			own = cost[i] - cost[i - n] + 1;
+		cost[i + 1] = cost[i] + own;
+		if (cost[i + 1] > D_EXPANDED_MAX)
+			return false;
+	}
+	return true;
+}
+
+static bool looks_like_d(const char *name)
+{
+	return strncmp(name, "_D", 2) == 0 && isdigit((unsigned char)name[2]);
+}
+
+static bool run_d(const char *name, struct output *out)
+{
+	CLEANUP(freep) char *readable = NULL;
+
+	if (!looks_like_d(name) || !d_is_bounded(name))
+		return false;
+	readable = dlang_demangle(name, DMGL_DLANG);
+	if (!readable)
+		return false;
+	append(readable, strlen(readable), out);
+	return true;
+}
+
+static bool run_demanglers(const char *name, int options, struct output *out)
+{
 	if (setjmp(out->enough))
 		return true;
 	if (rust_demangle_callback(name, options, append, out))
@@ -142,17 +206,88 @@ static char *without_llvm_suffix(const char *name)
 	return suffix && suffix > name ? strndup(name, suffix - name) : NULL;
 }
 
-void demangle(const char *name, char *buf, size_t size)
+static bool read_name(const char *name, int options, struct output *out)
+{
+	return (looks_mangled(name) && run_demanglers(name, options, out)) || run_d(name, out);
+}
+
+/* "name<arguments>", as debug information calls instances of templates. */
+static bool is_template(const char *name)
+{
+	const char *open = strpbrk(name, "<(");
+
+	return open && *open == '<' && open > name && name[strlen(name) - 1] == '>' &&
+	       (isalnum((unsigned char)open[-1]) || open[-1] == '_');
+}
+
+/* With room for arguments that will not be seen. */
+static bool read_folded(const char *name, struct output *out)
+{
+	char buf[UNFOLDED_MAX];
+	struct output whole = { .buf = buf, .size = sizeof(buf) };
+
+	if (!read_name(name, DMGL_PARAMS | DMGL_ANSI | DMGL_RET_DROP, &whole)) {
+		if (!is_template(name))
+			return false;
+		whole.len = 0;
+		whole.full = false;
+		append(name, strlen(name), &whole);
+	}
+	buf[whole_sequences(buf, whole.len)] = '\0';
+	name_fold(buf);
+	append(buf, strlen(buf), out);
+	out->full |= whole.full;
+	return true;
+}
+
+static bool read_in_style(const char *name, enum demangle_style style, struct output *out)
 {
 	CLEANUP(freep) char *plain = without_llvm_suffix(name);
-	struct output out = { .buf = buf, .size = size };
 
-	if (plain)
-		name = plain;
-	if (!looks_mangled(name) || !run_demanglers(name, &out)) {
+	switch (style) {
+	case DEMANGLE_FULL:
+		return read_name(plain ? plain : name, DMGL_PARAMS | DMGL_ANSI, out);
+	case DEMANGLE_SIMPLE:
+		return read_folded(plain ? plain : name, out);
+	default:
+		return false;
+	}
+}
+
+int demangle_style_parse(const char *str, enum demangle_style *ret)
+{
+	static const char *const names[] = {
+		[DEMANGLE_FULL] = "full", [DEMANGLE_SIMPLE] = "simple", [DEMANGLE_NONE] = "none"
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(str, names[i]) != 0)
+			continue;
+		*ret = (enum demangle_style)i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+bool demangle_styled(const char *name, enum demangle_style style, char *buf, size_t size)
+{
+	struct output out = { .buf = buf, .size = size };
+	bool read = read_in_style(name, style, &out);
+
+	if (!read) {
+		CLEANUP(freep)
+		char *plain = style == DEMANGLE_NONE ? NULL : without_llvm_suffix(name);
+		const char *shown = plain ? plain : name;
+
 		out.len = 0;
 		out.full = false;
-		append(name, strlen(name), &out);
+		append(shown, strlen(shown), &out);
 	}
 	finish(&out);
+	return read;
+}
+
+void demangle(const char *name, char *buf, size_t size)
+{
+	demangle_styled(name, DEMANGLE_FULL, buf, size);
 }

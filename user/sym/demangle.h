@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Linker names to source names: C++ (Itanium ABI), Rust (both manglings). */
+/* Linker names to source names: C++ (Itanium ABI), Rust (both manglings), D. */
 #ifndef SYM_DEMANGLE_H
 #define SYM_DEMANGLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+enum demangle_style {
+	DEMANGLE_FULL,
+	DEMANGLE_SIMPLE, /* arguments of templates and functions as <> and (), no return types */
+	DEMANGLE_NONE,	 /* the linker's name */
+};
+
+#define DEMANGLE_STYLE_NAMES "full, simple or none"
+
+/* "full", "simple", "none"; -EINVAL. */
+int demangle_style_parse(const char *str, enum demangle_style *ret);
 
 /*
  * Writes the readable form of @name to @buf (@size >= 8), or @name itself if it is not mangled.
@@ -12,5 +24,11 @@
  * ask for gigabytes.
  */
 void demangle(const char *name, char *buf, size_t size);
+
+/*
+ * The same in any style; DEMANGLE_SIMPLE also of names of templates as debug information has them,
+ * "f<int>". Is the name another one than the linker's? Never with DEMANGLE_NONE.
+ */
+bool demangle_styled(const char *name, enum demangle_style style, char *buf, size_t size);
 
 #endif
