@@ -235,6 +235,7 @@ Test(symbolizer, cxx_names_are_those_of_cxxfilt)
 	snprintf(expected, sizeof(expected), "%s", first_line("c++filt '%s'", name));
 	assert_name("cxx", where, expected);
 	assert_name("cxx", where, "shop::cart<long>::total(long, long const&) const");
+	cr_assert_str_eq(at("cxx", where, 0).frames[0].linkage, name);
 	where = find_symbol("cxx", "_ZN12_GLOBAL__N_16hidd.*", name, sizeof(name));
 	assert_name("cxx", where, "(anonymous namespace)::hidden(int)");
 }

@@ -169,7 +169,7 @@ static int add_line(struct pprof_builder *builder, const struct sym_frame *frame
 {
 	struct pprof_function f = {
 		.name = frame->function,
-		.system_name = frame->function,
+		.system_name = frame->linkage ? frame->linkage : frame->function,
 		.filename = frame->file ? frame->file : "",
 	};
 

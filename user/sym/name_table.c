@@ -8,12 +8,14 @@
 
 /* Longer names are cut: nobody reads further, and a template can ask for any length. */
 #define READABLE_MAX 1024
+#define LINKAGE_MAX  4096
 #define SUFFIX_MAX   80
 
 struct name {
 	struct sym_frame frame;
 	char *raw; /* the key: raw name and suffix, two strings in one allocation */
 	char *readable;
+	char *linkage;
 };
 
 struct name_key {
@@ -27,6 +29,7 @@ static void name_free(struct name *n)
 		return;
 	free(n->raw);
 	free(n->readable);
+	free(n->linkage);
 	free(n);
 }
 DEFINE_CLEANUP(struct name *, name_free)
@@ -39,11 +42,20 @@ static bool name_eq(const void *value, const void *key)
 	return strcmp(n->raw, k->raw) == 0 && strcmp(n->raw + strlen(n->raw) + 1, k->suffix) == 0;
 }
 
+/* Fresh text of at most @max bytes and @suffix. */
+static char *name_text(const char *raw, enum demangle_style style, size_t max, const char *suffix)
+{
+	char buf[LINKAGE_MAX + SUFFIX_MAX];
+
+	demangle_styled(raw, style, buf, max);
+	strncat(buf, suffix, SUFFIX_MAX - 1);
+	return strdup(buf);
+}
+
 static struct name *name_new(const struct name_key *key)
 {
 	size_t raw_len = strlen(key->raw) + 1, suffix_len = strlen(key->suffix) + 1;
 	CLEANUP(name_freep) struct name *n = calloc(1, sizeof(*n));
-	char buf[READABLE_MAX + SUFFIX_MAX];
 
 	if (!n)
 		return NULL;
@@ -53,12 +65,12 @@ static struct name *name_new(const struct name_key *key)
 	memcpy(n->raw, key->raw, raw_len);
 	memcpy(n->raw + raw_len, key->suffix, suffix_len);
 
-	demangle(key->raw, buf, READABLE_MAX);
-	strncat(buf, key->suffix, SUFFIX_MAX - 1);
-	n->readable = strdup(buf);
-	if (!n->readable)
+	n->readable = name_text(key->raw, DEMANGLE_FULL, READABLE_MAX, key->suffix);
+	n->linkage = name_text(key->raw, DEMANGLE_NONE, LINKAGE_MAX, key->suffix);
+	if (!n->readable || !n->linkage)
 		return NULL;
 	n->frame.function = n->readable;
+	n->frame.linkage = n->linkage;
 	return TAKE_PTR(n);
 }
 

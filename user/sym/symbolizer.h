@@ -14,6 +14,7 @@
 /* One function at an address; several, innermost first, where calls were inlined. */
 struct sym_frame {
 	const char *function; /* demangled; owned by the symbolizer, valid until it is freed */
+	const char *linkage;  /* the linker's name; NULL: the same */
 	const char *file;     /* source file, or NULL */
 	uint32_t line;	      /* 0: unknown */
 };
