@@ -2,8 +2,9 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
+#include "base/utf8.h"
 #include "leak_check.h"
-#include "profile_fixture.h"
+#include "lines_fixture.h"
 #include "view/table.h"
 
 TestSuite(folded, .fini = leak_check);
@@ -75,6 +76,35 @@ Test(folded, names_cannot_end_a_frame_or_a_line)
 
 	fixture_check(pprof_builder_sample(fx.builder, &sample));
 	assert_folded(fixture_finish(&fx), &sel, "p:q r;f:g 7 h 9 1\n");
+}
+
+/* Lines stay lines, and text stays text, whatever names hold, however long they are. */
+Test(folded, hostile_names, .timeout = 20)
+{
+	static char name[1 << 20], stack[4 << 20];
+	struct view_select sel = { .by_line = true };
+	struct fixture fx = fixture_new(100);
+	struct pprof *p;
+	char *text = NULL;
+	size_t n, lines = 0, controls = 0;
+	FILE *out = open_memstream(&text, &n);
+
+	memset(name, 'a', sizeof(name) - 1);
+	memcpy(name + 1000, "\x1b[31m\xff\xc3\r\n\t\"'</script>\x7f", 22);
+	snprintf(stack, sizeof(stack), "%s|%s:7;b%s|x:1", name, name, name);
+	lines_add(&fx, stack, 1);
+	p = fixture_finish(&fx);
+	cr_assert(zero(int, view_folded(p, &sel, out)));
+	fclose(out);
+	for (const char *c = text; *c; c++) {
+		lines += *c == '\n';
+		controls += ((unsigned char)*c < ' ' && *c != '\n') || *c == 0x7f;
+	}
+	cr_expect(eq(sz, lines, 1));
+	cr_expect(zero(sz, controls));
+	cr_expect(eq(sz, utf8_valid_len(text, n), n));
+	free(text);
+	pprof_free(p);
 }
 
 Test(folded, process_without_name_has_its_number)

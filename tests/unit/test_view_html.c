@@ -171,7 +171,21 @@ static const char *const hostile[] = {
 
 #define N_HOSTILE (sizeof(hostile) / sizeof(hostile[0]))
 
-/* Each name as function, module, label and title. */
+/* The name as that of a source file and of the linker, of inlined code. */
+static const struct pprof_location *hostile_location(struct fixture *fx, const char *name)
+{
+	struct pprof_function f = { name, name, name, -1 };
+	struct pprof_line lines[] = { { .line = 1 }, { .line = INT64_MAX } };
+	struct pprof_location l = { .lines = lines, .n_lines = 2 };
+	const struct pprof_location *ret;
+
+	fixture_check(pprof_builder_function(fx->builder, &f, &lines[0].function));
+	lines[1].function = lines[0].function;
+	fixture_check(pprof_builder_location(fx->builder, &l, &ret));
+	return ret;
+}
+
+/* Each name as function, module, source file, label and title. */
 static struct pprof *hostile_profile(bool harmless)
 {
 	struct fixture fx = fixture_new(100);
@@ -183,11 +197,12 @@ static struct pprof *hostile_profile(bool harmless)
 					    .service = name,
 					    .process = name,
 					    .thread = name };
-		const struct pprof_location *stack[] = { fixture_location(&fx, name, name) };
+		const struct pprof_location *stack[] = { fixture_location(&fx, name, name),
+							 hostile_location(&fx, name) };
 		struct pprof_label labels[FIXTURE_LABELS_MAX];
 		int64_t values[] = { 1, 10000000 };
 		struct pprof_sample sample = { .locations = stack,
-					       .n_locations = 1,
+					       .n_locations = 2,
 					       .values = values,
 					       .labels = labels,
 					       .n_labels = fixture_labels(&s, labels) };
@@ -203,7 +218,7 @@ Test(view_html, hostile_names_do_not_break_out)
 	static const char *const marks[] = {
 		"<script", "</script", "<!--", "-->", "<img", "<", ">"
 	};
-	struct view_select sel = { 0 };
+	struct view_select sel = { .by_line = true };
 	struct pprof *good = hostile_profile(true), *bad = hostile_profile(false);
 
 	for (size_t i = 0; i < N_HOSTILE; i++) {
@@ -222,6 +237,28 @@ Test(view_html, hostile_names_do_not_break_out)
 	}
 	pprof_free(good);
 	pprof_free(bad);
+}
+
+Test(view_html, long_names, .timeout = 20)
+{
+	static char name[1 << 20];
+	struct view_select sel = { .by_line = true };
+	struct fixture fx = fixture_new(100);
+	const struct pprof_location *stack[1];
+	int64_t values[] = { 1, 10000000 };
+	struct pprof_sample sample = { stack, 1, values, NULL, 0 };
+	struct pprof *p;
+	char *html;
+
+	memset(name, '<', sizeof(name) - 1);
+	stack[0] = hostile_location(&fx, name);
+	fixture_check(pprof_builder_sample(fx.builder, &sample));
+	p = fixture_finish(&fx);
+	html = render(p, &sel, name);
+	cr_expect(lt(sz, strlen(html), 24 << 20));
+	cr_expect(strstr(html, "<<") == NULL);
+	free(html);
+	pprof_free(p);
 }
 
 Test(view_html, hostile_names_are_shown_as_they_are)

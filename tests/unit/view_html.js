@@ -8,8 +8,9 @@ const Model = require('../../user/view/assets/model.js');
 
 const html = fs.readFileSync(process.argv[2], 'utf8');
 const DATA = /<script type="application\/json" id="profile">([^<>&]*)<\/script>/;
-const profile = Model.load(JSON.parse(DATA.exec(html)[1]));
+const raw = JSON.parse(DATA.exec(html)[1]);
 const link = Model.parseHash(process.argv[3] || '');
+const profile = Model.load(raw, 'detail' in link ? link.detail === 'line' : raw.by_line);
 const { filter, missing } = Model.filterOfHash(profile, link);
 const weights = Model.weigh(profile, filter);
 const ms = (v) => Math.round(v / 1e6);
@@ -52,6 +53,19 @@ function boxes(width) {
 		.map((box) => Model.nodeName(profile, box.node) + ' ' + Math.round(box.w));
 }
 
+// What the tooltip of each box has: lines with their weight, and the weight of inlined code.
+function details() {
+	const out = {};
+
+	for (let i = 1; i < profile.nNodes; i++) {
+		const d = Model.nodeDetails(profile, weights, i);
+		const path = Model.pathTo(profile, i).slice(1).map((n) => Model.nodeName(profile, n));
+		out[path.join(';')] = d.lines.map((l) => l.at + ' ' + ms(l.value)).join() +
+			(d.inlined ? ' inlined ' + ms(d.inlined) : '');
+	}
+	return out;
+}
+
 const matches = 'q' in link ? Model.searchFrames(profile, link.q) : null;
 const facts = {
 	title: profile.title,
@@ -71,6 +85,7 @@ const facts = {
 	first_by_total: functions('total')[0],
 	nodes: nodes(),
 	boxes: boxes(1000),
+	details: details(),
 	hash: Model.formatHash(Model.hashOfFilter(profile, filter)),
 	strings: profile.strings,
 };

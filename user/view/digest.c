@@ -20,6 +20,11 @@ const char *digest_frame_string(const struct digest *d, uint32_t frame, enum dig
 	return digest_string(d, intern_tuple_get(&d->frames, frame)[what]);
 }
 
+uint32_t digest_frame_number(const struct digest *d, uint32_t frame, enum digest_frame what)
+{
+	return intern_tuple_get(&d->frames, frame)[what];
+}
+
 enum frame_kind digest_frame_kind(const struct digest *d, uint32_t frame)
 {
 	return intern_tuple_get(&d->frames, frame)[DIGEST_FRAME_KIND];
@@ -30,6 +35,24 @@ const char *path_base(const char *path)
 	const char *slash = strrchr(path, '/');
 
 	return slash ? slash + 1 : path;
+}
+
+int digest_frame_text(const struct digest *d, uint32_t frame, char **ret)
+{
+	const char *name = digest_frame_string(d, frame, DIGEST_FRAME_NAME);
+	const char *file = path_base(digest_frame_string(d, frame, DIGEST_FRAME_FILE));
+	uint32_t at = digest_frame_number(d, frame, DIGEST_FRAME_AT);
+	char *text = NULL;
+	int n;
+
+	if (at)
+		n = asprintf(&text, "%s %s:%u", name, file, at);
+	else
+		n = asprintf(&text, "%s", name);
+	if (n < 0)
+		return -ENOMEM;
+	*ret = text;
+	return 0;
 }
 
 static bool starts_with(const char *str, const char *start)
@@ -76,11 +99,19 @@ static void write_unresolved(const struct pprof_location *loc, char *out, size_t
 		snprintf(out, size, "0x%llx", (unsigned long long)loc->address);
 }
 
-static int add_frame(struct digest *d, const struct pprof_location *loc,
-		     const struct pprof_function *fn)
+/* Lines are foreign: what no file has is not known. */
+static uint32_t line_number(int64_t line)
 {
+	return line > 0 && line <= INT32_MAX ? (uint32_t)line : 0;
+}
+
+/* @i: of the lines of @loc, if it has any. */
+static int add_frame(struct digest *d, const struct pprof_location *loc, size_t i)
+{
+	const struct pprof_function *fn = i < loc->n_lines ? loc->lines[i].function : NULL;
 	const char *module = loc->mapping ? loc->mapping->filename : "";
 	const char *name = fn && fn->name[0] ? fn->name : fn ? fn->system_name : "";
+	const char *file = fn && d->detail != DIGEST_FUNCTIONS ? fn->filename : "";
 	uint32_t tuple[DIGEST_FRAME_FIELDS] = { 0 }, frame;
 	char unresolved[256];
 
@@ -88,13 +119,17 @@ static int add_frame(struct digest *d, const struct pprof_location *loc,
 		write_unresolved(loc, unresolved, sizeof(unresolved));
 		name = unresolved;
 	}
-	if (fn && fn->start_line > 0 && fn->start_line <= INT32_MAX)
-		tuple[DIGEST_FRAME_LINE] = (uint32_t)fn->start_line;
+	if (d->detail != DIGEST_FUNCTIONS && fn) {
+		tuple[DIGEST_FRAME_LINE] = line_number(fn->start_line);
+		tuple[DIGEST_FRAME_AT] = line_number(loc->lines[i].line);
+	}
+	if (d->detail == DIGEST_CALLS)
+		tuple[DIGEST_FRAME_INLINED] = i + 1 < loc->n_lines;
 	tuple[DIGEST_FRAME_KIND] = kind_of(name, module, loc->address);
 
 	if (intern_string(&d->strings, name, &tuple[DIGEST_FRAME_NAME]) < 0 ||
 	    intern_string(&d->strings, module, &tuple[DIGEST_FRAME_MODULE]) < 0 ||
-	    intern_string(&d->strings, fn ? fn->filename : "", &tuple[DIGEST_FRAME_FILE]) < 0 ||
+	    intern_string(&d->strings, file, &tuple[DIGEST_FRAME_FILE]) < 0 ||
 	    intern_tuple(&d->frames, tuple, &frame) < 0)
 		return -ENOMEM;
 	return vec_push(&d->line_frame, frame);
@@ -114,10 +149,8 @@ static int add_location(struct digest *d, const struct pprof_location *loc,
 			struct digest_location *dl)
 {
 	*dl = (struct digest_location){ loc, d->line_frame.n, loc->n_lines ? loc->n_lines : 1 };
-	if (!loc->n_lines && add_frame(d, loc, NULL) < 0)
-		return -ENOMEM;
-	for (size_t i = 0; i < loc->n_lines; i++)
-		if (add_frame(d, loc, loc->lines[i].function) < 0)
+	for (size_t i = 0; i < dl->n; i++)
+		if (add_frame(d, loc, i) < 0)
 			return -ENOMEM;
 	return hashmap_put(&d->location_of, hash_location(loc), dl);
 }
@@ -223,7 +256,8 @@ static int fill(struct digest *d, const struct pprof *p, const struct view_selec
 	return 0;
 }
 
-int digest_new(const struct pprof *p, const struct view_select *sel, struct digest **ret)
+int digest_new(const struct pprof *p, const struct view_select *sel, enum digest_detail detail,
+	       struct digest **ret)
 {
 	CLEANUP(digest_freep) struct digest *d = calloc(1, sizeof(*d));
 	int r;
@@ -231,6 +265,7 @@ int digest_new(const struct pprof *p, const struct view_select *sel, struct dige
 	if (!d)
 		return -ENOMEM;
 
+	d->detail = detail;
 	d->frames.width = DIGEST_FRAME_FIELDS;
 	metric_of(p, &d->metric);
 	r = fill(d, p, sel);
@@ -239,6 +274,11 @@ int digest_new(const struct pprof *p, const struct view_select *sel, struct dige
 
 	*ret = TAKE_PTR(d);
 	return 0;
+}
+
+int digest_new_selected(const struct pprof *p, const struct view_select *sel, struct digest **ret)
+{
+	return digest_new(p, sel, sel->by_line ? DIGEST_LINES : DIGEST_FUNCTIONS, ret);
 }
 
 void digest_free(struct digest *d)

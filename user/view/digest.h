@@ -34,13 +34,22 @@ enum frame_kind {
 	FRAME_PROCESS,	 /* no function: the process as the root of its stacks */
 };
 
-/* Layout of a tuple of digest.frames: strings but for line and kind. */
+/* How much tells frames apart. */
+enum digest_detail {
+	DIGEST_FUNCTIONS, /* of a module, whichever file its lines are in: no file, no line */
+	DIGEST_LINES,
+	DIGEST_CALLS, /* lines, and whether they were inlined */
+};
+
+/* Layout of a tuple of digest.frames: the first three are strings. */
 enum digest_frame {
 	DIGEST_FRAME_NAME,
 	DIGEST_FRAME_MODULE, /* path of the executable or library */
 	DIGEST_FRAME_FILE,   /* source */
 	DIGEST_FRAME_LINE,   /* where the function begins; 0: not known */
 	DIGEST_FRAME_KIND,
+	DIGEST_FRAME_AT,      /* line of the code or call; 0: not known, or not told apart */
+	DIGEST_FRAME_INLINED, /* 1: into the frame behind it; 0: not, or not told apart */
 	DIGEST_FRAME_FIELDS,
 };
 
@@ -52,6 +61,7 @@ struct digest_sample {
 };
 
 struct digest {
+	enum digest_detail detail;
 	struct metric metric;
 	struct intern_strings strings;
 	struct intern_tuples frames;
@@ -67,7 +77,10 @@ struct digest {
 typedef VEC(uint32_t) frame_list;
 
 /* @p must outlive the digest. -ENOMEM. */
-int digest_new(const struct pprof *p, const struct view_select *sel, struct digest **ret);
+int digest_new(const struct pprof *p, const struct view_select *sel, enum digest_detail detail,
+	       struct digest **ret);
+/* In the detail that @sel asks for: functions or lines. */
+int digest_new_selected(const struct pprof *p, const struct view_select *sel, struct digest **ret);
 void digest_free(struct digest *d); /* NULL is fine */
 DEFINE_CLEANUP(struct digest *, digest_free)
 
@@ -78,6 +91,14 @@ const char *digest_string(const struct digest *d, uint32_t i);
 /* The string that field @what of a frame names. */
 const char *digest_frame_string(const struct digest *d, uint32_t frame, enum digest_frame what);
 enum frame_kind digest_frame_kind(const struct digest *d, uint32_t frame);
+/* The number that field @what of a frame is. */
+uint32_t digest_frame_number(const struct digest *d, uint32_t frame, enum digest_frame what);
+
+/*
+ * What a reader calls a frame: its function and, where lines are told apart, "file:line". Fresh
+ * text (the caller frees), not cleaned. -ENOMEM.
+ */
+int digest_frame_text(const struct digest *d, uint32_t frame, char **ret);
 
 /* Behind the last '/'. */
 const char *path_base(const char *path);

@@ -64,11 +64,14 @@ static int append_name(struct folded *f, const char *name)
 
 static int append_frame(struct folded *f, uint32_t frame)
 {
+	CLEANUP(freep) char *text = NULL;
 	char **name = &f->names[frame];
 	int r = 0;
 
 	if (!*name)
-		r = clean_name(digest_frame_string(f->digest, frame, DIGEST_FRAME_NAME), name);
+		r = digest_frame_text(f->digest, frame, &text);
+	if (!*name && r == 0)
+		r = clean_name(text, name);
 	return r < 0 ? r : append_clean(f, *name);
 }
 
@@ -148,7 +151,7 @@ int view_folded(const struct pprof *p, const struct view_select *sel, FILE *out)
 	CLEANUP(folded_clear) struct folded f = { 0 };
 	int r;
 
-	r = digest_new(p, sel, &f.digest);
+	r = digest_new_selected(p, sel, &f.digest);
 	if (r < 0)
 		return r;
 

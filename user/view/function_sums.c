@@ -90,6 +90,9 @@ static int compare_names(const struct digest *d, uint32_t a, uint32_t b)
 
 	for (enum digest_frame i = DIGEST_FRAME_NAME; i <= DIGEST_FRAME_FILE && r == 0; i++)
 		r = strcmp(digest_frame_string(d, a, i), digest_frame_string(d, b, i));
+	if (r == 0)
+		r = descending(digest_frame_number(d, b, DIGEST_FRAME_AT),
+			       digest_frame_number(d, a, DIGEST_FRAME_AT));
 	return r ? r : (a > b) - (a < b);
 }
 

@@ -237,7 +237,8 @@ static void write_numbers(const char *name, const int64_t *numbers, size_t n, FI
 
 static void write_tables(const struct html_data *h, FILE *out)
 {
-	static const char *const frame_names[] = { "name", "module", "file", "line", "kind" };
+	static const char *const frame_names[] = { "name", "module", "file",   "line",
+						   "kind", "at",     "inlined" };
 	static const char *const node_names[] = { "parent", "frame" };
 	static const char *const origin_names[] = { "span", "trace",  "service", "process",
 						    "pid",  "thread", "tid" };
@@ -262,7 +263,7 @@ int html_data_write(const struct pprof *p, const struct view_select *sel, const 
 	CLEANUP(html_data_clear) struct html_data h = { 0 };
 	bool is_time = strcmp(p->period_type.unit, "nanoseconds") == 0;
 
-	if (digest_new(p, sel, &h.digest) < 0 || fill(&h) < 0)
+	if (digest_new(p, sel, DIGEST_CALLS, &h.digest) < 0 || fill(&h) < 0)
 		return -ENOMEM;
 
 	fputc('{', out);
@@ -270,9 +271,9 @@ int html_data_write(const struct pprof *p, const struct view_select *sel, const 
 	    write_member("type", h.digest->metric.type, out) < 0 ||
 	    write_member("unit", h.digest->metric.unit, out) < 0)
 		return -ENOMEM;
-	fprintf(out, "\"duration_ns\":%lld,\"period_ns\":%lld,\"time_ms\":%lld,\n",
+	fprintf(out, "\"duration_ns\":%lld,\"period_ns\":%lld,\"time_ms\":%lld,\"by_line\":%s,\n",
 		(long long)p->duration_nanos, (long long)(is_time ? p->period : 0),
-		(long long)(p->time_nanos / 1000000));
+		(long long)(p->time_nanos / 1000000), sel->by_line ? "true" : "false");
 	if (write_strings(&h, out) < 0)
 		return -ENOMEM;
 	write_tables(&h, out);

@@ -23,6 +23,7 @@ struct grouping {
 
 static const struct grouping groupings[] = {
 	[VIEW_BY_FUNCTION] = { .name = "function", .plural = "functions" },
+	[VIEW_BY_LINE] = { .name = "line", .plural = "lines" },
 	[VIEW_BY_SPAN] = { .name = "span",
 			   .plural = "spans",
 			   .key = { DIGEST_SPAN, DIGEST_TRACE },
@@ -260,18 +261,22 @@ static int add_group_row(struct table *t, const struct group *g)
 	return columns_add(t->columns, cells);
 }
 
-/* "name [module]", but a name in brackets already says where it is. */
-static void function_text(const struct table *t, uint32_t frame, char *out, size_t size)
+/* "name [module]", but a name in brackets already says where it is. -ENOMEM. */
+static int function_text(const struct table *t, uint32_t frame, char *out, size_t size)
 {
-	const char *name = digest_frame_string(t->digest, frame, DIGEST_FRAME_NAME);
 	const char *module = path_base(digest_frame_string(t->digest, frame, DIGEST_FRAME_MODULE));
+	CLEANUP(freep) char *name = NULL;
+	int r = digest_frame_text(t->digest, frame, &name);
 
+	if (r < 0)
+		return r;
 	if (!module[0] || name[0] == '[')
 		snprintf(out, size, "%s", name);
 	else if (module[0] == '[')
 		snprintf(out, size, "%s %s", name, module);
 	else
 		snprintf(out, size, "%s [%s]", name, module);
+	return 0;
 }
 
 static int add_group_functions(struct table *t, const struct group *g)
@@ -291,8 +296,9 @@ static int add_group_functions(struct table *t, const struct group *g)
 
 		snprintf(shares, sizeof(shares), "    %5.1f%% self  %5.1f%% total  ",
 			 metric_percent(f[i].self, g->value), metric_percent(f[i].total, g->value));
-		function_text(t, f[i].frame, name, sizeof(name));
-		r = columns_add_line(t->columns, shares, name);
+		r = function_text(t, f[i].frame, name, sizeof(name));
+		if (r == 0)
+			r = columns_add_line(t->columns, shares, name);
 	}
 	return r;
 }
@@ -360,8 +366,10 @@ static int add_function_row(struct table *t, const struct function_sum *f)
 	char name[NAME_BYTES], self[METRIC_TEXT_MAX], total[METRIC_TEXT_MAX];
 	char self_share[24], total_share[24];
 	const char *cells[] = { self, self_share, total, total_share, name };
+	int r = function_text(t, f->frame, name, sizeof(name));
 
-	function_text(t, f->frame, name, sizeof(name));
+	if (r < 0)
+		return r;
 	metric_format(&t->digest->metric, f->self, self);
 	metric_format(&t->digest->metric, f->total, total);
 	snprintf(self_share, sizeof(self_share), "%.1f%%",
@@ -373,12 +381,13 @@ static int add_function_row(struct table *t, const struct function_sum *f)
 
 static int build_functions(struct table *t)
 {
-	static const struct column defs[] = {
+	const struct column defs[] = {
 		{ "SELF", COLUMN_RIGHT, 0, TEXT_CUT_RIGHT },
 		{ "SELF%", COLUMN_RIGHT, 0, TEXT_CUT_RIGHT },
 		{ "TOTAL", COLUMN_RIGHT, 0, TEXT_CUT_RIGHT },
 		{ "TOTAL%", COLUMN_RIGHT, 0, TEXT_CUT_RIGHT },
-		{ "FUNCTION", COLUMN_LEFT, NAME_MIN, TEXT_CUT_MIDDLE },
+		{ t->opt->by == VIEW_BY_LINE ? "LINE" : "FUNCTION", COLUMN_LEFT, NAME_MIN,
+		  TEXT_CUT_MIDDLE },
 	};
 	size_t n, shown;
 	int64_t rest = 0;
@@ -405,13 +414,14 @@ int view_table(const struct pprof *p, const struct view_table_options *opt, FILE
 	CLEANUP(table_clear) struct table t = { .opt = opt, .by = &groupings[opt->by] };
 	int r;
 
-	r = digest_new(p, &opt->select, &t.digest);
+	r = digest_new(p, &opt->select, opt->by == VIEW_BY_LINE ? DIGEST_LINES : DIGEST_FUNCTIONS,
+		       &t.digest);
 	if (r < 0)
 		return r;
 	r = function_sums_new(t.digest, &t.sums);
 	if (r < 0)
 		return r;
-	r = opt->by == VIEW_BY_FUNCTION ? build_functions(&t) : build_groups(&t);
+	r = t.by->n_keys ? build_groups(&t) : build_functions(&t);
 	if (r < 0)
 		return r;
 

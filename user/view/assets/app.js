@@ -5,7 +5,8 @@
 (function () {
 	const make = List.make;
 	const $ = (id) => document.getElementById(id);
-	const profile = Model.load(JSON.parse($('profile').textContent));
+	const raw = JSON.parse($('profile').textContent);
+	let profile = Model.load(raw, raw.by_line);
 	const KIND_NAMES = { program: 'program', library: 'libraries', kernel: 'kernel',
 		unresolved: 'no name', truncated: 'truncated', process: 'process' };
 
@@ -40,6 +41,8 @@
 		choose: (row) => { state.fn = state.fn === row.frame ? -1 : row.frame; refresh('mark'); },
 		nothing: 'No function is shown.',
 	});
+
+	const LINES_SHOWN = 5; // of a function, in its tooltip
 
 	const value = (v) => Model.formatValue(profile, v);
 
@@ -231,6 +234,8 @@
 		$('reset').disabled = isReset();
 		$('layout').textContent = state.icicle ? 'Flame graph' : 'Icicle';
 		$('colour').value = state.colour;
+		$('detail').value = profile.byLine ? 'line' : 'function';
+		$('detail').parentElement.hidden = !profile.hasLines;
 	}
 
 	function isReset() {
@@ -273,14 +278,32 @@
 				Model.formatPercent(v, zoomed) + ' of zoom'));
 	}
 
-	function tooltipWhere(node) {
+	function tooltipWhere(node, details) {
 		const frame = profile.frame[node];
+		const inlined = details.inlined === 0 ? '' :
+			details.inlined === state.weights.total[node] ? 'inlined' : 'inlined in part';
 		const kind = Model.frameKind(profile, frame);
 		const what = { truncated: 'callers above this point are not known',
 			unresolved: 'no name is known for this address' }[kind] || kind;
 
-		return [Model.frameModule(profile, frame), Model.frameFile(profile, frame), what]
+		return [Model.frameModule(profile, frame), Model.frameFile(profile, frame), inlined, what]
 			.filter((p) => p !== '').join(' · ');
+	}
+
+	// The lines of a function that its time went to or through, hottest first.
+	function tooltipLines(list, node, { lines }) {
+		const file = profile.strings[profile.frames.file[profile.frame[node]]];
+		const name = (line) => line.file === file ? 'Line ' + line.at :
+			Model.baseName(line.file) + ':' + line.at;
+		const known = profile.byLine ? [] : lines.filter((line) => line.at > 0);
+
+		for (const line of known.slice(0, LINES_SHOWN))
+			list.append(make('dt', '', name(line)), make('dd', '', value(line.value)),
+				make('dd', '', Model.formatPercent(line.value, state.weights.value)),
+				make('dd', 'note', ''));
+		if (known.length > LINES_SHOWN)
+			list.append(make('dt', '', plural(known.length - LINES_SHOWN, 'more line')),
+				make('dd'), make('dd'), make('dd', 'note', ''));
 	}
 
 	function fillTooltip(box) {
@@ -293,10 +316,13 @@
 			return;
 		}
 		tip.replaceChildren(make('div', 'name', Model.nodeName(profile, box.node)));
-		if (box.node !== Model.ROOT)
-			tip.append(make('div', 'where', tooltipWhere(box.node)));
 		tooltipRow(list, 'Total', state.weights.total[box.node]);
 		tooltipRow(list, 'Self', state.weights.self[box.node]);
+		if (box.node !== Model.ROOT) {
+			const details = Model.nodeDetails(profile, state.weights, box.node);
+			tip.append(make('div', 'where', tooltipWhere(box.node, details)));
+			tooltipLines(list, box.node, details);
+		}
 		tip.append(list);
 	}
 
@@ -340,6 +366,15 @@
 			'Matches: ' + value(sum) + ' (' + percent + ')';
 		$('empty').hidden = state.weights.value !== 0;
 		$('empty').textContent = 'No samples: nothing was using a CPU, or no sample meets all filters.';
+	}
+
+	// Other boxes for the same samples: what was zoomed to or marked is not there any more.
+	function setDetail(byLine) {
+		if (byLine === profile.byLine)
+			return;
+		profile = Model.load(raw, byLine);
+		Object.assign(state, { zoom: Model.ROOT, fn: -1 });
+		showTooltip(null);
 	}
 
 	// what: 'all' (other samples), 'groups', 'functions', 'mark' (the same samples)
@@ -420,6 +455,7 @@
 			by: state.by === firstDimension() ? '' : state.by,
 			sort: state.sort === 'self' ? '' : state.sort,
 			layout: state.icicle ? 'icicle' : '',
+			detail: profile.byLine === raw.by_line ? '' : profile.byLine ? 'line' : 'function',
 			colour: state.colour === 'kind' ? '' : state.colour,
 		}));
 
@@ -446,6 +482,7 @@
 		const link = Model.parseHash(location.hash);
 		const { filter, missing } = Model.filterOfHash(profile, link);
 
+		setDetail(link.detail === 'line' || (link.detail !== 'function' && raw.by_line));
 		state.filter = filter;
 		state.search = link.q || '';
 		state.fn = indexIn(link.fn, profile.nFrames);
@@ -513,6 +550,10 @@
 			state.colour = $('colour').value;
 			drawLegend();
 			refresh('colour');
+		});
+		$('detail').addEventListener('change', () => {
+			setDetail($('detail').value === 'line');
+			refresh('all');
 		});
 		for (const by of ['self', 'total'])
 			$('sort-' + by).addEventListener('click', () => { state.sort = by; refresh('functions'); });

@@ -64,10 +64,65 @@ var Model = (function () {
 		}
 	}
 
-	// What the page's data block says, as arrays that are quick to walk.
-	function load(raw) {
-		const parent = Int32Array.from(raw.nodes.parent);
+	// Numbers keys in the order in which they come first, and then calls first().
+	function numbering() {
+		const numbers = new Map();
+
+		return (key, first) => {
+			if (!numbers.has(key)) {
+				numbers.set(key, numbers.size);
+				first();
+			}
+			return numbers.get(key);
+		};
+	}
+
+	// The data has a frame for each line and each inlined copy: makes them one where they look the same.
+	// Lines of one function may be in several files, or in none that is known: it has the first one.
+	function mergeFrames(raw, byLine) {
+		const key = ['name', 'module', 'kind'].concat(byLine ? ['file', 'line', 'at'] : []);
+		const frames = { name: [], module: [], file: [], line: [], kind: [], at: [] };
+		const number = numbering();
+		const of = raw.frames.name.map((_, i) => number(key.map((f) => raw.frames[f][i]).join(),
+			() => Object.keys(frames).forEach((f) =>
+				frames[f].push(f !== 'at' || byLine ? raw.frames[f][i] : 0))));
+
+		of.forEach((frame, i) => {
+			if (frames.file[frame] !== 0)
+				return;
+			frames.file[frame] = raw.frames.file[i];
+			frames.line[frame] = raw.frames.line[i];
+		});
+		return { frames, of };
+	}
+
+	// The same for nodes. Parents come before their children, here as there.
+	function mergeNodes(raw, frameOf) {
+		const nodes = { parent: [], frame: [], of: new Int32Array(raw.nodes.parent.length) };
+		const number = numbering();
+
+		for (let i = 0; i < nodes.of.length; i++) {
+			const parent = i === ROOT ? -1 : nodes.of[raw.nodes.parent[i]];
+			const frame = i === ROOT ? -1 : frameOf[raw.nodes.frame[i]];
+			nodes.of[i] = number(parent * frameOf.length + frame, () => {
+				nodes.parent.push(Math.max(parent, ROOT));
+				nodes.frame.push(frame);
+			});
+		}
+		return nodes;
+	}
+
+	// What the page's data block says, as arrays that are quick to walk. @byLine: boxes are lines.
+	function load(raw, byLine) {
+		const { frames, of: frameOf } = mergeFrames(raw, byLine);
+		const nodes = mergeNodes(raw, frameOf);
+		const parent = Int32Array.from(nodes.parent);
 		const profile = {
+			byLine,
+			hasLines: raw.frames.at.some((line) => line > 0),
+			// As in the data: calls of one function from several lines are several nodes.
+			calls: { frames: raw.frames, nodes: raw.nodes, sampleNode: raw.samples.node,
+				nodeOf: nodes.of },
 			title: raw.title,
 			unit: raw.unit,
 			type: raw.type,
@@ -75,16 +130,16 @@ var Model = (function () {
 			periodNs: raw.period_ns,
 			timeMs: raw.time_ms,
 			strings: raw.strings,
-			frames: raw.frames,
-			nFrames: raw.frames.name.length,
+			frames,
+			nFrames: frames.name.length,
 			parent,
-			frame: Int32Array.from(raw.nodes.frame),
+			frame: Int32Array.from(nodes.frame),
 			nNodes: parent.length,
 			children: indexChildren(parent),
 			depth: new Int32Array(parent.length),
 			origins: raw.origins,
 			nOrigins: raw.origins.span.length,
-			sampleNode: Int32Array.from(raw.samples.node),
+			sampleNode: Int32Array.from(raw.samples.node, (node) => nodes.of[node]),
 			sampleOrigin: Int32Array.from(raw.samples.origin),
 			value: Float64Array.from(raw.samples.value),
 			count: Float64Array.from(raw.samples.count),
@@ -128,7 +183,7 @@ var Model = (function () {
 	function weigh(profile, filter) {
 		const pass = passing(profile, filter, null);
 		const self = new Float64Array(profile.nNodes);
-		const out = { self, count: 0, truncated: 0, sorted: new Map() };
+		const out = { self, pass, calls: null, count: 0, truncated: 0, sorted: new Map() };
 
 		for (let i = 0; i < profile.sampleNode.length; i++) {
 			if (!pass[profile.sampleOrigin[i]])
@@ -143,6 +198,46 @@ var Model = (function () {
 			out.total[profile.parent[i]] += out.total[i];
 		out.value = out.total[ROOT];
 		return out;
+	}
+
+	// Weight of every node of the data, as of profile.calls.
+	function weighCalls(profile, weights) {
+		const { nodes, sampleNode } = profile.calls;
+
+		if (weights.calls)
+			return weights.calls;
+		const total = new Float64Array(nodes.parent.length);
+		for (let i = 0; i < sampleNode.length; i++)
+			if (weights.pass[profile.sampleOrigin[i]])
+				total[sampleNode[i]] += profile.value[i];
+		for (let i = total.length - 1; i > 0; i--)
+			total[nodes.parent[i]] += total[i];
+		weights.calls = total;
+		return total;
+	}
+
+	// How a node's weight came there: { lines: [{ file, at, value }…] heaviest first, inlined }. at: line,
+	// 0 if it is not known; inlined: weight of what was inlined into its caller.
+	function nodeDetails(profile, weights, node) {
+		const { frames, nodes, nodeOf } = profile.calls;
+		const total = weighCalls(profile, weights);
+		const lines = new Map();
+		let inlined = 0;
+
+		for (let i = 1; i < nodeOf.length; i++) {
+			if (nodeOf[i] !== node || total[i] === 0)
+				continue;
+			const frame = nodes.frame[i];
+			const key = frames.file[frame] + ':' + frames.at[frame];
+			if (!lines.has(key))
+				lines.set(key, { file: profile.strings[frames.file[frame]],
+					at: frames.at[frame], value: 0 });
+			lines.get(key).value += total[i];
+			if (frames.inlined[frame])
+				inlined += total[i];
+		}
+		return { inlined, lines: Array.from(lines.values())
+			.sort((a, b) => b.value - a.value || a.at - b.at) };
 	}
 
 	// Rows of one dimension's table, heaviest first, those without the label last.
@@ -218,7 +313,10 @@ var Model = (function () {
 	}
 
 	function frameName(profile, frame) {
-		return profile.strings[profile.frames.name[frame]];
+		const { name, file, at } = profile.frames;
+		const line = at[frame] ? ' ' + baseName(profile.strings[file[frame]]) + ':' + at[frame] : '';
+
+		return profile.strings[name[frame]] + line;
 	}
 
 	function nodeName(profile, node) {
@@ -231,7 +329,7 @@ var Model = (function () {
 
 	function frameFile(profile, frame) {
 		const file = profile.strings[profile.frames.file[frame]];
-		const line = profile.frames.line[frame];
+		const line = profile.frames.at[frame] || profile.frames.line[frame];
 
 		return file && line ? file + ':' + line : file;
 	}
@@ -465,7 +563,7 @@ var Model = (function () {
 	}
 
 	return {
-		LABELS, DIMENSIONS, KINDS, ROOT, load, weigh, groupSums, functionSums, sortFunctions,
+		LABELS, DIMENSIONS, KINDS, ROOT, load, weigh, nodeDetails, groupSums, functionSums, sortFunctions,
 		frameName, nodeName, frameModule, frameFile, frameKind, baseName, searchFrames, matchedValue,
 		kindSums, sortedChildren, pathTo, boxes, formatValue, formatCount, formatPercent,
 		formatHash, parseHash, filterOfHash, hashOfFilter,
