@@ -10,7 +10,7 @@
 #include "capture.h"
 #include "command.h"
 #include "leak_check.h"
-#include "profile_fixture.h"
+#include "lines_fixture.h"
 
 static char *folder;
 
@@ -102,6 +102,56 @@ Test(cmd_report, spans_come_first_if_there_are_any)
 	assert_succeeds(RUN("shop.pb.gz", "--by", "service"), "\nSERVICE ");
 	assert_succeeds(RUN("shop.pb.gz", "--folded", "--span-id", SPAN_CART),
 			"shop;main;price_cart;price_cart 20\n");
+}
+
+Test(cmd_report, lines_and_inlined_functions)
+{
+	write_profile(lines_profile("/src/hot.c"), "lines.pb.gz");
+	assert_succeeds(RUN("lines.pb.gz", "--by", "line"), "50.0%  hot hot.c:3 [prog]\n");
+	assert_succeeds(RUN("lines.pb.gz", "--by", "line", "--folded", "--no-inline"),
+			"main main.c:20;work hot.c:12 60\n");
+	assert_succeeds(RUN("lines.pb.gz", "--folded", "--inline"), "main;work;hot 60\n");
+	assert_succeeds(RUN("lines.pb.gz", "--no-inline", "-o", "less.pb.gz"), "");
+	assert_succeeds(RUN("less.pb.gz", "--folded"), "main;work 70\n");
+}
+
+static void write_mangled(void)
+{
+	static const struct pprof_function functions[] = {
+		{ "std::max<int>(int, int)", "_ZSt3maxIiET_S0_S0_", "", 0 },
+		{ "", "_ZN4core3fmt5write17h0123456789abcdefE", "", 0 },
+		{ "main.(*T).F", "main.(*T).F", "", 0 },
+	};
+	struct fixture fx = fixture_new(100);
+	const struct pprof_location *stack[3];
+	int64_t values[] = { 1, 10000000 };
+	struct pprof_sample s = { stack, 3, values, NULL, 0 };
+
+	for (size_t i = 0; i < 3; i++) {
+		struct pprof_line line = { 0 };
+		struct pprof_location l = { .lines = &line, .n_lines = 1, .address = i };
+
+		fixture_check(pprof_builder_function(fx.builder, &functions[i], &line.function));
+		fixture_check(pprof_builder_location(fx.builder, &l, &stack[i]));
+	}
+	fixture_check(pprof_builder_sample(fx.builder, &s));
+	write_profile(fixture_finish(&fx), "mangled.pb.gz");
+}
+
+Test(cmd_report, names_in_each_style)
+{
+	write_mangled();
+	assert_succeeds(RUN("mangled.pb.gz", "--folded"),
+			"main.(*T).F;core::fmt::write;std::max<int>(int, int) 1\n");
+	assert_succeeds(RUN("mangled.pb.gz", "--folded", "--demangle", "simple"),
+			"main.(*T).F;core::fmt::write;std::max<>() 1\n");
+	assert_succeeds(RUN("mangled.pb.gz", "--folded", "--demangle", "none"),
+			"main.(*T).F;_ZN4core3fmt5write17h0123456789abcdefE;"
+			"_ZSt3maxIiET_S0_S0_ 1\n");
+	/* And once more, from what was written in another style. */
+	assert_succeeds(RUN("mangled.pb.gz", "--demangle", "none", "-o", "none.pb.gz"), "");
+	assert_succeeds(RUN("none.pb.gz", "--folded"),
+			"main.(*T).F;core::fmt::write;int std::max<int>(int, int) 1\n");
 }
 
 Test(cmd_report, help_is_no_failure)

@@ -99,14 +99,15 @@ Test(report_options, format_follows_from_the_name)
 
 Test(report_options, what_is_wrong_is_named_with_the_remedy)
 {
-	REFUSED("unknown --by 'foo': function, span, trace, process, thread or service", "--by",
-		"foo", "a");
+	REFUSED("unknown --by 'foo': function, line, span, trace, process, thread or service",
+		"--by", "foo", "a");
 	REFUSED("'123' is no span id|16 hex digits", "--span-id", "123", "a");
 	REFUSED("'00f067aa0ba902bg' is no span id", "--span-id", "00f067aa0ba902bg", "a");
 	REFUSED("no trace id|32 hex digits", "--trace-id", "00f067aa0ba902b7", "a");
 	REFUSED("--label 'route': not KEY=VALUE", "--label", "route", "a");
 	REFUSED("--label '=x': not KEY=VALUE", "--label", "=x", "a");
 	REFUSED("'x' is no process id|number", "-p", "x", "a");
+	REFUSED("unknown --demangle 'x': full, simple or none", "--demangle", "x", "a");
 	REFUSED("'0' is no process id", "-p0", "a");
 	REFUSED("'-1' is no number of rows", "-n", "-1", "a");
 	REFUSED("unknown option '--frob'|--help", "--frob", "a");
@@ -123,12 +124,31 @@ Test(report_options, what_is_wrong_is_named_with_the_remedy)
 	REFUSED("name of the output file is empty", "-o", "", "a");
 }
 
-/* Each option that can be given stands there, none wider than a terminal. */
+Test(report_options, frames)
+{
+	struct report_options o;
+
+	cr_assert(zero(int, PARSE(&o, "a")));
+	cr_expect(not(o.frames.no_inline || o.table.select.by_line));
+	cr_expect(eq(int, o.frames.demangle, DEMANGLE_FULL));
+	cr_assert(zero(int, PARSE(&o, "a", "--no-inline", "--by", "line", "--demangle", "none")));
+	cr_expect(eq(int, o.frames.no_inline, true));
+	cr_expect(eq(int, o.frames.demangle, DEMANGLE_NONE));
+	cr_expect(eq(int, o.table.by, VIEW_BY_LINE));
+	cr_expect(eq(int, o.table.select.by_line, true));
+	cr_assert(zero(int,
+		       PARSE(&o, "a", "--no-inline", "--inline", "--by", "line", "--by", "span")));
+	cr_expect(not(o.frames.no_inline || o.table.select.by_line));
+}
+
+/* Each option that can be given stands there, none wider than a terminal; all texts in a column. */
 Test(report_options, help)
 {
-	static const char *const options[] = { "--by",	       "--span-id", "--trace-id", "--label",
-					       "-p, --pid",    "--text",    "--folded",	  "--html",
-					       "-o, --output", "-n, --rows" };
+	static const char *const options[] = { "--by",	     "--span-id", "--trace-id",
+					       "--label",    "-p, --pid", "--text",
+					       "--folded",   "--html",	  "-o, --output",
+					       "-n, --rows", "--inline",  "--no-inline",
+					       "--demangle" };
 	struct report_options o;
 	char *text = NULL, *rest, *line;
 	size_t n;
@@ -140,7 +160,13 @@ Test(report_options, help)
 	fclose(out);
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		cr_expect(strstr(text, options[i]) != NULL, "%s", options[i]);
-	for (rest = text; (line = strsep(&rest, "\n"));)
+	cr_expect(strstr(text, "--label KEY=VALUE  only samples") != NULL);
+	for (rest = text; (line = strsep(&rest, "\n"));) {
+		const char *gap = line[0] == ' ' ? strstr(line + 6, "  ") : NULL;
+
 		cr_expect(le(sz, strlen(line), 100), "%s", line);
+		if (gap && strncmp(line, "      ", 6) != 0)
+			cr_expect(eq(sz, gap + strspn(gap, " ") - line, 25), "%s", line);
+	}
 	free(text);
 }

@@ -7,85 +7,11 @@
 #include "app/report_options.h"
 #include "base/log.h"
 
-#define FILE_MAX   ((size_t)1 << 30)
 #define EXIT_USAGE 2
 
 static bool is_stdio(const char *path)
 {
 	return strcmp(path, "-") == 0;
-}
-
-static int complain_decode(int err, const char *path)
-{
-	if (err == -EBADMSG)
-		log_error(
-			"'%s' is no pprof profile or is damaged; record it again, or copy it anew "
-			"from where it was made",
-			path);
-	else if (err == -EFBIG)
-		log_error("'%s' inflates to more than 1 GiB, which no recording does", path);
-	else
-		log_error_errno(err, "cannot read '%s'", path);
-	return err;
-}
-
-static int read_profile(const char *path, struct pprof **ret)
-{
-	CLEANUP(freep) char *buf = NULL;
-	size_t len;
-	int r;
-
-	r = is_stdio(path) ? read_whole_fd(STDIN_FILENO, FILE_MAX, &buf, &len)
-			   : read_whole_file(path, FILE_MAX, &buf, &len);
-	if (r == -ENOENT) {
-		log_error("there is no file '%s'; 'spanprof record -o %s' makes one", path, path);
-		return r;
-	}
-	if (r == -EFBIG) {
-		log_error("'%s' is longer than 1 GiB, which no recording is", path);
-		return r;
-	}
-	if (r < 0)
-		return log_error_errno(r, "cannot read '%s'", path);
-
-	r = pprof_decode(buf, len, ret);
-	return r < 0 ? complain_decode(r, path) : 0;
-}
-
-static bool selects_anything(const struct view_select *sel, const struct pprof *p)
-{
-	if (!sel->span_id && !sel->trace_id && !sel->label && !sel->pid)
-		return true;
-	for (size_t i = 0; i < p->n_samples; i++)
-		if (view_select_matches(sel, &p->samples[i]))
-			return true;
-	return false;
-}
-
-/* Which of the conditions is it that nothing meets? */
-static void complain_selection(const struct report_options *o, const struct pprof *p)
-{
-	const struct view_select *sel = &o->table.select;
-	struct view_select span = { .span_id = sel->span_id };
-	struct view_select trace = { .trace_id = sel->trace_id };
-	struct view_select label = { .label = sel->label };
-	struct view_select process = { .pid = sel->pid };
-
-	if (!selects_anything(&span, p))
-		log_error("no sample of span %s in '%s'; '--by span' lists those that are",
-			  sel->span_id, o->input);
-	else if (!selects_anything(&trace, p))
-		log_error("no sample of trace %s in '%s'; '--by trace' lists those that are",
-			  sel->trace_id, o->input);
-	else if (!selects_anything(&label, p))
-		log_error("no sample with the label %s in '%s'", sel->label, o->input);
-	else if (!selects_anything(&process, p))
-		log_error("no sample of process %lld in '%s'; '--by process' lists those that are",
-			  (long long)sel->pid, o->input);
-	else
-		log_error("no sample in '%s' meets all of the given conditions at once; leave one "
-			  "out",
-			  o->input);
 }
 
 /* The reader of a pipe may stop when it has enough (head): that is no failure. */
@@ -121,14 +47,8 @@ static int report(const struct report_options *o)
 	if (is_stdio(o->output) && fcntl(STDOUT_FILENO, F_GETFD) < 0)
 		return log_error_errno(-errno, "standard output is closed; name a file with -o");
 
-	r = read_profile(o->input, &p);
-	if (r < 0)
-		return r;
-	if (!selects_anything(&o->table.select, p)) {
-		complain_selection(o, p);
-		return -ENOENT;
-	}
-	return write_report(o, p);
+	r = profile_input_read(o->input, &o->table.select, &o->frames, &p);
+	return r < 0 ? r : write_report(o, p);
 }
 
 int cmd_report(int argc, char **argv)

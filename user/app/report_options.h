@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "app/output.h"
+#include "app/profile_input.h"
 
 struct report_options {
 	const char *input;  /* "-": standard input */
@@ -15,6 +16,7 @@ struct report_options {
 	bool by_given; /* table.by was asked for; else it follows from the profile */
 	bool help;     /* nothing else counts */
 	struct view_table_options table;
+	struct frame_options frames;
 };
 
 /* Strings point into @argv, which is permuted. -EINVAL: said what is wrong. Logs. */
