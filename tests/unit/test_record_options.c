@@ -182,10 +182,19 @@ Test(record_options, help_names_every_option)
 					     "--tls-var",
 					     "--obi-map",
 					     "--max-contexts",
-					     "--push-label" };
+					     "--push-label",
+					     "--demangle" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		cr_assert(ne(ptr, strstr(record_help, names[i]), NULL), "%s", names[i]);
+}
+
+Test(record_options, style_of_names)
+{
+	cr_assert(zero(int, PARSE("-a")));
+	cr_assert(eq(int, opt.demangle, DEMANGLE_FULL));
+	cr_assert(zero(int, PARSE("--demangle", "simple")));
+	cr_assert(eq(int, opt.demangle, DEMANGLE_SIMPLE));
 }
 
 Test(record_options, format_wins_over_the_name)
@@ -281,6 +290,7 @@ REFUSED(name_without_format,
 	"-o 'x.svg': the name says no format; use .pb.gz, .pb, .folded, .html, .txt or -f", "-o",
 	"x.svg")
 
+REFUSED(demangle, "--demangle 'x': full, simple or none", "--demangle", "x")
 REFUSED(unknown_short, "option '-x' is unknown; see 'spanprof record --help'", "-x")
 REFUSED(unknown_in_a_group, "option '-qx' is unknown; see 'spanprof record --help'", "-qx")
 REFUSED(unknown_long, "option '--nothing' is unknown; see 'spanprof record --help'", "--nothing")

@@ -60,6 +60,10 @@ const char record_help[] =
 	"  -f, --format FORMAT    pprof, pprof-raw, folded, html or text (default: by the name of "
 	"FILE:\n"
 	"                         .pb.gz .pb .folded .html .txt)\n"
+	"      --demangle STYLE   names of C++, Rust and D: full (default), simple (arguments as "
+	"<> "
+	"and ())\n"
+	"                         or none; a pprof file has the linker's names besides\n"
 	"      --push URL         send the profile to Grafana Pyroscope at URL as well\n"
 	"      --push-label KEY   with this label of samples; each of its values makes a series "
 	"there\n"
@@ -88,6 +92,7 @@ enum {
 	OPT_TLS_VAR,
 	OPT_OBI_MAP,
 	OPT_MAX_CONTEXTS,
+	OPT_DEMANGLE,
 };
 
 static const struct option long_options[] = {
@@ -112,6 +117,7 @@ static const struct option long_options[] = {
 	{ "tls-var", required_argument, NULL, OPT_TLS_VAR },
 	{ "obi-map", required_argument, NULL, OPT_OBI_MAP },
 	{ "max-contexts", required_argument, NULL, OPT_MAX_CONTEXTS },
+	{ "demangle", required_argument, NULL, OPT_DEMANGLE },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -200,6 +206,13 @@ static int parse_format(struct parse_state *st, const char *arg)
 	return 0;
 }
 
+static int parse_demangle(struct record_options *opt, const char *arg)
+{
+	if (demangle_style_parse(arg, &opt->demangle) < 0)
+		return bad("--demangle '%s': " DEMANGLE_STYLE_NAMES, arg);
+	return 0;
+}
+
 /* A plain assignment; NULL if @c is no such option. */
 static const char **string_option(struct record_options *opt, int c)
 {
@@ -273,6 +286,8 @@ static int parse_one(struct parse_state *st, int c, const char *arg)
 		return context_options_set_max(&st->opt->context, arg);
 	case OPT_PUSH_LABEL:
 		return add_push_label(st->opt, arg);
+	case OPT_DEMANGLE:
+		return parse_demangle(st->opt, arg);
 	case OPT_UNWIND:
 		return parse_unwind_memory(st->opt, arg);
 	default:

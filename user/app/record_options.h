@@ -12,6 +12,7 @@
 #include "base/vec.h"
 #include "collect/collector.h"
 #include "export/pyroscope_split.h"
+#include "sym/demangle.h"
 
 struct record_options {
 	VEC(pid_t) pids;      /* -p */
@@ -23,6 +24,7 @@ struct record_options {
 	enum collector_event event;
 	const char *output;
 	enum output_format format;
+	enum demangle_style demangle;
 	struct context_options context;
 	const char *push_url; /* NULL: none */
 	const char *push_labels[PYROSCOPE_KEYS_MAX];
