@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "export/pprof.h"
+#include "export/pprof_edit.h"
+#include "view/annotate.h"
 #include "view/html_data.h"
 #include "view/table.h"
 #include "view/text.h"
@@ -59,15 +60,35 @@ static void show_html(const struct pprof *p)
 		check(*c == '\n' || (*c >= ' ' && *c < 0x7f));
 }
 
-static void show_folded(const struct pprof *p)
+static void show_folded(const struct pprof *p, bool by_line)
 {
-	struct view_select sel = { 0 };
+	struct view_select sel = { .by_line = by_line };
 	CLEANUP(freep) char *text = NULL;
 	size_t n;
 	FILE *out = open_memstream(&text, &n);
 
 	check(view_folded(p, &sel, out) == 0);
 	fclose(out);
+}
+
+/* The hottest of all functions, without its source. */
+static void show_annotation(const struct pprof *p)
+{
+	struct source_text *sources[ANNOTATION_FILES_MAX] = { 0 };
+	struct annotate_options opt = { .function = "*", .context = 2 };
+	CLEANUP(annotation_freep) struct annotation *a = NULL;
+	CLEANUP(freep) char *text = NULL;
+	size_t n;
+	FILE *out;
+
+	if (annotation_new(p, &opt, &a) < 0)
+		return;
+	out = open_memstream(&text, &n);
+	check(annotation_write(a, sources, out) == 0);
+	fclose(out);
+	check(strlen(text) == n);
+	for (const char *c = text; *c; c++)
+		check(*c == '\n' || ((unsigned char)*c >= ' ' && *c != 0x7f));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -79,6 +100,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	show_tables(p);
 	show_html(p);
-	show_folded(p);
+	show_folded(p, false);
+	show_folded(p, true);
+	show_annotation(p);
+	check(pprof_demangle(p, DEMANGLE_SIMPLE) == 0);
+	pprof_fold_inlined(p);
+	show_tables(p);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/cmd_annotate.h"
 #include "app/cmd_doctor.h"
 #include "app/cmd_record.h"
 #include "app/cmd_report.h"
@@ -19,6 +20,7 @@ struct command {
 static const struct command commands[] = {
 	{ "record", cmd_record, "sample the system, a process or a command into a file" },
 	{ "report", cmd_report, "show a recording: by span, function, process, …; as HTML" },
+	{ "annotate", cmd_annotate, "show the source lines of a function with their shares" },
 	{ "doctor", cmd_doctor, "say whether this host, or a process, can be profiled" },
 };
 
@@ -31,7 +33,7 @@ static void print_help(FILE *out)
 	      "Commands:\n",
 	      out);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].purpose);
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].purpose);
 	fputs("\n"
 	      "'spanprof COMMAND --help' says more. Try:\n"
 	      "  spanprof record -d 10 -o profile.html     10 seconds of everything, as a flame "
