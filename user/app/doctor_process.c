@@ -9,21 +9,24 @@
 #include "app/doctor_watch.h"
 #include "app/package.h"
 #include "base/cleanup.h"
-#include "elf/debug_file.h"
 #include "elf/elf_facts.h"
 #include "proc/maps.h"
 #include "proc/process.h"
+#include "sym/debug_files.h"
+#include "sym/file_finder.h"
 #include "unwind/unwind_table.h"
 
 #define MAPS_MAX (64u << 20)
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-static bool has_debug_symbols(struct elf_file *ef, const char *path)
+static bool has_debug_symbols(struct elf_file *ef, const struct dso *dso)
 {
+	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
 	CLEANUP(elf_file_closep) struct elf_file *debug = NULL;
 
-	return debug_file_open(ef, path, &debug) == 0;
+	return file_finder_new(dso->path, dso_opened_by(dso), &finder) == 0 &&
+	       debug_files_open_debug(file_finder_source(finder), ef, &debug) == 0;
 }
 
 /* A file of another root may be another one than ours of that path. */
@@ -45,7 +48,7 @@ static void report_symbols(struct elf_file *ef, const struct dso *dso,
 
 	if (facts->symtab) {
 		f.follows = "names from .symtab";
-	} else if (has_debug_symbols(ef, dso->path)) {
+	} else if (has_debug_symbols(ef, dso)) {
 		f.follows = "names from its separate debug file";
 	} else if (facts->debug_info) {
 		f.follows = "names from DWARF";
