@@ -43,18 +43,38 @@ static int open_debug(const struct sym_file_source *source, const struct sym_fil
 int debug_files_open_debug(const struct sym_file_source *source, struct elf_file *ef,
 			   struct elf_file **ret)
 {
-	struct sym_file_wanted wanted = { .kind = SYM_FILE_BUILD_ID };
+	struct sym_file_wanted by_id = { .kind = SYM_FILE_BUILD_ID };
+	struct sym_file_wanted by_link = { .kind = SYM_FILE_DEBUG_LINK };
 	struct debug_link link;
 	int r = -ENOENT;
 
-	if (elf_file_build_id(ef, &wanted.build_id, &wanted.build_id_len) == 0)
-		r = open_debug(source, &wanted, ef, ret);
-	if (r != -ENOENT || debug_link_read(ef, &link) < 0)
+	if (elf_file_build_id(ef, &by_id.build_id, &by_id.build_id_len) == 0)
+		r = open_debug(source, &by_id, ef, ret);
+	if (r == -ENOENT && debug_link_read(ef, &link) == 0) {
+		by_link.name = link.name;
+		by_link.crc = link.crc;
+		r = open_debug(source, &by_link, ef, ret);
+	}
+	if (r != -ENOENT || !by_id.build_id_len)
 		return r;
-	wanted.kind = SYM_FILE_DEBUG_LINK;
-	wanted.name = link.name;
-	wanted.crc = link.crc;
-	return open_debug(source, &wanted, ef, ret);
+	by_id.kind = SYM_FILE_FETCHED;
+	return open_debug(source, &by_id, ef, ret);
+}
+
+static int open_alt(const struct sym_file_source *source, const struct sym_file_wanted *wanted,
+		    const struct alt_link *link, struct elf_file **ret)
+{
+	for (unsigned nth = 0;; nth++) {
+		CLEANUP(elf_file_closep) struct elf_file *found = NULL;
+		int r = open_candidate(source, wanted, nth, &found);
+
+		if (r == -ENOENT || r == -ENOMEM)
+			return r;
+		if (r < 0 || !alt_link_fits(link, found))
+			continue;
+		*ret = TAKE_PTR(found);
+		return 0;
+	}
 }
 
 int debug_files_open_alt(const struct sym_file_source *source, struct elf_file *ef,
@@ -62,24 +82,18 @@ int debug_files_open_alt(const struct sym_file_source *source, struct elf_file *
 {
 	struct sym_file_wanted wanted = { .kind = SYM_FILE_ALT_LINK };
 	struct alt_link link;
+	int r;
 
 	if (alt_link_read(ef, &link) < 0)
 		return -ENOENT;
 	wanted.name = link.name;
 	wanted.build_id = link.id;
 	wanted.build_id_len = link.id_len;
-
-	for (unsigned nth = 0;; nth++) {
-		CLEANUP(elf_file_closep) struct elf_file *found = NULL;
-		int r = open_candidate(source, &wanted, nth, &found);
-
-		if (r == -ENOENT || r == -ENOMEM)
-			return r;
-		if (r < 0 || !alt_link_fits(&link, found))
-			continue;
-		*ret = TAKE_PTR(found);
-		return 0;
-	}
+	r = open_alt(source, &wanted, &link, ret);
+	if (r != -ENOENT)
+		return r;
+	wanted.kind = SYM_FILE_FETCHED;
+	return open_alt(source, &wanted, &link, ret);
 }
 
 int debug_files_open_split(const struct sym_file_source *source,

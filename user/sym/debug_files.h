@@ -9,7 +9,7 @@
 
 /*
  * @source may be NULL: no files. All are -ENOENT if there is none. What was stripped from @ef, by
- * build id, then by .gnu_debuglink.
+ * build id, by .gnu_debuglink, then from a server.
  */
 int debug_files_open_debug(const struct sym_file_source *source, struct elf_file *ef,
 			   struct elf_file **ret);

@@ -23,8 +23,9 @@
 struct file_finder {
 	int roots[ROOTS_MAX];
 	size_t n_roots;
-	char *path;		   /* of the mapped file; NULL: unknown */
-	char debug_path[PATH_MAX]; /* of the debug file that was opened last; "": none */
+	char *path;			  /* of the mapped file; NULL: unknown */
+	char debug_path[PATH_MAX];	  /* of the debug file that was opened last; "": none */
+	struct debuginfod_files *servers; /* NULL: none */
 	struct sym_file_source source;
 };
 
@@ -181,6 +182,13 @@ static bool is_debug_file(enum sym_file_kind kind)
 	return kind == SYM_FILE_BUILD_ID || kind == SYM_FILE_DEBUG_LINK;
 }
 
+static int fetch(const struct file_finder *f, const struct sym_file_wanted *wanted, unsigned nth)
+{
+	if (nth || !f->servers || !wanted->build_id)
+		return -ENOENT;
+	return debuginfod_files_open(f->servers, wanted->build_id, wanted->build_id_len);
+}
+
 /* Candidates are counted over those that exist, so that who asks sees no gaps. */
 static int find(void *arg, const struct sym_file_wanted *wanted, unsigned nth)
 {
@@ -188,6 +196,8 @@ static int find(void *arg, const struct sym_file_wanted *wanted, unsigned nth)
 	CLEANUP(freep) struct names *names = malloc(sizeof(*names));
 	unsigned seen = 0;
 
+	if (wanted->kind == SYM_FILE_FETCHED)
+		return fetch(f, wanted, nth);
 	if (!names)
 		return -ENOMEM;
 	list_names(f, wanted, names);
@@ -265,6 +275,11 @@ void file_finder_free(struct file_finder *f)
 		close(f->roots[i]);
 	free(f->path);
 	free(f);
+}
+
+void file_finder_use_debuginfod(struct file_finder *f, struct debuginfod_files *d)
+{
+	f->servers = d;
 }
 
 const struct sym_file_source *file_finder_source(struct file_finder *f)

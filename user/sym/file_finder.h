@@ -2,7 +2,8 @@
 /*
  * Finds the files of debug information of one mapped file, as a struct sym_file_source: in the root
  * of the process that had it mapped, then in ours. No name leads out of the root that it is looked
- * up in, and nothing is opened but regular files. Local files only.
+ * up in, and nothing is opened but regular files. At last debuginfod servers are asked, if there
+ * are any.
  */
 #ifndef SYM_FILE_FINDER_H
 #define SYM_FILE_FINDER_H
@@ -10,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/cleanup.h"
+#include "sym/debuginfod_files.h"
 #include "sym/file_source.h"
 
 struct file_finder;
@@ -21,6 +23,9 @@ struct file_finder;
 int file_finder_new(const char *path, pid_t pid, struct file_finder **ret);
 void file_finder_free(struct file_finder *f); /* NULL is fine */
 DEFINE_CLEANUP(struct file_finder *, file_finder_free)
+
+/* Files that are not to be had here are asked of @d, which is borrowed; NULL: of nobody. */
+void file_finder_use_debuginfod(struct file_finder *f, struct debuginfod_files *d);
 
 /* Valid until @f is freed. */
 const struct sym_file_source *file_finder_source(struct file_finder *f);

@@ -13,6 +13,7 @@
 enum sym_file_kind {
 	SYM_FILE_BUILD_ID,   /* the debug file of an ELF file: build_id */
 	SYM_FILE_DEBUG_LINK, /* .gnu_debuglink: name, crc */
+	SYM_FILE_FETCHED,    /* as BUILD_ID, from a server: for what is not to be had here */
 	SYM_FILE_ALT_LINK,   /* .gnu_debugaltlink, DWARF 5's .debug_sup: name, build_id */
 	SYM_FILE_DWO,	     /* a split unit: name, comp_dir */
 	SYM_FILE_DWP,	     /* the package of all split units: beside the file at hand */
