@@ -9,6 +9,7 @@
 #include "elf/vdso.h"
 #include "sym/dwarf_names.h"
 #include "sym/elf_names.h"
+#include "sym/go_names.h"
 #include "sym/kallsyms.h"
 #include "sym/sym_batch.h"
 
@@ -40,7 +41,10 @@ static void no_names(const uint64_t *addrs, size_t n, struct sym_result *results
 		results[i] = (struct sym_result){ .vaddr = addrs[i] };
 }
 
-/* Where the debug file stands in the line: its symbols, then DWARF of the file, then of it. */
+/*
+ * Where the debug file stands in the line: its symbols, then DWARF of the file, then of it. What
+ * Go knows of itself comes last: it is in stripped programs, too.
+ */
 static int name_from_file(struct elf_file *ef, const char *path, struct sym_batch *b)
 {
 	CLEANUP(elf_file_closep) struct elf_file *debug = NULL;
@@ -55,6 +59,10 @@ static int name_from_file(struct elf_file *ef, const char *path, struct sym_batc
 	r = dwarf_names_answer(ef, b);
 	if (r == -ENODATA && (debug || debug_file_open(ef, path, &debug) == 0))
 		r = dwarf_names_answer(debug, b);
+	if (r < 0 && r != -ENODATA)
+		return r;
+
+	r = go_names_answer(ef, b);
 	return r == -ENODATA ? 0 : r;
 }
 
