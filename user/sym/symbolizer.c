@@ -11,6 +11,7 @@
 #include "sym/elf_names.h"
 #include "sym/go_names.h"
 #include "sym/kallsyms.h"
+#include "sym/plt_names.h"
 #include "sym/sym_batch.h"
 
 struct symbolizer {
@@ -53,6 +54,8 @@ static int name_from_file(struct elf_file *ef, const char *path, struct sym_batc
 	if (elf_names_needs_debug_file(ef) && debug_file_open(ef, path, &debug) < 0)
 		debug = NULL;
 	r = elf_names_answer(ef, debug, b);
+	if (r == 0)
+		r = plt_names_answer(ef, b);
 	if (r < 0)
 		return r;
 
