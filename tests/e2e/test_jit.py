@@ -10,15 +10,17 @@ import pytest
 HOT_JS = """
 function hotInJavaScript(n) { let s = 0; for (let i = 0; i < n; i++) s += i * i % 7; return s; }
 function callerInJavaScript(k) { let z = 0; while (k--) z += hotInJavaScript(20000); return z; }
-const begin = Date.now(); while (Date.now() - begin < 1500) callerInJavaScript(20);
+while (process.cpuUsage().user < 1500000) callerInJavaScript(20);
 """
 
 HOT_JAVA = """
 public class Hot {
     static long hotInJava(long n) { long s = 0; for (long i = 0; i < n; i++) s += i * i % 7; return s; }
     public static void main(String[] a) {
-        long begin = System.currentTimeMillis(), z = 0;
-        while (System.currentTimeMillis() - begin < 1500) z += hotInJava(20000);
+        var thread = java.lang.management.ManagementFactory.getThreadMXBean();
+        long z = 0;
+        while (thread.getCurrentThreadCpuTime() < 1500000000L)
+            for (int i = 0; i < 100; i++) z += hotInJava(20000);
         System.out.println(z);
     }
 }
@@ -115,6 +117,33 @@ def test_what_an_earlier_process_has_left_is_not_used(record, workloads):
     r = record("--", "unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", script)
     assert share_of(r, "old") == 0
     assert share_of(r, "jit_late") > 0.85
+
+
+def test_node_writes_a_dump(record, tmp_path):
+    (tmp_path / "hot.js").write_text(HOT_JS)
+    r = record("--", "sh", "-c", f"cd {tmp_path} && exec node --perf-prof hot.js")
+    assert share_of(r, "InJavaScript") > 0.8
+    assert unnamed(r) < 0.01
+
+
+def test_dump(record, workloads, tmp_path):
+    """Code that is moved keeps its name and its lines; what comes in its place has another."""
+    r = record("--", workloads / "jitcode", "dump", "--cpu-ms", 500, "--folder", tmp_path)
+    assert share_of(r, "jit_first") == pytest.approx(2 / 3, abs=0.05)
+    assert share_of(r, "jit_second") == pytest.approx(1 / 3, abs=0.05)
+    first = [s.frames[0] for s in r.profile.samples if s.names[0] == "jit_first"]
+    assert {(f.file, f.line) for f in first} == {("jit.c", 42)}
+
+
+@pytest.mark.parametrize(
+    "mode, reason", [("dump-owner", "belongs neither"), ("dump-rubbish", "malformed")]
+)
+def test_dump_that_must_not_be_used(record, workloads, tmp_path, mode, reason):
+    r = record("--", workloads / "jitcode", mode, "--cpu-ms", 400, "--folder", tmp_path)
+    assert unnamed(r) > 0.9
+    assert r.stats["code_maps_refused"] == 1
+    lines = [line for line in r.stderr.splitlines() if "warning" in line]
+    assert len(lines) == 1 and reason in lines[0] and "jit-" in lines[0], r.stderr
 
 
 @pytest.mark.parametrize(

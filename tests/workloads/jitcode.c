@@ -5,9 +5,10 @@
  *     replaced     one place, of code first called jit_first, then, in the second half, jit_second
  *     forked       jit_parent, which a child runs on, then jit_child in the place of it
  *     late         jit_late, written at the end only
- *     fifo, link, owner, huge, line, growing, folder
- *                  the map is what it must not be; huge: with jit_hidden behind 10 GiB of nothing
- * MS is the CPU time of each name.
+ *     dump         in jit-PID.dump: jit_first of jit.c:42, moved in the second third, and
+ * jit_second in the place where it was in the last; dump-owner, dump-rubbish: not to be used fifo,
+ * link, owner, huge, line, growing, folder the map is what it must not be; huge: with jit_hidden
+ * behind 10 GiB of nothing MS is the CPU time of each name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -132,6 +133,120 @@ static void run_late(void)
 	tell("jit_late");
 }
 
+/* --- jit-PID.dump ----------------------------------------------------------------------------- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static int dump_fd = -1;
+
+static void put(const void *bytes, size_t len)
+{
+	if (write(dump_fd, bytes, len) != (ssize_t)len)
+		die("dump");
+}
+
+static void put_words(const uint64_t *words, size_t n)
+{
+	put(words, n * sizeof(*words));
+}
+
+static void put_head(uint32_t id, size_t size)
+{
+	uint32_t words[2] = { id, (uint32_t)(16 + size) };
+	uint64_t time = now_ns();
+
+	put(words, sizeof(words));
+	put(&time, sizeof(time));
+}
+
+/* The mapping is what tells a profiler of the file. */
+static void open_dump(uint32_t magic)
+{
+	uint32_t head[6] = { magic, 1, 40, 0, 0, (uint32_t)getpid() };
+	uint64_t words[2] = { now_ns(), 0 };
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/jit-%d.dump", folder, getpid());
+	dump_fd = open(path, O_CREAT | O_TRUNC | O_RDWR, 0600);
+	if (dump_fd < 0)
+		die("dump");
+	put(head, sizeof(head));
+	put_words(words, 2);
+	if (mmap(NULL, CODE_SIZE, PROT_READ | PROT_EXEC, MAP_PRIVATE, dump_fd, 0) == MAP_FAILED)
+		die("mmap");
+}
+
+static void dump_lines(const char *path, uint32_t line)
+{
+	uint64_t words[3] = { (uintptr_t)code, 1, (uintptr_t)code };
+	uint32_t place[2] = { line, 0 };
+
+	put_head(2, sizeof(words) + sizeof(place) + strlen(path) + 1);
+	put_words(words, 3);
+	put(place, sizeof(place));
+	put(path, strlen(path) + 1);
+}
+
+static void dump_load(const char *name)
+{
+	uint64_t words[5] = { (uint64_t)getpid() << 32 | (uint32_t)getpid(), (uintptr_t)code,
+			      (uintptr_t)code, CODE_SIZE, 1 };
+
+	put_head(0, sizeof(words) + strlen(name) + 1 + CODE_SIZE);
+	put_words(words, 5);
+	put(name, strlen(name) + 1);
+	put(code, CODE_SIZE);
+}
+
+static void dump_move(void *from)
+{
+	uint64_t words[6] = { (uint64_t)getpid() << 32 | (uint32_t)getpid(),
+			      (uintptr_t)code,
+			      (uintptr_t)from,
+			      (uintptr_t)code,
+			      CODE_SIZE,
+			      1 };
+
+	put_head(1, sizeof(words));
+	put_words(words, 6);
+}
+
+static void run_dump(void)
+{
+	void *first = code;
+
+	open_dump(0x4a695444);
+	dump_lines("jit.c", 42);
+	dump_load("jit_first");
+	run_code();
+	make_code();
+	dump_move(first);
+	run_code();
+	code = first;
+	dump_load("jit_second");
+	run_code();
+}
+
+static void make_dump_owner(void)
+{
+	open_dump(0x4a695444);
+	dump_load("jit_hidden");
+	if (fchown(dump_fd, 12345, 12345) < 0)
+		die("chown");
+}
+
+static void make_dump_rubbish(void)
+{
+	open_dump(0x12345678);
+	dump_load("jit_hidden");
+}
+
 /* --- maps that must not be used --------------------------------------------------------------- */
 
 static void make_fifo(void)
@@ -204,11 +319,19 @@ static const struct {
 	void (*run)(void);
 	bool is_bad;
 } modes[] = {
-	{ "replaced", run_replaced, false }, { "forked", run_forked, false },
-	{ "late", run_late, false },	     { "fifo", make_fifo, true },
-	{ "link", make_link, true },	     { "owner", make_owner, true },
-	{ "huge", make_huge, true },	     { "line", make_line, true },
-	{ "growing", make_growing, true },   { "folder", make_folder, true },
+	{ "replaced", run_replaced, false },
+	{ "forked", run_forked, false },
+	{ "late", run_late, false },
+	{ "fifo", make_fifo, true },
+	{ "link", make_link, true },
+	{ "owner", make_owner, true },
+	{ "huge", make_huge, true },
+	{ "line", make_line, true },
+	{ "dump", run_dump, false },
+	{ "dump-owner", make_dump_owner, true },
+	{ "dump-rubbish", make_dump_rubbish, true },
+	{ "growing", make_growing, true },
+	{ "folder", make_folder, true },
 };
 
 int main(int argc, char **argv)
