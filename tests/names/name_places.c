@@ -2,13 +2,17 @@
 /*
  * What the symbolizer says of addresses: name_places FILE reads ELF virtual addresses, a
  * hexadecimal number a line, and prints for each a line of its frames, innermost first, as
- * FUNCTION<TAB>FILE:LINE separated by tabs; an empty line for one without a name.
+ * FUNCTION<TAB>FILE:LINE separated by tabs; an empty line for one without a name. FILE may be
+ * [kernel].
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/vec.h"
 #include "sym/symbolizer.h"
@@ -59,29 +63,48 @@ static void print(const struct sym_result *res)
 	putchar('\n');
 }
 
-int main(int argc, char **argv)
+static int name(struct symbolizer *sym, const char *path, const uint64_t *addrs, size_t n,
+		struct sym_result *results)
 {
 	VEC(uint64_t) offsets = { 0 };
+	int fd, r = 0;
+
+	if (strcmp(path, "[kernel]") == 0)
+		return symbolizer_kernel(sym, addrs, n, results);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return -errno;
+	read_segments(fd);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = vec_push(&offsets, offset_of(addrs[i]));
+	if (r == 0)
+		r = symbolizer_file(sym, fd, path, offsets.data, n, results);
+	vec_free(&offsets);
+	vec_free(&segments);
+	close(fd);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	VEC(uint64_t) addrs = { 0 };
 	struct symbolizer *sym;
 	struct sym_result *results;
-	uint64_t vaddr;
-	int fd = argc == 2 ? open(argv[1], O_RDONLY) : -1;
+	uint64_t addr;
 
-	if (fd < 0)
+	if (argc != 2)
 		die("which file?");
-	read_segments(fd);
-	while (scanf("%" SCNx64, &vaddr) == 1)
-		if (vec_push(&offsets, offset_of(vaddr)) < 0)
+	while (scanf("%" SCNx64, &addr) == 1)
+		if (vec_push(&addrs, addr) < 0)
 			die("no memory");
-	results = calloc(offsets.n + 1, sizeof(*results));
+	results = calloc(addrs.n + 1, sizeof(*results));
 	if (!results || symbolizer_new(&sym) < 0 ||
-	    symbolizer_file(sym, fd, argv[1], offsets.data, offsets.n, results) < 0)
+	    name(sym, argv[1], addrs.data, addrs.n, results) < 0)
 		die("cannot name them");
-	for (size_t i = 0; i < offsets.n; i++)
+	for (size_t i = 0; i < addrs.n; i++)
 		print(&results[i]);
 	symbolizer_free(sym);
 	free(results);
-	vec_free(&offsets);
-	vec_free(&segments);
+	vec_free(&addrs);
 	return 0;
 }
