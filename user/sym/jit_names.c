@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -169,11 +170,15 @@ static bool is_replaced(const struct jit_process *jp)
 static uint64_t written_ns(const struct jit_process *jp, uint64_t now_ns)
 {
 	uint64_t age, now_real = realtime_ns();
+	struct timespec tick = { 0 };
 	struct stat st;
 
 	if (fstat(jp->map.fd, &st) < 0 || file_time_ns(&st) > now_real)
 		return now_ns;
+	/* Files have the time of the last tick of the kernel's clock. */
+	clock_getres(CLOCK_REALTIME_COARSE, &tick);
 	age = now_real - file_time_ns(&st);
+	age -= age < (uint64_t)tick.tv_nsec ? age : (uint64_t)tick.tv_nsec;
 	return age < now_ns - jp->read_ns ? now_ns - age : jp->read_ns + 1;
 }
 
