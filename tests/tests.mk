@@ -95,7 +95,7 @@ bpf-insns: $(TB)/bpf/count_insns $(BUILDDIR)/bpf/spanprof.linked.o
 -include tests/tools/tools.mk
 workloads sink:
 
-test-e2e: $(BUILDDIR)/spanprof workloads
+test-e2e: $(BUILDDIR)/spanprof $(NAME_PLACES) workloads
 	@mkdir -p $(RESULTS)
 	$(Q)SPANPROF_BUILD=$(abspath $(BUILDDIR)) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider \
 		--junitxml=$(RESULTS)/e2e.xml $(PYTEST_ARGS) tests/e2e
@@ -114,6 +114,15 @@ $(CFI_DIFF): $(CFI_DIFF_SRC) $(wildcard tests/diff/*.h) $(BUILDDIR)/libspanprof.
 
 cfi-diff: $(CFI_DIFF)
 	$(Q)$(CFI_DIFF) $(CFI_DIFF_ARGS) $(CFI_DIFF_PATHS)
+
+# --- names against other readers ---------------------------------------------------------------
+NAME_PLACES := $(TB)/name_places
+
+$(NAME_PLACES): tests/names/name_places.c $(BUILDDIR)/libspanprof.a
+	$(call say,TEST,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(TEST_WARN) $< $(BUILDDIR)/libspanprof.a \
+		$(ALL_LDFLAGS) $(LIBS) -o $@
 
 # --- code against .eh_frame --------------------------------------------------------------------
 CODE_DIFF       := $(TB)/code_diff

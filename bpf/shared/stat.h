@@ -82,6 +82,11 @@ enum stat_kind {
 	X(SAMPLE_NO_PROCESS, LOSS, "samples_unknown_process", "samples of a process gone unseen")  \
 	X(FRAME_NO_MAPPING, LOSS, "frames_unknown_mapping", "user addresses in no known mapping")  \
 	X(FRAME_NO_SYMBOL, LOSS, "frames_no_symbol", "addresses without a name: [file+0x…]")       \
+	X(JIT_REFUSED, LOSS, "code_maps_refused",                                                  \
+	  "perf-PID.map or jitdump files that are not used: not readable, or not to be believed")  \
+	X(JIT_CUT, LOSS, "code_maps_cut", "of these, used in part: too large")                     \
+	X(JIT_MALFORMED, LOSS, "code_map_entries_malformed",                                       \
+	  "lines of perf-PID.map, records of jitdump files of no such form")                       \
 	X(FILE_UNREADABLE, LOSS, "files_unreadable", "mapped files not to be opened or parsed")    \
 	X(FILE_REPLACED, LOSS, "files_replaced", "mapped files that are another file by now")      \
 	X(DEBUG_LEFT_OUT, LOSS, "debug_files_left_out",                                            \

@@ -13,7 +13,7 @@ static int apply(struct process_table *t, const struct proc_event *ev)
 {
 	switch (ev->kind) {
 	case PROC_EVENT_FORK:
-		return process_on_fork(t, ev->parent, ev->pid);
+		return process_on_fork(t, ev->parent, ev->pid, ev->time_ns);
 	case PROC_EVENT_EXEC:
 		return process_on_exec(t, ev->pid, ev->comm);
 	case PROC_EVENT_COMM:

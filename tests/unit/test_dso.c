@@ -127,7 +127,7 @@ Test(dso, kinds)
 		{ "[heap]", DSO_ANON },	    { "[stack]", DSO_ANON },
 		{ "[vsyscall]", DSO_ANON }, { "[anon:jit]", DSO_ANON },
 		{ "", DSO_ANON },	    { "anon_inode:[perf_event]", DSO_ANON },
-		{ "/dev/zero", DSO_FILE },
+		{ "/dev/zero", DSO_FILE },  { "/memfd:doublemapper (deleted)", DSO_ANON },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -434,4 +434,20 @@ Test(dso, our_file_is_not_taken_for_the_containers)
 	make_file("box/f", "outside", path);
 	dso = get(path, c.file.dev, c.file.ino + 1000000);
 	cr_assert(eq(int, dso_open(dso, c.pid, c.file.at, c.file.at + 4096), -ESTALE));
+}
+
+Test(dso, memory_of_a_process_is_its_own)
+{
+	struct dso *shared = get("//anon", 0, 0), *a, *b, *again;
+
+	cr_assert(zero(int, dso_table_get_owned(&table, shared, 5, &a)));
+	cr_assert(zero(int, dso_table_get_owned(&table, shared, 6, &b)));
+	cr_assert(zero(int, dso_table_get_owned(&table, shared, 5, &again)));
+	cr_assert(eq(ptr, a, again));
+	cr_assert(ne(ptr, a, b));
+	cr_assert(ne(ptr, a, shared));
+	cr_assert(eq(ptr, get("//anon", 0, 0), shared));
+	cr_assert(eq(int, a->kind, DSO_ANON));
+	cr_assert(eq(u32, a->owner, 5));
+	cr_assert(eq(ptr, table.dsos[a->id], a));
 }

@@ -24,6 +24,12 @@ static const char *const text = "0000000000000000 A fixed_percpu_data\n"
 				"ffffffff81000400 t last_of_text\n"
 				"ffffffff81000800 T _etext\n"
 				"ffffffff82000000 R rodata\n"
+				"ffffffff83000000 T _sinittext\n"
+				"ffffffff83000000 T start_kernel\n"
+				"ffffffff83000100 T _einittext\n"
+				"ffffffff83000200 b other\n"
+				"ffffffff81000280 T __ia32_sys_getpid\n"
+				"ffffffff81000280 T __x64_sys_getpid\n"
 				"ffffffffc0400000 t late_fn\t[xfs]\n"
 				"ffffffffc0002000 t other_fn\t[ext4]\n"
 				"ffffffffc0000000 t mod_fn\t[ext4]\n"
@@ -67,6 +73,9 @@ Test(kallsyms, names_reach_as_far_as_documented)
 		{ 0xffffffff810003ff, "weak_one", 0xffffffff81000300 },
 		{ 0xffffffff810007ff, "last_of_text", 0xffffffff81000400 },
 		{ 0xffffffff81000800, NULL, 0 }, /* past _etext */
+		{ 0xffffffff81000290, "__x64_sys_getpid", 0xffffffff81000280 },
+		{ 0xffffffff830000ff, "start_kernel", 0xffffffff83000000 },
+		{ 0xffffffff83000100, NULL, 0 }, /* past _einittext */
 		{ 0xffffffff82000010, NULL, 0 },
 		{ 0xffffffffc00000ff, "mod_fn [ext4]", 0xffffffffc0000000 },
 		{ 0xffffffffc0000fff, "mod_exported [ext4]", 0xffffffffc0000100 },
@@ -85,11 +94,11 @@ Test(kallsyms, names_reach_as_far_as_documented)
 	uint64_t addrs[N];
 
 	for (size_t i = 0; i < N; i++) /* in no order */
-		addrs[(i * 7) % N] = cases[i].addr;
+		addrs[(i * 8) % N] = cases[i].addr;
 	cr_assert_eq(resolve(text, addrs, N, results, &names), 0);
 
 	for (size_t i = 0; i < N; i++) {
-		const struct sym_result *res = &results[(i * 7) % N];
+		const struct sym_result *res = &results[(i * 8) % N];
 
 		cr_assert_eq(res->vaddr, cases[i].addr);
 		cr_assert_eq(res->n_frames, cases[i].name != NULL, "0x%" PRIx64, res->vaddr);

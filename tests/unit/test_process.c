@@ -187,7 +187,7 @@ Test(process, fork_copies_and_the_two_go_their_own_ways)
 	cr_assert(zero(int, process_on_exec(&table, 10, "shell")));
 	add_map(10, 0x1000, 0x2000, 0, "/bin/shell");
 	parent_id = find(10)->id;
-	cr_assert(zero(int, process_on_fork(&table, 10, 11)));
+	cr_assert(zero(int, process_on_fork(&table, 10, 11, 5)));
 	assert_maps(11, "1000-2000+0 /bin/shell; ");
 	cr_assert(eq(str, (char *)process_name(find(11)), "shell"));
 	cr_assert(eq(str, find(11)->comm, "shell"));
@@ -202,7 +202,7 @@ Test(process, fork_copies_and_the_two_go_their_own_ways)
 
 Test(process, child_of_an_unknown_process_is_known)
 {
-	cr_assert(zero(int, process_on_fork(&table, NOBODY, 11)));
+	cr_assert(zero(int, process_on_fork(&table, NOBODY, 11, 5)));
 	assert_maps(11, "");
 	cr_assert(zero(ptr, process_find(&table, NOBODY)));
 	cr_assert(eq(str, (char *)process_name(find(11)), ""));
@@ -212,7 +212,7 @@ Test(process, exec_is_another_process_of_the_same_pid)
 {
 	uint32_t id;
 
-	cr_assert(zero(int, process_on_fork(&table, 1, 10)));
+	cr_assert(zero(int, process_on_fork(&table, 1, 10, 5)));
 	add_map(10, 0x1000, 0x2000, 0, "/bin/before");
 	id = find(10)->id;
 	cr_assert(zero(int, process_on_exec(&table, 10, "after")));
@@ -233,7 +233,7 @@ Test(process, fork_into_a_used_pid)
 	add_map(10, 0x1000, 0x2000, 0, "/first");
 	id = find(10)->id;
 	process_on_exit(&table, 10, 1000);
-	cr_assert(zero(int, process_on_fork(&table, 1, 10)));
+	cr_assert(zero(int, process_on_fork(&table, 1, 10, 5)));
 	cr_assert(ne(uint, find(10)->id, id));
 	cr_assert(zero(u64, find(10)->exited_ns));
 	assert_maps(10, "");
@@ -245,7 +245,7 @@ Test(process, ids_are_never_used_again)
 
 	for (int i = 0; i < 100; i++) {
 		cr_assert(zero(int, i % 2 ? process_on_exec(&table, 5, "x")
-					  : process_on_fork(&table, 1, 5)));
+					  : process_on_fork(&table, 1, 5, 5)));
 		cr_assert(gt(uint, find(5)->id, last));
 		last = find(5)->id;
 	}

@@ -81,7 +81,7 @@ static struct profile_context span_of(uint64_t span)
 
 static struct profile_sample sample(void)
 {
-	static const struct profile_frame frames[] = { { &exe, 0x10 }, { &lib, 0x20 } };
+	static const struct profile_frame frames[] = { { &exe, 0x10, 0 }, { &lib, 0x20, 0 } };
 
 	return (struct profile_sample){
 		.process = process_of(1, 10, NULL),
@@ -104,7 +104,7 @@ Test(profile, samples_that_agree_are_one)
 
 Test(profile, whatever_differs_makes_two)
 {
-	static const struct profile_frame other[] = { { &exe, 0x11 }, { &lib, 0x20 } };
+	static const struct profile_frame other[] = { { &exe, 0x11, 0 }, { &lib, 0x20, 0 } };
 	struct profile_sample base = sample(), s = base;
 
 	count(&base);
@@ -221,8 +221,8 @@ Test(profile, many_spans_stay_apart)
 
 Test(profile, stacks_are_interned)
 {
-	struct profile_frame a[] = { { &exe, 1 }, { &lib, 2 }, { &lib, 3 } };
-	struct profile_frame b[] = { { &exe, 1 }, { &exe, 2 }, { &lib, 3 } };
+	struct profile_frame a[] = { { &exe, 1, 0 }, { &lib, 2, 0 }, { &lib, 3, 0 } };
+	struct profile_frame b[] = { { &exe, 1, 0 }, { &exe, 2, 0 }, { &lib, 3, 0 } };
 	struct profile_stack_key key = { .frames = a, .n = 3 };
 	const struct profile_stack *first = stack_of(a, 3), *other;
 

@@ -58,7 +58,7 @@ static struct profile_frame frame_of_file(const char *path, uint64_t offset)
 	struct dso *dso = dso_of(path);
 
 	dso_open(dso, getpid(), 0, 0);
-	return (struct profile_frame){ dso, offset };
+	return (struct profile_frame){ dso, offset, 0 };
 }
 
 /* Where an address of this process lies, as its maps say. */
@@ -127,9 +127,10 @@ static void add_times(const struct profile_stack_key *key, uint64_t n, bool has_
 
 static struct pprof *convert(void)
 {
+	const struct name_sources names = { &table.dsos, sym, NULL };
 	struct pprof *p;
 
-	cr_assert(zero(int, profile_to_pprof(profile, &table.dsos, sym, counters, &p)));
+	cr_assert(zero(int, profile_to_pprof(profile, &names, counters, &p)));
 	return p;
 }
 
@@ -316,7 +317,8 @@ Test(profile_pprof, stack_that_ends_where_a_program_begins)
 
 Test(profile_pprof, kernel_stack_that_was_cut)
 {
-	struct profile_frame frames[] = { { table.dsos.dsos[DSO_ID_KERNEL], 16 }, entry_frame() };
+	struct profile_frame frames[] = { { table.dsos.dsos[DSO_ID_KERNEL], 16, 0 },
+					  entry_frame() };
 
 	assert_becomes(&(struct profile_stack_key){ frames, 2, 1, PROFILE_STACK_MAYBE_WHOLE, true },
 		       "[kernel.kallsyms+0x10];[truncated];_start");
@@ -324,7 +326,7 @@ Test(profile_pprof, kernel_stack_that_was_cut)
 
 Test(profile_pprof, kernel_thread_is_whole)
 {
-	struct profile_frame frames[] = { { table.dsos.dsos[DSO_ID_KERNEL], 16 } };
+	struct profile_frame frames[] = { { table.dsos.dsos[DSO_ID_KERNEL], 16, 0 } };
 
 	assert_becomes(&(struct profile_stack_key){ frames, 1, 1, PROFILE_STACK_WHOLE, false },
 		       "[kernel.kallsyms+0x10]");
@@ -335,10 +337,10 @@ Test(profile_pprof, kernel_thread_is_whole)
 Test(profile_pprof, places_without_a_name)
 {
 	struct profile_frame frames[] = {
-		{ table.dsos.dsos[DSO_ID_UNKNOWN], 0x1234 },
-		{ dso_of("//anon"), 0x7f0000001000 },
-		{ dso_of("[heap]"), 0x55 },
-		{ dso_of("/none/libx.so"), 0x99 },
+		{ table.dsos.dsos[DSO_ID_UNKNOWN], 0x1234, 0 },
+		{ dso_of("//anon"), 0x7f0000001000, 0 },
+		{ dso_of("[heap]"), 0x55, 0 },
+		{ dso_of("/none/libx.so"), 0x99, 0 },
 		entry_frame(),
 	};
 
@@ -351,7 +353,7 @@ Test(profile_pprof, places_without_a_name)
 
 Test(profile_pprof, file_that_is_another_by_now)
 {
-	struct profile_frame frames[] = { { dso_of("/lib/replaced"), 0x99 }, entry_frame() };
+	struct profile_frame frames[] = { { dso_of("/lib/replaced"), 0x99, 0 }, entry_frame() };
 
 	((struct dso *)frames[0].dso)->error = -ESTALE;
 	assert_becomes(

@@ -146,6 +146,11 @@ static void ask_elfutils(const char *file, struct truths *ts)
 	pclose(f);
 }
 
+static bool is_stub(const struct sym_result *res)
+{
+	return res->n_frames && strstr(res->frames[0].function, "@plt");
+}
+
 static void compare_with_elfutils(const char *name, size_t step, double min_named)
 {
 	CLEANUP(truths_free) struct truths ts = { 0 };
@@ -167,6 +172,8 @@ static void compare_with_elfutils(const char *name, size_t step, double min_name
 
 		cr_assert_eq(res[i].vaddr, t->vaddr);
 		cr_assert_eq(res[i].n_frames != 0, res[i].start != 0);
+		if (is_stub(&res[i]) && !t->start)
+			continue; /* elfutils does not name them */
 		cr_assert_eq(res[i].start, t->start,
 			     "%s 0x%" PRIx64 ": symbol at 0x%" PRIx64 ", elfutils 0x%" PRIx64, name,
 			     t->vaddr, res[i].start, t->start);

@@ -32,11 +32,12 @@ static struct profile_frame mapped_frame(const struct process *p, const struct m
 	case DSO_FILE:
 		/* While the process lives: its files may be out of reach afterwards. */
 		dso_open(m->dso, p->pid, m->start, m->end);
-		return (struct profile_frame){ m->dso, addr - m->start + m->offset };
+		return (struct profile_frame){ .dso = m->dso,
+					       .offset = addr - m->start + m->offset };
 	case DSO_VDSO:
-		return (struct profile_frame){ m->dso, addr - m->start };
+		return (struct profile_frame){ .dso = m->dso, .offset = addr - m->start };
 	default:
-		return (struct profile_frame){ m->dso, addr };
+		return (struct profile_frame){ .dso = m->dso, .offset = addr };
 	}
 }
 
@@ -50,8 +51,9 @@ static bool add_user_frame(const struct dso_table *dsos, const struct process *p
 		ret->n_unknown++;
 	if (!m && is_caller)
 		return false;
-	ret->frames[ret->n++] = m ? mapped_frame(p, m, addr)
-				  : (struct profile_frame){ dsos->dsos[DSO_ID_UNKNOWN], addr };
+	ret->frames[ret->n++] =
+		m ? mapped_frame(p, m, addr)
+		  : (struct profile_frame){ .dso = dsos->dsos[DSO_ID_UNKNOWN], .offset = addr };
 	return true;
 }
 
@@ -67,7 +69,8 @@ void sample_stack_resolve(const struct dso_table *dsos, const struct process *p,
 	ret->end = end_of(rec);
 	for (uint32_t i = 0; i < rec->n_kernel; i++)
 		ret->frames[ret->n++] =
-			(struct profile_frame){ kernel, kernel_instruction(frames, i) };
+			(struct profile_frame){ .dso = kernel,
+						.offset = kernel_instruction(frames, i) };
 	for (uint32_t i = 0; i < rec->n_user; i++) {
 		if (add_user_frame(dsos, p, user_instruction(user[i]), i > 0, ret))
 			continue;

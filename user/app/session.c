@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <string.h>
 
+#include "app/sample_code.h"
 #include "app/sample_count.h"
 #include "app/sample_stack.h"
 #include "base/clock.h"
@@ -15,6 +16,7 @@
 #include "proc/maps.h"
 #include "proc/process.h"
 #include "profile/profile.h"
+#include "sym/jit_names.h"
 #include "sym/symbolizer.h"
 #include "unwind/unwinder.h"
 
@@ -29,6 +31,7 @@ struct session {
 	struct process_table procs;
 	struct context_tracker *contexts;
 	struct profile *profile;
+	struct jit_names *jit;
 	struct unwinder *unwinder;
 	uint64_t counters[STAT_COUNT]; /* the session's own */
 	VEC(pid_t) targets;	       /* that still run */
@@ -186,6 +189,7 @@ static void forget_process(void *ctx, pid_t pid)
 
 	context_tracker_forget(s->contexts, pid);
 	collector_forget_proc(s->collector, pid);
+	jit_names_end(s->jit, pid);
 }
 
 /* Will there be no sample of it? With a command, only the kernel side knows its children. */
@@ -205,7 +209,7 @@ static int expect_context(struct session *s, pid_t pid, uint64_t time_ns)
 static int on_fork(struct session *s, const struct proc_event *ev)
 {
 	const struct process *parent, *child;
-	int r = process_on_fork(&s->procs, ev->parent, ev->pid);
+	int r = process_on_fork(&s->procs, ev->parent, ev->pid, ev->time_ns);
 
 	parent = process_find(&s->procs, ev->parent);
 	child = process_find(&s->procs, ev->pid);
@@ -216,8 +220,10 @@ static int on_fork(struct session *s, const struct proc_event *ev)
 
 static int on_exec(struct session *s, const struct proc_event *ev)
 {
-	int r = process_on_exec(&s->procs, ev->pid, ev->comm);
+	int r;
 
+	jit_names_end(s->jit, ev->pid);
+	r = process_on_exec(&s->procs, ev->pid, ev->comm);
 	return r < 0 ? r : expect_context(s, ev->pid, ev->time_ns);
 }
 
@@ -399,6 +405,9 @@ static int take_sample(struct session *s, struct sample_record *rec, uint64_t *f
 			       &(struct session_sample){ rec, &context, frames, from->rest });
 	sample_stack_resolve(&s->procs.dsos, p, rec, frames, &stack);
 	s->counters[STAT_FRAME_NO_MAPPING] += stack.n_unknown;
+	r = sample_code_resolve(s->jit, &s->procs, p, rec->time_ns, &stack);
+	if (r < 0)
+		return r;
 	r = sample_count_add(s->profile, &s->opt.context,
 			     &(struct counted_sample){ p, rec, &stack, &finding, &context },
 			     s->counters);
@@ -452,6 +461,10 @@ static int allocate(const struct session_options *opt, struct session **ret)
 	if (r == 0)
 		r = profile_new(&s->profile);
 	if (r == 0)
+		r = jit_names_new(
+			&(struct jit_observer){ NULL, sample_code_log_trouble, s->counters },
+			&s->jit);
+	if (r == 0)
 		r = copy_targets(s, opt);
 	if (r < 0)
 		return r;
@@ -502,6 +515,7 @@ void session_close(struct session *s)
 	unwinder_free(s->unwinder); /* before the memory of its tables */
 	collector_close(s->collector);
 	profile_free(s->profile);
+	jit_names_free(s->jit);
 	context_tracker_free(s->contexts);
 	process_table_clear(&s->procs);
 	vec_free(&s->targets);
@@ -533,6 +547,7 @@ int session_poll(struct session *s)
 	if (now - s->swept_ns >= SWEEP_NS) {
 		process_sweep(&s->procs, s->swept_ns, forget_process, s);
 		drop_ended_targets(s);
+		jit_names_read(s->jit, now);
 		s->swept_ns = now;
 	}
 	return 0;
@@ -540,9 +555,13 @@ int session_poll(struct session *s)
 
 int session_finish(struct session *s)
 {
+	int r;
+
 	s->end_ns = monotonic_ns();
 	s->profile->duration_ns = s->end_ns - s->start_ns;
-	return collector_finish(s->collector);
+	r = collector_finish(s->collector);
+	jit_names_end(s->jit, 0);
+	return r;
 }
 
 int session_pprof(struct session *s, struct pprof **ret)
@@ -552,7 +571,9 @@ int session_pprof(struct session *s, struct pprof **ret)
 
 	r = symbolizer_new(&sym);
 	if (r == 0)
-		r = profile_to_pprof(s->profile, &s->procs.dsos, sym, s->counters, ret);
+		r = profile_to_pprof(s->profile,
+				     &(struct name_sources){ &s->procs.dsos, sym, s->jit },
+				     s->counters, ret);
 	return r < 0 ? log_error_errno(r, "cannot name the functions") : 0;
 }
 

@@ -141,7 +141,8 @@ static int text_section(struct elf_file *ef, uint64_t *ret)
 }
 
 /* By the first word of runtime.firstmoduledata, which is the table's address. */
-static int text_in_module(struct elf_file *ef, const struct elf_go *go, uint64_t *ret)
+static int word_in_module(struct elf_file *ef, const struct elf_go *go, unsigned word,
+			  uint64_t *ret)
 {
 	uint64_t left = ELF_WINDOW_MAX;
 	struct elf_window w;
@@ -159,7 +160,7 @@ static int text_in_module(struct elf_file *ef, const struct elf_go *go, uint64_t
 			if (memcmp(p, &go->pclntab.vaddr, 8) != 0)
 				continue;
 			n++;
-			if (elf_image_read(ef, at + TEXT_IN_MODULE, ret, sizeof(*ret)) == 0 && *ret)
+			if (elf_image_read(ef, at + word, ret, sizeof(*ret)) == 0 && *ret)
 				return 0;
 		}
 	}
@@ -198,7 +199,7 @@ static int find_addend(struct elf_file *ef, const struct elf_span *rela, const u
 	elf_window_init(&w, ef, rela->off, rela->size, sizeof(*r));
 	while ((r = elf_window_next(&w)))
 		for (size_t i = 0; is_relative(ef, r) && i < n; i++)
-			if (r->r_offset == places[i] + TEXT_IN_MODULE) {
+			if (r->r_offset == places[i]) {
 				*ret = r->r_addend;
 				return 0;
 			}
@@ -206,7 +207,8 @@ static int find_addend(struct elf_file *ef, const struct elf_span *rela, const u
 }
 
 /* Of a PIE: its addresses are 0 in the file. */
-static int text_by_relocation(struct elf_file *ef, const struct elf_go *go, uint64_t *ret)
+static int word_by_relocation(struct elf_file *ef, const struct elf_go *go, unsigned word,
+			      uint64_t *ret)
 {
 	uint64_t places[MODULES_MAX], off, avail;
 	struct elf_dynamic dyn;
@@ -218,6 +220,8 @@ static int text_by_relocation(struct elf_file *ef, const struct elf_go *go, uint
 		return -ENODATA;
 	rela = span_of(ef, off, dyn.relasz < avail ? dyn.relasz : avail, dyn.rela);
 	n = find_relocated(ef, &rela, go->pclntab.vaddr, places, MODULES_MAX);
+	for (size_t i = 0; i < n; i++)
+		places[i] += word;
 	return n ? find_addend(ef, &rela, places, n, ret) : -ENODATA;
 }
 
@@ -234,15 +238,27 @@ int elf_go_text(struct elf_file *ef, const struct elf_go *go, unsigned i, uint64
 		r = text_section(ef, ret);
 		break;
 	case 2:
-		r = text_in_module(ef, go, ret);
+		r = word_in_module(ef, go, TEXT_IN_MODULE, ret);
 		break;
 	case 3:
-		r = text_by_relocation(ef, go, ret);
+		r = word_by_relocation(ef, go, TEXT_IN_MODULE, ret);
 		break;
 	default:
 		return -ENOENT;
 	}
 	/* A guess that cannot be made is one that leads nowhere. */
+	return r == -ENODATA ? 0 : r;
+}
+
+int elf_go_module_word(struct elf_file *ef, const struct elf_go *go, unsigned off, unsigned i,
+		       uint64_t *ret)
+{
+	int r;
+
+	*ret = 0;
+	if (i > 1)
+		return -ENOENT;
+	r = i ? word_by_relocation(ef, go, off, ret) : word_in_module(ef, go, off, ret);
 	return r == -ENODATA ? 0 : r;
 }
 

@@ -22,6 +22,13 @@ int elf_go_find(struct elf_file *ef, struct elf_go *ret);
 int elf_go_text(struct elf_file *ef, const struct elf_go *go, unsigned i, uint64_t *ret);
 
 /*
+ * The word at @off of runtime.firstmoduledata, guess number @i: as the file has it, or as
+ * relocations put it there; 0: this guess leads nowhere. -ENOENT past the last guess.
+ */
+int elf_go_module_word(struct elf_file *ef, const struct elf_go *go, unsigned off, unsigned i,
+		       uint64_t *ret);
+
+/*
  * The minor number of the Go release that made the program: 26 for go1.26.8, by its build
  * information. -ENODATA: it says none, or says something else.
  */

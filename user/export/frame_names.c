@@ -14,6 +14,7 @@ struct batch {
 	const struct dso *dso;
 	VEC(struct frame_name *) names;
 	uint64_t *offsets;
+	uint32_t *codes;
 	struct sym_result *results;
 	char build_id[129]; /* hex */
 	uint64_t entry;	    /* e_entry; 0: not known */
@@ -24,20 +25,19 @@ static void batch_clear(struct batch *b)
 {
 	vec_free(&b->names);
 	free(b->offsets);
+	free(b->codes);
 	free(b->results);
 	*b = (struct batch){ 0 };
 }
 
 static uint64_t frame_hash(const struct profile_frame *frame)
 {
-	return hash_u64(frame->dso->id, frame->offset);
+	return profile_frame_hash(0, frame);
 }
 
 static bool frame_eq(const void *value, const void *key)
 {
-	const struct profile_frame *a = &((const struct frame_name *)value)->frame, *b = key;
-
-	return a->dso == b->dso && a->offset == b->offset;
+	return profile_frame_eq(&((const struct frame_name *)value)->frame, key);
 }
 
 const struct frame_name *frame_names_find(const struct frame_names *fn,
@@ -120,15 +120,24 @@ static int resolve_file(struct batch *b, struct symbolizer *sym)
 			       b->offsets, b->names.n, b->results);
 }
 
-static int resolve(struct batch *b, struct symbolizer *sym)
+static int resolve_code(struct batch *b, struct jit_names *jit)
+{
+	struct jit_places places = { b->dso->owner, b->names.n, b->offsets, b->codes };
+
+	return b->dso->owner ? jit_names_answer(jit, &places, b->results) : 0;
+}
+
+static int resolve(struct batch *b, const struct name_sources *from)
 {
 	switch (b->dso->kind) {
 	case DSO_KERNEL:
-		return symbolizer_kernel(sym, b->offsets, b->names.n, b->results);
+		return symbolizer_kernel(from->sym, b->offsets, b->names.n, b->results);
 	case DSO_VDSO:
-		return symbolizer_vdso(sym, b->offsets, b->names.n, b->results);
+		return symbolizer_vdso(from->sym, b->offsets, b->names.n, b->results);
 	case DSO_FILE:
-		return resolve_file(b, sym);
+		return resolve_file(b, from->sym);
+	case DSO_ANON:
+		return resolve_code(b, from->jit);
 	default:
 		return 0; /* no symbols to be had: results stay empty */
 	}
@@ -137,11 +146,13 @@ static int resolve(struct batch *b, struct symbolizer *sym)
 static int prepare(struct batch *b)
 {
 	b->offsets = calloc(b->names.n, sizeof(*b->offsets));
+	b->codes = calloc(b->names.n, sizeof(*b->codes));
 	b->results = calloc(b->names.n, sizeof(*b->results));
-	if (!b->offsets || !b->results)
+	if (!b->offsets || !b->codes || !b->results)
 		return -ENOMEM;
 	for (size_t i = 0; i < b->names.n; i++) {
 		b->offsets[i] = b->names.data[i]->frame.offset;
+		b->codes[i] = b->names.data[i]->frame.code;
 		b->results[i].vaddr = b->offsets[i];
 	}
 	return 0;
@@ -240,7 +251,7 @@ static int add_batch(struct pprof_builder *builder, struct batch *b)
 	return r;
 }
 
-static int do_batch(struct batch *b, struct symbolizer *sym, struct pprof_builder *builder,
+static int do_batch(struct batch *b, const struct name_sources *from, struct pprof_builder *builder,
 		    uint64_t *counters)
 {
 	int r;
@@ -250,7 +261,7 @@ static int do_batch(struct batch *b, struct symbolizer *sym, struct pprof_builde
 	r = prepare(b);
 	if (r < 0)
 		return r;
-	b->error = resolve(b, sym);
+	b->error = resolve(b, from);
 	if (b->error == -ENOMEM)
 		return -ENOMEM;
 	count(b, counters);
@@ -274,20 +285,20 @@ static int group(const struct frame_names *fn, struct batch *batches)
 	return 0;
 }
 
-int frame_names_resolve(struct frame_names *fn, const struct dso_table *dsos,
-			struct symbolizer *sym, struct pprof_builder *builder, uint64_t *counters)
+int frame_names_resolve(struct frame_names *fn, const struct name_sources *from,
+			struct pprof_builder *builder, uint64_t *counters)
 {
-	CLEANUP(freep) struct batch *batches = calloc(dsos->n, sizeof(*batches));
+	CLEANUP(freep) struct batch *batches = calloc(from->dsos->n, sizeof(*batches));
 	int r;
 
 	if (!batches)
 		return -ENOMEM;
 	r = group(fn, batches);
-	for (size_t i = 0; i < dsos->n; i++) {
+	for (size_t i = 0; i < from->dsos->n; i++) {
 		if (r == 0)
-			r = do_batch(&batches[i], sym, builder, counters);
+			r = do_batch(&batches[i], from, builder, counters);
 		batch_clear(&batches[i]);
 	}
-	counters[STAT_DEBUG_LEFT_OUT] += symbolizer_debug_left_out(sym);
+	counters[STAT_DEBUG_LEFT_OUT] += symbolizer_debug_left_out(from->sym);
 	return r;
 }

@@ -8,12 +8,20 @@
 #include "export/pprof.h"
 #include "proc/dso.h"
 #include "profile/profile.h"
+#include "sym/jit_names.h"
 #include "sym/symbolizer.h"
 
 struct frame_name {
 	struct profile_frame frame;
 	const struct pprof_location *location;
 	bool is_entry; /* the outermost frame that a process or thread can have */
+};
+
+/* Where names come from. */
+struct name_sources {
+	const struct dso_table *dsos;
+	struct symbolizer *sym;
+	struct jit_names *jit;
 };
 
 struct frame_names {
@@ -24,8 +32,8 @@ struct frame_names {
 int frame_names_collect(struct frame_names *fn, const struct profile *p);
 
 /* Names them, file by file, and makes their locations. -ENOMEM. */
-int frame_names_resolve(struct frame_names *fn, const struct dso_table *dsos,
-			struct symbolizer *sym, struct pprof_builder *builder, uint64_t *counters);
+int frame_names_resolve(struct frame_names *fn, const struct name_sources *from,
+			struct pprof_builder *builder, uint64_t *counters);
 
 /* Never NULL for a frame that was collected. */
 const struct frame_name *frame_names_find(const struct frame_names *fn,

@@ -213,7 +213,7 @@ static int add_header(struct conversion *c)
 	return r;
 }
 
-static int convert(struct conversion *c, const struct dso_table *dsos, struct symbolizer *sym)
+static int convert(struct conversion *c, const struct name_sources *from)
 {
 	const struct profile_sample *s;
 	size_t pos = 0;
@@ -225,14 +225,14 @@ static int convert(struct conversion *c, const struct dso_table *dsos, struct sy
 	if (r == 0)
 		r = frame_names_collect(&c->names, c->profile);
 	if (r == 0)
-		r = frame_names_resolve(&c->names, dsos, sym, c->builder, c->counters);
+		r = frame_names_resolve(&c->names, from, c->builder, c->counters);
 	while (r == 0 && (s = hashmap_next(&c->profile->samples, &pos)))
 		r = add_sample(c, s);
 	return r;
 }
 
-int profile_to_pprof(const struct profile *p, const struct dso_table *dsos, struct symbolizer *sym,
-		     uint64_t *counters, struct pprof **ret)
+int profile_to_pprof(const struct profile *p, const struct name_sources *from, uint64_t *counters,
+		     struct pprof **ret)
 {
 	CLEANUP(pprof_builder_freep) struct pprof_builder *builder = NULL;
 	struct conversion c = { .profile = p, .counters = counters };
@@ -242,7 +242,7 @@ int profile_to_pprof(const struct profile *p, const struct dso_table *dsos, stru
 	if (r < 0)
 		return r;
 	c.builder = builder;
-	r = convert(&c, dsos, sym);
+	r = convert(&c, from);
 	frame_names_clear(&c.names);
 	vec_free(&c.stack);
 	vec_free(&c.labels.list);

@@ -3,16 +3,15 @@
 #ifndef EXPORT_PROFILE_PPROF_H
 #define EXPORT_PROFILE_PPROF_H
 
+#include "export/frame_names.h"
 #include "export/pprof.h"
-#include "proc/dso.h"
 #include "profile/profile.h"
-#include "sym/symbolizer.h"
 
 /*
  * Names every frame of @p, each distinct one once, and builds the profile that pprof.h describes.
  * Adds to @counters[STAT_COUNT] what had no name and which stacks are truncated. -ENOMEM.
  */
-int profile_to_pprof(const struct profile *p, const struct dso_table *dsos, struct symbolizer *sym,
-		     uint64_t *counters, struct pprof **ret);
+int profile_to_pprof(const struct profile *p, const struct name_sources *from, uint64_t *counters,
+		     struct pprof **ret);
 
 #endif

@@ -10,14 +10,27 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 
+/*
+ * Memory that has the name of a file, which nobody else can open and which is no ELF: perf says
+ * //anon where maps says nothing; shared and huge pages; where .NET has its code.
+ */
+static bool is_memory(const char *path)
+{
+	static const char *const names[] = {
+		"//anon", "/dev/zero (deleted)", "/anon_hugepage", "/SYSV", "/memfd:doublemapper",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strncmp(path, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
 static enum dso_kind kind_of(const char *path)
 {
 	if (strcmp(path, "[vdso]") == 0)
 		return DSO_VDSO;
-	/* perf says //anon where maps says nothing. */
-	if (path[0] == '/' && strncmp(path, "//anon", 6) != 0)
-		return DSO_FILE;
-	return DSO_ANON;
+	return path[0] == '/' && !is_memory(path) ? DSO_FILE : DSO_ANON;
 }
 
 static uint64_t key_hash(const struct dso_key *key)
@@ -33,6 +46,24 @@ static bool key_eq(const void *value, const void *k)
 	const struct dso_key *key = k;
 
 	return dso->dev == key->dev && dso->ino == key->ino && strcmp(dso->path, key->path) == 0;
+}
+
+struct owned_key {
+	const char *path;
+	uint32_t owner;
+};
+
+static uint64_t owned_hash(const struct owned_key *key)
+{
+	return hash_u64(hash_bytes(0, key->path, strlen(key->path)), key->owner);
+}
+
+static bool owned_eq(const void *value, const void *k)
+{
+	const struct dso *dso = value;
+	const struct owned_key *key = k;
+
+	return dso->owner == key->owner && strcmp(dso->path, key->path) == 0;
 }
 
 static void dso_free(struct dso *dso)
@@ -77,7 +108,8 @@ static int dso_new(const struct dso_key *key, struct dso **ret)
 	return 0;
 }
 
-static int dso_table_add(struct dso_table *t, const struct dso_key *key, struct dso **ret)
+static int dso_table_add(struct dso_table *t, const struct dso_key *key, uint32_t owner,
+			 struct dso **ret)
 {
 	CLEANUP(dso_freep) struct dso *dso = NULL;
 	int r;
@@ -88,9 +120,14 @@ static int dso_table_add(struct dso_table *t, const struct dso_key *key, struct 
 	r = dso_new(key, &dso);
 	if (r < 0)
 		return r;
-	r = hashmap_put(&t->by_key, key_hash(key), dso);
+	if (owner)
+		r = hashmap_put(&t->owned, owned_hash(&(struct owned_key){ key->path, owner }),
+				dso);
+	else
+		r = hashmap_put(&t->by_key, key_hash(key), dso);
 	if (r < 0)
 		return r;
+	dso->owner = owner;
 
 	dso->id = t->n;
 	t->dsos[t->n++] = dso;
@@ -103,7 +140,19 @@ int dso_table_get(struct dso_table *t, const struct dso_key *key, struct dso **r
 	struct dso *dso = hashmap_get(&t->by_key, key_hash(key), key_eq, key);
 
 	if (!dso)
-		return dso_table_add(t, key, ret);
+		return dso_table_add(t, key, 0, ret);
+	*ret = dso;
+	return 0;
+}
+
+int dso_table_get_owned(struct dso_table *t, const struct dso *shared, uint32_t owner,
+			struct dso **ret)
+{
+	struct owned_key key = { shared->path, owner };
+	struct dso *dso = hashmap_get(&t->owned, owned_hash(&key), owned_eq, &key);
+
+	if (!dso)
+		return dso_table_add(t, &(struct dso_key){ .path = shared->path }, owner, ret);
 	*ret = dso;
 	return 0;
 }
@@ -114,11 +163,11 @@ int dso_table_init(struct dso_table *t)
 	int r;
 
 	*t = (struct dso_table){ 0 };
-	r = dso_table_add(t, &(struct dso_key){ .path = "[kernel.kallsyms]" }, &dso);
+	r = dso_table_add(t, &(struct dso_key){ .path = "[kernel.kallsyms]" }, 0, &dso);
 	if (r < 0)
 		return r;
 	dso->kind = DSO_KERNEL;
-	r = dso_table_add(t, &(struct dso_key){ .path = "[unknown]" }, &dso);
+	r = dso_table_add(t, &(struct dso_key){ .path = "[unknown]" }, 0, &dso);
 	if (r < 0)
 		return r;
 	dso->kind = DSO_UNKNOWN;
@@ -131,6 +180,7 @@ void dso_table_clear(struct dso_table *t)
 		dso_free(t->dsos[i]);
 	free(t->dsos);
 	hashmap_clear(&t->by_key);
+	hashmap_clear(&t->owned);
 	*t = (struct dso_table){ 0 };
 }
 

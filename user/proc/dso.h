@@ -16,7 +16,7 @@ enum dso_kind {
 	DSO_KERNEL,  /* offsets are kernel addresses */
 	DSO_FILE,    /* offsets are file offsets */
 	DSO_VDSO,    /* offsets are from the start of the mapping */
-	DSO_ANON,    /* no file behind it (JIT code, [heap]): offsets are addresses */
+	DSO_ANON,    /* memory of a process, made at run time: offsets are addresses */
 	DSO_UNKNOWN, /* addresses that lie in no known mapping */
 };
 
@@ -25,8 +25,9 @@ enum dso_kind {
 struct dso {
 	uint32_t id; /* index in the table */
 	enum dso_kind kind;
-	char *path; /* as the process sees it, or "[kernel.kallsyms]", "[vdso]", "//anon" */
-	char *name; /* its last component, without the kernel's " (deleted)" */
+	uint32_t owner; /* DSO_ANON: the only process (its id) that has it; 0: any may */
+	char *path;	/* as the process sees it, or "[kernel.kallsyms]", "[vdso]", "//anon" */
+	char *name;	/* its last component, without the kernel's " (deleted)" */
 	dev_t dev;
 	ino_t ino;
 	int fd;	   /* opened while the process lived; -1: not open */
@@ -39,6 +40,7 @@ struct dso_table {
 	struct dso **dsos;
 	size_t n, cap;
 	struct hashmap by_key;
+	struct hashmap owned; /* those with an owner */
 };
 
 /* Ids of the two entries that every table begins with. */
@@ -56,6 +58,13 @@ void dso_table_clear(struct dso_table *t);
 
 /* Finds or makes the entry, which lives as long as the table. -ENOMEM. */
 int dso_table_get(struct dso_table *t, const struct dso_key *key, struct dso **ret);
+
+/*
+ * The entry that stands for @shared, a DSO_ANON, in process @owner (its id, not 0) only: an address
+ * in such memory means something else in each process. -ENOMEM.
+ */
+int dso_table_get_owned(struct dso_table *t, const struct dso *shared, uint32_t owner,
+			struct dso **ret);
 
 /*
  * Opens the file as process @pid sees it: by its mapping at [@start, @end), which is right for

@@ -81,6 +81,8 @@ static void process_reset(struct process_table *t, struct process *p)
 	p->exe = NULL;
 	p->exited_ns = 0;
 	p->scanned_ns = 0;
+	p->forked_from = 0;
+	p->forked_ns = 0;
 	memset(p->comm, 0, sizeof(p->comm));
 }
 
@@ -171,7 +173,7 @@ int process_on_mmap(struct process_table *t, pid_t pid, const struct mapping_eve
 	return map_insert(p, &m);
 }
 
-int process_on_fork(struct process_table *t, pid_t parent, pid_t child)
+int process_on_fork(struct process_table *t, pid_t parent, pid_t child, uint64_t time_ns)
 {
 	struct process *from, *to;
 	int r;
@@ -191,6 +193,8 @@ int process_on_fork(struct process_table *t, pid_t parent, pid_t child)
 		memcpy(to->maps.data, from->maps.data, from->maps.n * sizeof(*from->maps.data));
 	to->maps.n = from->maps.n;
 	to->exe = from->exe;
+	to->forked_from = from->id;
+	to->forked_ns = time_ns;
 	to->scanned_ns = from->scanned_ns;
 	memcpy(to->comm, from->comm, sizeof(to->comm));
 	return 0;

@@ -27,6 +27,8 @@ struct process {
 	uint32_t id; /* unique in the table, never used again */
 	pid_t pid;
 	char comm[16];
+	uint32_t forked_from; /* id of the process whose memory it has a copy of; 0: none */
+	uint64_t forked_ns;
 	struct dso *exe; /* the program itself; NULL: not known (kernel threads have none) */
 	VEC(struct mapping) maps; /* sorted, do not overlap */
 	uint64_t exited_ns;	  /* main thread's exit; 0: lives */
@@ -65,7 +67,7 @@ void process_free(struct process *p); /* NULL is fine */
 DEFINE_CLEANUP(struct process *, process_free)
 
 /* Events; all -ENOMEM or 0. A process that nobody announced comes into being by its first event. */
-int process_on_fork(struct process_table *t, pid_t parent, pid_t child);
+int process_on_fork(struct process_table *t, pid_t parent, pid_t child, uint64_t time_ns);
 int process_on_exec(struct process_table *t, pid_t pid, const char *comm);
 int process_on_comm(struct process_table *t, pid_t pid, const char *comm);
 

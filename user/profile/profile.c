@@ -111,19 +111,29 @@ int profile_get_process(struct profile *p, const struct process *process,
 
 /* --- stacks ----------------------------------------------------------------------------------- */
 
+uint64_t profile_frame_hash(uint64_t seed, const struct profile_frame *f)
+{
+	return hash_u64(hash_u64(seed, (uint64_t)f->code << 32 | f->dso->id), f->offset);
+}
+
+bool profile_frame_eq(const struct profile_frame *a, const struct profile_frame *b)
+{
+	return a->dso == b->dso && a->offset == b->offset && a->code == b->code;
+}
+
 static uint64_t stack_hash(const struct profile_stack_key *key)
 {
 	uint64_t h = hash_u64(key->n_kernel, key->end << 1 | key->kernel_cut);
 
 	for (uint32_t i = 0; i < key->n; i++)
-		h = hash_u64(hash_u64(h, key->frames[i].dso->id), key->frames[i].offset);
+		h = profile_frame_hash(h, &key->frames[i]);
 	return h;
 }
 
 static bool frames_eq(const struct profile_frame *a, const struct profile_frame *b, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (a[i].dso != b[i].dso || a[i].offset != b[i].offset)
+		if (!profile_frame_eq(&a[i], &b[i]))
 			return false;
 	return true;
 }

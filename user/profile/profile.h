@@ -23,7 +23,11 @@
 struct profile_frame {
 	const struct dso *dso;
 	uint64_t offset; /* as its dso's kind says */
+	uint32_t code;	 /* DSO_ANON: which code was there, as jit_code_at() says; else 0 */
 };
+
+uint64_t profile_frame_hash(uint64_t seed, const struct profile_frame *f);
+bool profile_frame_eq(const struct profile_frame *a, const struct profile_frame *b);
 
 /* Does the user part of a stack reach the outermost frame? */
 enum profile_stack_end {

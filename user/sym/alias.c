@@ -3,10 +3,14 @@
 
 #include <string.h>
 
-/* glibc's internal names of its own public functions. */
+/*
+ * glibc's internal names of its own public functions; what 32-bit programs enter the kernel by,
+ * which is the same code for calls without arguments.
+ */
 static bool is_hidden_alias(const char *name)
 {
-	return strncmp(name, "__GI_", 5) == 0 || strncmp(name, "__EI_", 5) == 0;
+	return strncmp(name, "__GI_", 5) == 0 || strncmp(name, "__EI_", 5) == 0 ||
+	       strncmp(name, "__ia32_", 7) == 0;
 }
 
 int alias_compare(const struct alias *a, const struct alias *b)

@@ -33,7 +33,7 @@ struct kslot {
 struct kallsyms {
 	struct sym_batch *batch;
 	struct kslot *slots;
-	uint64_t etext;
+	uint64_t etext, sinittext, einittext;
 	bool any_address;
 };
 
@@ -103,13 +103,30 @@ static bool is_better(const struct kslot *slot, const struct ksym *sym)
 	return alias_compare(&new, &old) > 0;
 }
 
+/* Where parts of the kernel proper begin and end. */
+static void take_limit(struct kallsyms *k, const struct ksym *sym)
+{
+	if (strcmp(sym->name, "_etext") == 0)
+		k->etext = sym->addr;
+	else if (strcmp(sym->name, "_sinittext") == 0)
+		k->sinittext = sym->addr;
+	else if (strcmp(sym->name, "_einittext") == 0)
+		k->einittext = sym->addr;
+}
+
+/* The first CPU's idle task was begun by start-up code, to which its stack leads for ever. */
+static bool is_start_up(const struct kallsyms *k, uint64_t text, uint64_t addr)
+{
+	return k->sinittext && text >= k->sinittext && addr < k->einittext;
+}
+
 static int consider(struct kallsyms *k, const struct ksym *sym)
 {
 	size_t i = sym_batch_at_or_above(k->batch, sym->addr);
 	struct kslot *slot = &k->slots[i];
 
-	if (strcmp(sym->name, "_etext") == 0 && !sym->module[0])
-		k->etext = sym->addr;
+	if (!sym->module[0])
+		take_limit(k, sym);
 	if (sym->addr == 0 || i == k->batch->n)
 		return 0;
 	if (!is_text(sym)) {
@@ -124,9 +141,8 @@ static int consider(struct kallsyms *k, const struct ksym *sym)
 static bool reaches(const struct kallsyms *k, const struct kslot *slot, uint64_t data,
 		    uint64_t addr)
 {
-	/* What the kernel proper has behind _etext is start-up code, gone before we came. */
 	if (!slot->in_module && k->etext)
-		return addr < k->etext;
+		return addr < k->etext || is_start_up(k, slot->text, addr);
 	return data <= slot->text && addr - slot->text < REACH_MAX;
 }
 

@@ -12,8 +12,8 @@
  * Names of modules and BPF programs are given as "name [module]".
  *
  * The file tells where functions start, not where they end. A function reaches up to the next
- * symbol; one of the kernel proper not past _etext; any other (module, BPF program, trampoline) not
- * past a symbol of data and not further than 1 MiB.
+ * symbol; one of the kernel proper not past _etext, or _einittext; any other (module, BPF program,
+ * trampoline) not past a symbol of data and not further than 1 MiB.
  *
  * -EPERM if all addresses are zero, as the kernel shows them to who may not know; -ENOMEM.
  */

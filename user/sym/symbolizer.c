@@ -10,7 +10,9 @@
 #include "sym/debug_files.h"
 #include "sym/dwarf_names.h"
 #include "sym/elf_names.h"
+#include "sym/go_names.h"
 #include "sym/kallsyms.h"
+#include "sym/plt_names.h"
 #include "sym/sym_batch.h"
 
 /* Memory for debug information: what is compressed counts unpacked, mapped files do not count. */
@@ -107,6 +109,10 @@ static int name_from_dwarf(struct symbolizer *s, const struct file_set *fs,
 	return 0;
 }
 
+/*
+ * Symbols, then what they are silent of: stubs; then DWARF, which knows inlined calls and lines.
+ * What Go knows of itself comes last: it is in stripped programs, too.
+ */
 static int name_from_file(struct symbolizer *s, struct elf_file *ef,
 			  const struct sym_file_source *files, struct sym_batch *b)
 {
@@ -115,7 +121,13 @@ static int name_from_file(struct symbolizer *s, struct elf_file *ef,
 
 	if (r == 0)
 		r = elf_names_answer(ef, fs.debug, fs.mini, b);
-	return r < 0 ? r : name_from_dwarf(s, &fs, files, b);
+	if (r == 0)
+		r = plt_names_answer(ef, b);
+	if (r == 0)
+		r = name_from_dwarf(s, &fs, files, b);
+	if (r == 0)
+		r = go_names_answer(ef, b);
+	return r == -ENODATA ? 0 : r;
 }
 
 /* Queries for those results whose offset (left in vaddr) is in a segment of @ef. */

@@ -28,6 +28,11 @@ struct pass {
 	uint64_t pos; /* up to here spans were handed out */
 };
 
+struct gopclntab *go_table_functions(struct go_table *t)
+{
+	return &t->tab;
+}
+
 void go_table_free(struct go_table *t)
 {
 	free(t);

@@ -22,6 +22,9 @@ int go_table_open(struct elf_file *ef, struct go_table **ret);
 int go_table_of(const struct byte_source *table, const struct byte_source *code, uint16_t machine,
 		struct go_table **ret);
 
+/* What has been opened; as long as @t. */
+struct gopclntab *go_table_functions(struct go_table *t);
+
 void go_table_free(struct go_table *t); /* NULL is fine */
 DEFINE_CLEANUP(struct go_table *, go_table_free)
 

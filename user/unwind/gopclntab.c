@@ -165,6 +165,7 @@ int gopclntab_func(struct gopclntab *t, uint64_t i, struct gofunc *ret)
 	if (r < 0)
 		return r;
 	read_func(t, p, &f);
+	f.at = base + off;
 	*ret = f;
 	return 0;
 }

@@ -42,6 +42,7 @@ enum gofunc_flag {
 
 struct gofunc {
 	uint64_t start, end; /* ELF virtual addresses; end: where the next function starts */
+	uint64_t at;	     /* offset in the table, of its struct _func */
 	uint32_t name;	     /* offset among the names */
 	uint32_t pcsp;	     /* offset in pctab; 0: there is none */
 	uint8_t flags;	     /* enum gofunc_flag */
