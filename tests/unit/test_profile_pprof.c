@@ -127,7 +127,7 @@ static void add_times(const struct profile_stack_key *key, uint64_t n, bool has_
 
 static struct pprof *convert(void)
 {
-	const struct name_sources names = { &table.dsos, sym, NULL };
+	const struct name_sources names = { &table.dsos, sym, NULL, NULL };
 	struct pprof *p;
 
 	cr_assert(zero(int, profile_to_pprof(profile, &names, counters, &p)));

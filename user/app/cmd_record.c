@@ -235,6 +235,7 @@ static int open_session(struct recording *rec)
 		.pids = opt->pids.data,
 		.n_pids = opt->pids.n,
 		.context = opt->context,
+		.symbols = opt->symbols,
 		.observe = rec->dump ? dump_sample : NULL,
 		.observe_arg = rec->dump,
 	};

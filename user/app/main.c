@@ -55,9 +55,6 @@ int main(int argc, char **argv)
 {
 	const struct command *command;
 
-	/* libdw would ask a server on the network for debug files: not unless we are told to. */
-	unsetenv("DEBUGINFOD_URLS");
-
 	if (argc < 2) {
 		print_help(stderr);
 		return EXIT_USAGE;

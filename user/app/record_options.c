@@ -55,15 +55,17 @@ const char record_help[] =
 	"      --obi-map FILE     the pinned map of OpenTelemetry eBPF Instrumentation\n"
 	"      --max-contexts N   tell so many spans and labels apart (default 20000)\n"
 	"\n"
+	"Names:\n"
+	"      --demangle STYLE   names of C++, Rust and D: full (default), simple (arguments as "
+	"<> "
+	"and ())\n"
+	"                         or none; a pprof file has the linker's names "
+	"besides\n" SYMBOL_OPTIONS_HELP "\n"
 	"Where to:\n"
 	"  -o, --output FILE      default spanprof.pb.gz; '-' is standard output\n"
 	"  -f, --format FORMAT    pprof, pprof-raw, folded, html or text (default: by the name of "
 	"FILE:\n"
 	"                         .pb.gz .pb .folded .html .txt)\n"
-	"      --demangle STYLE   names of C++, Rust and D: full (default), simple (arguments as "
-	"<> "
-	"and ())\n"
-	"                         or none; a pprof file has the linker's names besides\n"
 	"      --push URL         send the profile to Grafana Pyroscope at URL as well\n"
 	"      --push-label KEY   with this label of samples; each of its values makes a series "
 	"there\n"
@@ -93,6 +95,9 @@ enum {
 	OPT_OBI_MAP,
 	OPT_MAX_CONTEXTS,
 	OPT_DEMANGLE,
+	OPT_DEBUGINFOD,
+	OPT_NO_DEBUGINFOD,
+	OPT_SYMBOL_CACHE,
 };
 
 static const struct option long_options[] = {
@@ -118,6 +123,9 @@ static const struct option long_options[] = {
 	{ "obi-map", required_argument, NULL, OPT_OBI_MAP },
 	{ "max-contexts", required_argument, NULL, OPT_MAX_CONTEXTS },
 	{ "demangle", required_argument, NULL, OPT_DEMANGLE },
+	{ "debuginfod", optional_argument, NULL, OPT_DEBUGINFOD },
+	{ "no-debuginfod", no_argument, NULL, OPT_NO_DEBUGINFOD },
+	{ "symbol-cache", required_argument, NULL, OPT_SYMBOL_CACHE },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -233,6 +241,8 @@ static const char **string_option(struct record_options *opt, int c)
 		return &opt->context.span_id_key;
 	case OPT_OBI_MAP:
 		return &opt->context.obi_map;
+	case OPT_SYMBOL_CACHE:
+		return &opt->symbols.cache;
 	case 'o':
 		return &opt->output;
 	default:
@@ -288,6 +298,11 @@ static int parse_one(struct parse_state *st, int c, const char *arg)
 		return add_push_label(st->opt, arg);
 	case OPT_DEMANGLE:
 		return parse_demangle(st->opt, arg);
+	case OPT_DEBUGINFOD:
+		return symbol_options_set_debuginfod(&st->opt->symbols, arg);
+	case OPT_NO_DEBUGINFOD:
+		st->opt->symbols.debuginfod = NULL;
+		return 0;
 	case OPT_UNWIND:
 		return parse_unwind_memory(st->opt, arg);
 	default:
@@ -328,6 +343,7 @@ int record_options_parse(int argc, char **argv, struct record_options *ret)
 		.frequency = DEFAULT_FREQUENCY,
 		.unwind_budget = (size_t)DEFAULT_UNWIND << 20,
 		.context = context_options_default(),
+		.symbols = symbol_options_default(),
 		.output = DEFAULT_OUTPUT,
 	};
 	optind = 0; /* glibc: start anew */

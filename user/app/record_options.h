@@ -9,6 +9,7 @@
 
 #include "app/context_options.h"
 #include "app/output.h"
+#include "app/symbol_options.h"
 #include "base/vec.h"
 #include "collect/collector.h"
 #include "export/pyroscope_split.h"
@@ -26,6 +27,7 @@ struct record_options {
 	enum output_format format;
 	enum demangle_style demangle;
 	struct context_options context;
+	struct symbol_options symbols;
 	const char *push_url; /* NULL: none */
 	const char *push_labels[PYROSCOPE_KEYS_MAX];
 	size_t n_push_labels;

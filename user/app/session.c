@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <string.h>
 
+#include "app/naming.h"
 #include "app/sample_code.h"
 #include "app/sample_count.h"
 #include "app/sample_stack.h"
@@ -17,7 +18,6 @@
 #include "proc/process.h"
 #include "profile/profile.h"
 #include "sym/jit_names.h"
-#include "sym/symbolizer.h"
 #include "unwind/unwinder.h"
 
 #define MAPS_MAX   (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
@@ -566,14 +566,15 @@ int session_finish(struct session *s)
 
 int session_pprof(struct session *s, struct pprof **ret)
 {
-	CLEANUP(symbolizer_freep) struct symbolizer *sym = NULL;
-	int r;
+	CLEANUP(naming_closep) struct naming *names = NULL;
+	struct name_sources from;
+	int r = naming_open(&s->opt.symbols, &names);
 
-	r = symbolizer_new(&sym);
-	if (r == 0)
-		r = profile_to_pprof(s->profile,
-				     &(struct name_sources){ &s->procs.dsos, sym, s->jit },
-				     s->counters, ret);
+	if (r < 0)
+		return r;
+	from = (struct name_sources){ &s->procs.dsos, names->sym, names->servers, s->jit };
+	r = profile_to_pprof(s->profile, &from, s->counters, ret);
+	naming_report(names);
 	return r < 0 ? log_error_errno(r, "cannot name the functions") : 0;
 }
 

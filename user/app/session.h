@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "app/context_options.h"
+#include "app/symbol_options.h"
 #include "collect/collector.h"
 #include "export/pprof.h"
 
@@ -25,6 +26,7 @@ struct session_options {
 	const pid_t *pids; /* with collector.filter_pids: the processes to begin with */
 	size_t n_pids;
 	struct context_options context; /* what it points to is borrowed */
+	struct symbol_options symbols;
 	/* Is shown each sample; NULL: none. */
 	void (*observe)(void *arg, const struct session_sample *s);
 	void *observe_arg;

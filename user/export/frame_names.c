@@ -105,7 +105,7 @@ static void read_elf_facts(struct batch *b)
 		sprintf(b->build_id + 2 * i, "%02x", id[i]);
 }
 
-static int resolve_file(struct batch *b, struct symbolizer *sym)
+static int resolve_file(struct batch *b, const struct name_sources *from)
 {
 	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
 	int r;
@@ -116,7 +116,9 @@ static int resolve_file(struct batch *b, struct symbolizer *sym)
 	r = file_finder_new(b->dso->path, dso_opened_by(b->dso), &finder);
 	if (r == -ENOMEM)
 		return r;
-	return symbolizer_file(sym, b->dso->fd, finder ? file_finder_source(finder) : NULL,
+	if (finder)
+		file_finder_use_debuginfod(finder, from->servers);
+	return symbolizer_file(from->sym, b->dso->fd, finder ? file_finder_source(finder) : NULL,
 			       b->offsets, b->names.n, b->results);
 }
 
@@ -135,7 +137,7 @@ static int resolve(struct batch *b, const struct name_sources *from)
 	case DSO_VDSO:
 		return symbolizer_vdso(from->sym, b->offsets, b->names.n, b->results);
 	case DSO_FILE:
-		return resolve_file(b, from->sym);
+		return resolve_file(b, from);
 	case DSO_ANON:
 		return resolve_code(b, from->jit);
 	default:

@@ -21,6 +21,7 @@ struct frame_name {
 struct name_sources {
 	const struct dso_table *dsos;
 	struct symbolizer *sym;
+	struct debuginfod_files *servers; /* of debug files; NULL: none */
 	struct jit_names *jit;
 };
 
