@@ -78,7 +78,7 @@ static int name(struct symbolizer *sym, const char *path, const uint64_t *addrs,
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = vec_push(&offsets, offset_of(addrs[i]));
 	if (r == 0)
-		r = symbolizer_file(sym, fd, path, offsets.data, n, results);
+		r = symbolizer_file(sym, fd, NULL, offsets.data, n, results);
 	vec_free(&offsets);
 	vec_free(&segments);
 	close(fd);

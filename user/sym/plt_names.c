@@ -76,9 +76,12 @@ static int name_by_code(const struct place *p, const struct sym_result *res, str
 {
 	char name[32];
 
-	if (res->n_frames && res->start == p->stub.code)
-		return sym_batch_answer(b, p->query, p->stub.start, res->frames[0].function,
-					"@plt");
+	if (res->n_frames && res->start == p->stub.code) {
+		const struct sym_frame *f = &res->frames[0];
+
+		return sym_batch_answer(b, p->query, p->stub.start,
+					f->linkage ? f->linkage : f->function, "@plt");
+	}
 	snprintf(name, sizeof(name), "*ABS*+0x%" PRIx64, p->stub.code);
 	return sym_batch_answer(b, p->query, p->stub.start, name, "@plt");
 }
