@@ -58,7 +58,8 @@ def prefixes(text, least):
 
 def user_stack(sample):
     """(names outermost first, is it cut) of the user part of a pprof sample."""
-    names = [f.name for f in reversed(sample.frames) if f.mapping != KERNEL]
+    called = [f for f in reversed(sample.frames) if not f.inlined]
+    names = [f.name for f in called if f.mapping != KERNEL]
     return tuple(n for n in names if n != TRUNCATED), TRUNCATED in names
 
 

@@ -16,6 +16,7 @@ class Frame:
     line: int
     address: int
     mapping: str  # file name
+    inlined: bool = False  # into the next frame
 
 
 @dataclass
@@ -26,7 +27,8 @@ class Sample:
 
     @property
     def names(self):
-        return [f.name for f in self.frames]
+        """Of the functions that were called: what was inlined into them is left out."""
+        return [f.name for f in self.frames if not f.inlined]
 
     def has(self, *functions):
         """Is one of the functions on the stack?"""
@@ -145,11 +147,12 @@ class _Tables:
         address = location.get(3, 0)
         if not location[4]:
             yield Frame("", "", 0, address, mapping)
-        for line in map(_message, location[4]):
+        lines = [_message(m) for m in location[4]]
+        for i, line in enumerate(lines):
             function = self.functions[line[1]]
-            yield Frame(
-                self.string(function, 2), self.string(function, 4), line.get(2, 0), address, mapping
-            )
+            name, file = self.string(function, 2), self.string(function, 4)
+            inlined = i + 1 < len(lines)
+            yield Frame(name, file, line.get(2, 0), address, mapping, inlined)
 
     def labels(self, messages):
         labels = {}

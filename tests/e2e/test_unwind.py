@@ -71,6 +71,29 @@ def test_chain(burn, program):
     check(burn(program, "long"), program, LONG)
 
 
+def addr2line(program, address):
+    """[(function, line)] at an address, innermost first."""
+    argv = ["addr2line", "-fi", "-e", program, hex(address)]
+    out = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
+    lines = out.splitlines()
+    places = [place.split(" (disc")[0].rpartition(":")[2] for place in lines[1::2]]
+    return [(name, int(line.replace("?", "0"))) for name, line in zip(lines[::2], places)]
+
+
+def test_inlined_functions_have_their_place_in_the_source(burn, workloads):
+    """chain-debug-frame has -g."""
+    program = "chain-debug-frame"
+    found = {}
+    for s in of_program(burn(program, "long"), program)[0]:
+        own = [f for f in s.frames if f.mapping.endswith(program)]
+        for f in own:
+            if f.inlined:
+                found[f.address] = [(g.name, g.line) for g in own if g.address == f.address]
+    assert len(found) > 3
+    for address, frames in found.items():
+        assert frames == addr2line(workloads / program, address)
+
+
 @pytest.mark.parametrize("program", ["chain", "chain-cet", "chain-static", "chain-clang"])
 def test_prologues_and_epilogues(burn, program):
     """Samples are taken while frames are built and left."""
