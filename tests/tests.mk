@@ -162,7 +162,14 @@ $(COMPILE_TABLE): tests/bench/compile_table.c $(BUILDDIR)/libspanprof.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(TEST_WARN) $^ $(ALL_LDFLAGS) $(LIBS) -o $@
 
-bench-build: $(BUILDDIR)/spanprof workloads $(SPAN_LIBS) $(WL)/walk $(WL)/walk-none $(TB)/bench/fp_floor $(COMPILE_TABLE) tools
+NAME_ADDRESSES := $(TB)/name_addresses
+
+$(NAME_ADDRESSES): tests/bench/name_addresses.c $(BUILDDIR)/libspanprof.a
+	$(call say,BENCH,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(TEST_WARN) $^ $(ALL_LDFLAGS) $(LIBS) -o $@
+
+bench-build: $(BUILDDIR)/spanprof workloads $(SPAN_LIBS) $(WL)/walk $(WL)/walk-none $(TB)/bench/fp_floor $(COMPILE_TABLE) $(NAME_ADDRESSES) tools
 
 bench: bench-build
 	$(Q)set -e; for b in $(sort $(wildcard tests/bench/*.sh tests/bench/*.py)); do \

@@ -315,6 +315,30 @@ Test(symbolizer, gaps_aliases_and_assembly)
 	assert_name("code.so", other + 31, "in_other");
 }
 
+Test(symbolizer, an_address_has_the_same_name_alone_and_among_others)
+{
+	enum { N = 160 };
+	uint64_t text, other, offsets[N];
+	struct sym_result together[N];
+
+	sample_write("code.s", asm_source);
+	sh("gcc -nostdlib -shared -Wl,-z,noseparate-code code.s -o code.so");
+	text = nm_value("code.so", "first");
+	other = nm_value("code.so", "in_other") - 16;
+	for (int i = 0; i < N; i++)
+		offsets[i] = i < 128 ? text + i : other + i - 128;
+
+	cr_assert_eq(name_offsets("code.so", offsets, N, together), 0);
+	for (int i = 0; i < N; i++) {
+		struct sym_result alone = at("code.so", offsets[i], 0);
+
+		cr_assert_eq(together[i].n_frames, alone.n_frames, "%d", i);
+		cr_assert_eq(together[i].start, alone.start, "%d", i);
+		if (alone.n_frames)
+			cr_assert_str_eq(together[i].frames[0].function, alone.frames[0].function);
+	}
+}
+
 Test(symbolizer, start_is_the_symbols_first_byte_and_offsets_become_addresses)
 {
 	struct sym_result res;

@@ -59,6 +59,13 @@ static int read_name(const struct search *s, const struct candidate *c, char *bu
 	return elf_symtab_name(&s->tables[c->table - 1], c->name, buf, RAW_MAX);
 }
 
+static bool same_candidate(const struct candidate *a, const struct candidate *b)
+{
+	return a->table == b->table && a->start == b->start && a->name == b->name &&
+	       a->local == b->local && a->sized == b->sized && a->typed == b->typed &&
+	       a->weak == b->weak;
+}
+
 /* Same start, same kind: is @a the better name? */
 static bool better_alias(struct search *s, const struct candidate *a, const struct candidate *b)
 {
@@ -87,6 +94,29 @@ static void offer(struct search *s, struct candidate *best, const struct candida
 		*best = *c;
 }
 
+/*
+ * Offers @c to all queries below its end. Most are at other addresses of the same symbols as the
+ * query before, and comparing names reads them: what was decided there holds here.
+ */
+static void offer_cover(struct search *s, size_t i, uint64_t size, const struct candidate *c)
+{
+	const struct sym_batch *b = s->batch;
+	struct candidate before = { 0 }, after = *c;
+
+	for (; i < b->n && b->queries[i].vaddr - c->start < size; i++) {
+		struct candidate *best = &s->slots[i].cover;
+
+		if (s->covers++ > COVERS_MAX)
+			break;
+		if (!same_candidate(best, &before)) {
+			before = *best;
+			offer(s, best, c);
+			after = *best;
+		}
+		*best = after;
+	}
+}
+
 static int consider(void *arg, const struct elf_symtab *st, const Elf64_Sym *sym)
 {
 	struct search *s = arg;
@@ -106,11 +136,7 @@ static int consider(void *arg, const struct elf_symtab *st, const Elf64_Sym *sym
 		return 0;
 
 	offer(s, &s->slots[i].nearest, &c);
-	for (; i < b->n && b->queries[i].vaddr - c.start < sym->st_size; i++) {
-		if (s->covers++ > COVERS_MAX)
-			break;
-		offer(s, &s->slots[i].cover, &c);
-	}
+	offer_cover(s, i, sym->st_size, &c);
 	return 0;
 }
 
@@ -121,9 +147,27 @@ static bool reaches(const struct search *s, const struct candidate *c, uint64_t 
 	       elf_code_range_of(&s->code, c->start) == elf_code_range_of(&s->code, vaddr);
 }
 
+/* Most queries are for the symbol of the one before: then its name (of @last) need not be read. */
+static int answer_one(struct search *s, struct sym_query *q, const struct candidate *c,
+		      const struct sym_query *last)
+{
+	if (last) {
+		q->res->frames = last->res->frames;
+		q->res->n_frames = last->res->n_frames;
+		q->res->start = last->res->start;
+		q->guessed = last->guessed;
+		return 0;
+	}
+	if (read_name(s, c, s->name) <= 0)
+		return 0;
+	q->guessed = !c->sized;
+	return sym_batch_answer(s->batch, q, c->start, s->name, NULL);
+}
+
 static int answer(struct search *s)
 {
-	struct candidate nearest = { 0 };
+	struct candidate nearest = { 0 }, named = { 0 };
+	const struct sym_query *last = NULL;
 
 	for (size_t i = 0; i < s->batch->n; i++) {
 		struct sym_query *q = &s->batch->queries[i];
@@ -135,12 +179,13 @@ static int answer(struct search *s)
 			nearest = slot->nearest;
 		if (!c->table && reaches(s, &nearest, q->vaddr))
 			c = &nearest;
-		if (q->res->n_frames || !c->table || read_name(s, c, s->name) <= 0)
+		if (q->res->n_frames || !c->table)
 			continue;
-		q->guessed = !c->sized;
-		r = sym_batch_answer(s->batch, q, c->start, s->name, NULL);
+		r = answer_one(s, q, c, same_candidate(c, &named) ? last : NULL);
 		if (r < 0)
 			return r;
+		named = *c;
+		last = q;
 	}
 	return 0;
 }
