@@ -22,6 +22,7 @@ static size_t walk(struct symbol_image *img)
 		for (uint32_t k = 0; k < p->n; k++) {
 			const struct symbol_frame *f = &img->frames.data[p->first + k];
 
+			sum += strlen(img->strings.data + f->function);
 			sum += strlen(img->strings.data + f->linkage);
 			sum += strlen(img->strings.data + f->file);
 		}
@@ -31,7 +32,7 @@ static size_t walk(struct symbol_image *img)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct symbol_frame_text f = { "added", "file.c", 1 };
+	const struct sym_frame f = { "added", "_Z5added", "file.c", 1 };
 	CLEANUP(symbol_image_clear) struct symbol_image img = { 0 };
 	CLEANUP(symbol_image_clear) struct symbol_image back = { 0 };
 	CLEANUP(freep) uint8_t *bytes = malloc(size + 1);

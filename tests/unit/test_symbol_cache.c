@@ -52,7 +52,7 @@ static struct symbol_image *get(const struct symbol_origin *origin)
 
 static void add(struct symbol_image *img, uint64_t offset, const char *name)
 {
-	const struct symbol_frame_text f = { name, NULL, 0 };
+	const struct sym_frame f = { .function = name };
 
 	cr_assert(zero(int, symbol_image_add(
 				    img, &(struct symbol_place){ .offset = offset, .n = 1 }, &f)));
@@ -62,7 +62,7 @@ static bool knows(struct symbol_image *img, uint64_t offset, const char *name)
 {
 	const struct symbol_place *p = symbol_image_find(img, offset);
 
-	return p && strcmp(img->strings.data + img->frames.data[p->first].linkage, name) == 0;
+	return p && strcmp(img->strings.data + img->frames.data[p->first].function, name) == 0;
 }
 
 static const char *path_of(uint8_t number)

@@ -10,9 +10,9 @@
 
 TestSuite(symbol_image, .fini = leak_check);
 
-static const struct symbol_frame_text inlined[] = {
-	{ "_Z3addii", "/src/add.h", 12 },
-	{ "main", "/src/main.c", 40 },
+static const struct sym_frame inlined[] = {
+	{ "add(int, int)", "_Z3addii", "/src/add.h", 12 },
+	{ "main", NULL, "/src/main.c", 40 },
 };
 
 static void add(struct symbol_image *img, uint64_t offset, uint32_t n)
@@ -37,10 +37,12 @@ static void expect_inlined(struct symbol_image *img, uint64_t offset)
 	cr_assert(eq(u64, p->start, offset & ~15ull));
 	cr_assert(eq(u32, p->n, 2));
 	f = &img->frames.data[p->first];
+	cr_assert(eq(str, (char *)text(img, f[0].function), "add(int, int)"));
 	cr_assert(eq(str, (char *)text(img, f[0].linkage), "_Z3addii"));
 	cr_assert(eq(str, (char *)text(img, f[0].file), "/src/add.h"));
 	cr_assert(eq(u32, f[0].line, 12));
-	cr_assert(eq(str, (char *)text(img, f[1].linkage), "main"));
+	cr_assert(eq(str, (char *)text(img, f[1].function), "main"));
+	cr_assert(zero(u32, f[1].linkage));
 	cr_assert(eq(u32, f[1].line, 40));
 }
 

@@ -21,7 +21,7 @@ struct image_head {
 };
 
 _Static_assert(sizeof(struct image_head) == 128 && sizeof(struct symbol_place) == 32 &&
-		       sizeof(struct symbol_frame) == 12,
+		       sizeof(struct symbol_frame) == 16,
 	       "no padding is written");
 
 /* A string and where it is to be found. */
@@ -156,18 +156,20 @@ static int intern(struct symbol_image *img, const char *text, uint32_t *ret)
 	return r;
 }
 
-static int add_frame(struct symbol_image *img, const struct symbol_frame_text *text)
+static int add_frame(struct symbol_image *img, const struct sym_frame *frame)
 {
-	struct symbol_frame f = { .line = text->line };
-	int r = intern(img, text->linkage, &f.linkage);
+	struct symbol_frame f = { .line = frame->line };
+	int r = intern(img, frame->function, &f.function);
 
 	if (r == 0)
-		r = intern(img, text->file, &f.file);
+		r = intern(img, frame->linkage, &f.linkage);
+	if (r == 0)
+		r = intern(img, frame->file, &f.file);
 	return r == 0 ? vec_push(&img->frames, f) : r;
 }
 
 int symbol_image_add(struct symbol_image *img, const struct symbol_place *place,
-		     const struct symbol_frame_text *frames)
+		     const struct sym_frame *frames)
 {
 	struct symbol_place p = *place;
 	int r;
@@ -250,7 +252,8 @@ static bool has_good_strings(const struct symbol_image *img)
 	if (n ? img->strings.data[0] || img->strings.data[n - 1] : img->frames.n)
 		return false;
 	for (size_t i = 0; i < img->frames.n; i++)
-		if (img->frames.data[i].linkage >= n || img->frames.data[i].file >= n)
+		if (img->frames.data[i].function >= n || img->frames.data[i].linkage >= n ||
+		    img->frames.data[i].file >= n)
 			return false;
 	return true;
 }

@@ -12,6 +12,7 @@
 
 #include "base/hashmap.h"
 #include "base/vec.h"
+#include "sym/symbolizer.h"
 
 #define SYMBOL_IMAGE_MAX   (256u << 20) /* bytes */
 #define SYMBOL_IMAGE_ID	   64		/* bytes of a build id */
@@ -19,9 +20,10 @@
 
 /* Positions are those of the first byte in the strings. */
 struct symbol_frame {
-	uint32_t linkage; /* the linker's name */
-	uint32_t file;	  /* source file; 0: not known */
-	uint32_t line;	  /* 0: not known */
+	uint32_t function; /* as it is shown */
+	uint32_t linkage;  /* the linker's name; 0: the same */
+	uint32_t file;	   /* source file; 0: not known */
+	uint32_t line;	   /* 0: not known */
 };
 
 struct symbol_place {
@@ -49,13 +51,6 @@ struct symbol_image {
 	struct hashmap by_text; /* positions of strings, while places are added */
 };
 
-/* A frame to be added. Borrowed. */
-struct symbol_frame_text {
-	const char *linkage;
-	const char *file; /* NULL: not known */
-	uint32_t line;
-};
-
 /* A zeroed image is empty; the origin is the caller's to set. */
 void symbol_image_clear(struct symbol_image *img);
 
@@ -67,7 +62,7 @@ const struct symbol_place *symbol_image_find(struct symbol_image *img, uint64_t 
  * ignored. -ENOMEM; -E2BIG: the image, or the place, has all that it may have.
  */
 int symbol_image_add(struct symbol_image *img, const struct symbol_place *place,
-		     const struct symbol_frame_text *frames);
+		     const struct sym_frame *frames);
 
 /* Bytes of memory that it takes. */
 size_t symbol_image_size(const struct symbol_image *img);
