@@ -38,6 +38,7 @@ class Result:
     judged: int = 0  # two say the same
     equal: int = 0  # of those
     function: int = 0  # of those the outermost function is the same
+    stubs: int = 0  # of the PLT, which only we name
     one: int = 0  # none say the same, and we say what one of them says
     kinds: Counter = field(default_factory=Counter)
     examples: dict = field(default_factory=lambda: defaultdict(list))
@@ -96,6 +97,9 @@ def judge(result, us, others, groups):
     """What kind of difference there is, None for none."""
     result.n += 1
     result.frames += len(us)
+    if us and us[-1].function.endswith("@plt"):
+        result.stubs += 1
+        return None
     pairs = combinations(witnesses(others), 2)
     agreed = next((a for a, b in pairs if not difference(a, b, groups)), None)
     if agreed is None:
@@ -159,7 +163,8 @@ def row(name, r):
     return [
         name, r.n, f"{r.frames / max(r.n, 1):.2f}", r.judged, percent(r.equal, r.judged),
         percent(r.function, r.judged), ", ".join(f"{k} {r.kinds[k]}" for k in KINDS if r.kinds[k]),
-        " ".join(str(r.alone[t]) for t in TOOLS), r.n - r.judged, r.one,
+        " ".join(str(r.alone[t]) for t in TOOLS), r.stubs,
+        r.n - r.judged - r.stubs, r.one,
     ]  # fmt: skip
 
 
@@ -189,7 +194,7 @@ def main():
     results, failed = measure(options)
     print()
     table(["", "addresses", "frames each", "judged", "% equal", "% function", "ours differ in",
-           f"{'/'.join(TOOLS)} alone", "no two agree", "ours as one"],
+           f"{'/'.join(TOOLS)} alone", "PLT stubs", "no two agree", "ours as one"],
           [row(name, r) for name, r in results.items()])  # fmt: skip
     judged = sum(r.judged for r in results.values())
     equal = sum(r.equal for r in results.values())
