@@ -4,13 +4,15 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include "base/parse.h"
 #include "elf/elf_image.h"
 #include "elf/elf_symtab.h"
 
-#define DEBUG_ROOT "/usr/lib/debug"
+#define DEBUG_ROOT     "/usr/lib/debug"
+#define CANDIDATES_MAX 8
 
 /* A checksum means reading the whole file; what can be checked by build id may be larger. */
 #define CHECKSUM_MAX (1ULL << 31)
@@ -20,20 +22,25 @@ struct debug_link {
 	uint32_t crc;
 };
 
-/*
- * A device or a pipe behind a name that a foreign file chose must not hold us up. A link often
- * carries the stripped file's own name, so what has nothing to tell is passed over.
- */
-static int open_candidate(const char *path, struct elf_file **ret)
+/* A device or a pipe behind a name that a foreign file chose must not hold us up. */
+static int open_regular(const char *path)
 {
 	CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -ENOTSUP;
+}
+
+/* A link often carries the stripped file's own name, so what has nothing to tell is passed over. */
+static int open_useful(int fd, struct elf_file **ret)
+{
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
 	struct elf_symtab st;
 	GElf_Shdr sh;
 	int r;
 
-	if (fd < 0)
-		return -errno;
 	r = elf_file_open_fd(fd, &ef);
 	if (r < 0)
 		return r;
@@ -73,31 +80,6 @@ static bool has_crc(struct elf_file *ef, uint32_t crc)
 	return sum == crc;
 }
 
-static int by_build_id(struct elf_file *ef, struct elf_file **ret)
-{
-	CLEANUP(elf_file_closep) struct elf_file *found = NULL;
-	char hex[2 * ELF_BUILD_ID_MAX + 1], path[PATH_MAX];
-	const uint8_t *id;
-	size_t len;
-	bool known;
-	int r;
-
-	r = elf_file_build_id(ef, &id, &len);
-	if (r < 0 || len < 2)
-		return -ENOENT;
-
-	format_hex(id, len, hex);
-	snprintf(path, sizeof(path), DEBUG_ROOT "/.build-id/%.2s/%s.debug", hex, hex + 2);
-	r = open_candidate(path, &found);
-	if (r < 0)
-		return r;
-	if (!same_build_id(ef, found, &known))
-		return -ENOENT;
-
-	*ret = TAKE_PTR(found);
-	return 0;
-}
-
 /* The section is a file name, zeros up to a multiple of four, and the checksum. */
 static int read_link(struct elf_file *ef, struct debug_link *ret)
 {
@@ -120,53 +102,116 @@ static int read_link(struct elf_file *ef, struct debug_link *ret)
 	return 0;
 }
 
-static int try_link(struct elf_file *ef, const struct debug_link *link, const char *path,
-		    struct elf_file **ret)
+/* Closes @fd. @link is NULL if it was found by build id. */
+static int check(struct elf_file *ef, int fd, const struct debug_link *link, struct elf_file **ret)
 {
 	CLEANUP(elf_file_closep) struct elf_file *found = NULL;
 	bool known;
 	int r;
 
-	r = open_candidate(path, &found);
+	r = open_useful(fd, &found);
+	close(fd);
 	if (r < 0)
 		return r;
-	if (!same_build_id(ef, found, &known) && (known || !has_crc(found, link->crc)))
+	if (!same_build_id(ef, found, &known) && (known || !link || !has_crc(found, link->crc)))
 		return -ENOENT;
 
 	*ret = TAKE_PTR(found);
 	return 0;
 }
 
-static int by_link(struct elf_file *ef, const char *path, struct elf_file **ret)
+static int by_build_id(struct elf_file *ef, const struct debug_file_opener *opener,
+		       struct elf_file **ret)
+{
+	const uint8_t *id;
+	size_t len;
+
+	if (elf_file_build_id(ef, &id, &len) < 0 || len < 2)
+		return -ENOENT;
+	for (unsigned nth = 0; nth < CANDIDATES_MAX; nth++) {
+		int fd = opener->by_build_id(opener->arg, id, len, nth);
+
+		if (fd == -ENOENT)
+			break;
+		if (fd >= 0 && check(ef, fd, NULL, ret) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+static int by_link(struct elf_file *ef, const struct debug_file_opener *opener,
+		   struct elf_file **ret)
+{
+	struct debug_link link;
+
+	if (read_link(ef, &link) < 0)
+		return -ENOENT;
+	for (unsigned nth = 0; nth < CANDIDATES_MAX; nth++) {
+		int fd = opener->by_link(opener->arg, link.name, link.crc, nth);
+
+		if (fd == -ENOENT)
+			break;
+		if (fd >= 0 && check(ef, fd, &link, ret) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+int debug_file_open_by(struct elf_file *ef, const struct debug_file_opener *opener,
+		       struct elf_file **ret)
+{
+	return by_build_id(ef, opener, ret) == 0 ? 0 : by_link(ef, opener, ret);
+}
+
+/* --- where they are --------------------------------------------------------------------------- */
+
+int debug_file_candidate_by_build_id(const uint8_t *id, size_t len, unsigned nth)
+{
+	char hex[2 * ELF_BUILD_ID_MAX + 1], path[PATH_MAX];
+
+	if (nth > 0 || len < 2 || len > ELF_BUILD_ID_MAX)
+		return -ENOENT;
+	format_hex(id, len, hex);
+	snprintf(path, sizeof(path), DEBUG_ROOT "/.build-id/%.2s/%s.debug", hex, hex + 2);
+	return open_regular(path);
+}
+
+int debug_file_candidate_by_link(const char *path, const char *name, unsigned nth)
 {
 	static const char *const layouts[][2] = {
 		{ "", "" },
 		{ "", ".debug/" },
 		{ DEBUG_ROOT, "" },
 	};
-	struct debug_link link;
-	const char *slash;
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	char candidate[PATH_MAX];
+	int n, fd;
 
-	if (!path || path[0] != '/' || read_link(ef, &link) < 0)
+	if (nth >= sizeof(layouts) / sizeof(layouts[0]) || !slash || path[0] != '/' ||
+	    strchr(name, '/'))
 		return -ENOENT;
+	n = snprintf(candidate, sizeof(candidate), "%s%.*s%s%s", layouts[nth][0],
+		     (int)(slash - path + 1), path, layouts[nth][1], name);
+	fd = n < (int)sizeof(candidate) ? open_regular(candidate) : -ENAMETOOLONG;
+	/* That would end them. */
+	return fd == -ENOENT ? -ENODATA : fd;
+}
 
-	slash = strrchr(path, '/');
-	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
-		char candidate[PATH_MAX];
-		int n = snprintf(candidate, sizeof(candidate), "%s%.*s%s%s", layouts[i][0],
-				 (int)(slash - path + 1), path, layouts[i][1], link.name);
+static int open_by_build_id(void *arg, const uint8_t *id, size_t len, unsigned nth)
+{
+	return debug_file_candidate_by_build_id(id, len, nth);
+}
 
-		if (n < (int)sizeof(candidate) && try_link(ef, &link, candidate, ret) == 0)
-			return 0;
-	}
-	return -ENOENT;
+static int open_by_link(void *arg, const char *name, uint32_t crc, unsigned nth)
+{
+	return debug_file_candidate_by_link(arg, name, nth);
 }
 
 int debug_file_open(struct elf_file *ef, const char *path, struct elf_file **ret)
 {
-	if (by_build_id(ef, ret) == 0 || by_link(ef, path, ret) == 0)
-		return 0;
-	return -ENOENT;
+	const struct debug_file_opener opener = { open_by_build_id, open_by_link, (char *)path };
+
+	return debug_file_open_by(ef, &opener, ret);
 }
 
 /* How many bytes a section has when it is unpacked; UINT64_MAX if that cannot be told. */

@@ -13,6 +13,21 @@
  */
 int debug_file_open(struct elf_file *ef, const char *path, struct elf_file **ret);
 
+/* Who opens candidates: the @nth, from 0. -ENOENT ends them. */
+struct debug_file_opener {
+	int (*by_build_id)(void *arg, const uint8_t *id, size_t len, unsigned nth);
+	int (*by_link)(void *arg, const char *name, uint32_t crc, unsigned nth);
+	void *arg;
+};
+
+/* The same by way of @opener. */
+int debug_file_open_by(struct elf_file *ef, const struct debug_file_opener *opener,
+		       struct elf_file **ret);
+
+/* Those of debug_file_open(), for a file that the process called @path. */
+int debug_file_candidate_by_build_id(const uint8_t *id, size_t len, unsigned nth);
+int debug_file_candidate_by_link(const char *path, const char *name, unsigned nth);
+
 /*
  * May libdw be let loose on the debug information of @ef? It reads all of it at once, and follows
  * references to other files by names that a foreign file chose. Only if there is some, not more
