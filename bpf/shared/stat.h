@@ -84,6 +84,8 @@ enum stat_kind {
 	X(FRAME_NO_SYMBOL, LOSS, "frames_no_symbol", "addresses without a name: [file+0x…]")       \
 	X(FILE_UNREADABLE, LOSS, "files_unreadable", "mapped files not to be opened or parsed")    \
 	X(FILE_REPLACED, LOSS, "files_replaced", "mapped files that are another file by now")      \
+	X(SYMBOL_WORKER_FAILED, LOSS, "symbol_worker_failed",                                      \
+	  "mapped files without names: the process that reads them failed")                        \
 	X(EVENT_LOST, LOSS, "process_events_lost", "exec, fork, exit or mmap events lost")         \
 	X(EVENT_MALFORMED, LOSS, "process_events_malformed", "perf records that do not decode")    \
 	X(EVENT_LATE, LOSS, "events_late", "records that came after their time was over")          \

@@ -17,11 +17,13 @@
 #include "profile/profile.h"
 #include "sym/symbolizer.h"
 #include "unwind/unwinder.h"
+#include "worker/worker.h"
 
-#define MAPS_MAX   (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
-#define RESCAN_NS  NSEC_PER_SEC
-#define SWEEP_NS   NSEC_PER_SEC
-#define PEEK_PAUSE 20 /* times as long as looking at the last one took: 5 % of a CPU at most */
+#define MAPS_MAX	(64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
+#define RESCAN_NS	NSEC_PER_SEC
+#define SWEEP_NS	NSEC_PER_SEC
+#define BAD_FILES_SHOWN 10
+#define PEEK_PAUSE	20 /* times as long as looking at the last one took: 5 % of a CPU at most */
 
 struct session {
 	struct session_options opt;
@@ -545,14 +547,43 @@ int session_finish(struct session *s)
 	return collector_finish(s->collector);
 }
 
+/* What went wrong with the reading of strangers' files. */
+static void report_names(const struct symbolizer *sym, const struct worker *worker)
+{
+	const struct worker_failure *last = worker_last_failure(worker);
+	const struct sym_bad_file *bad;
+	char text[WORKER_TEXT_MAX];
+	size_t i;
+
+	worker_gaps_print(worker, text);
+	if (text[0])
+		log_warning("ELF files are read in a process with less protection than meant: %s",
+			    text);
+	if (last->kind == WORKER_NOT_STARTED) {
+		worker_failure_print(last, text);
+		log_warning("cannot read ELF files, functions show as [file+0x…]: %s", text);
+	}
+	for (i = 0; i < BAD_FILES_SHOWN && (bad = symbolizer_bad_file(sym, i)); i++)
+		log_warning("cannot name functions of '%s', which show as [file+0x…]: %s",
+			    bad->path, bad->reason);
+	if (i == BAD_FILES_SHOWN && symbolizer_bad_file(sym, i))
+		log_warning("the same with other files; symbol_worker_failed counts them");
+}
+
 int session_pprof(struct session *s, struct pprof **ret)
 {
 	CLEANUP(symbolizer_freep) struct symbolizer *sym = NULL;
+	CLEANUP(worker_freep) struct worker *worker = NULL;
 	int r;
 
 	r = symbolizer_new(&sym);
 	if (r == 0)
-		r = profile_to_pprof(s->profile, &s->procs.dsos, sym, s->counters, ret);
+		r = worker_new(NULL, &worker);
+	if (r < 0)
+		return log_error_errno(r, "cannot name the functions");
+	symbolizer_use_worker(sym, worker);
+	r = profile_to_pprof(s->profile, &s->procs.dsos, sym, s->counters, ret);
+	report_names(sym, worker);
 	return r < 0 ? log_error_errno(r, "cannot name the functions") : 0;
 }
 

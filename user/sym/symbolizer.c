@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sym/symbolizer.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "elf/debug_file.h"
 #include "elf/elf_file.h"
 #include "elf/vdso.h"
-#include "sym/dwarf_names.h"
+#include "sym/bad_files.h"
 #include "sym/elf_names.h"
+#include "sym/file_names.h"
 #include "sym/kallsyms.h"
+#include "sym/names_client.h"
 #include "sym/sym_batch.h"
 
 struct symbolizer {
-	struct name_table names;
+	struct name_table names;   /* that were read here */
+	struct frame_store frames; /* that came from the worker */
+	struct worker *worker;	   /* borrowed; NULL: none */
+	struct bad_files bad;
 };
 
 int symbolizer_new(struct symbolizer **ret)
@@ -31,7 +35,14 @@ void symbolizer_free(struct symbolizer *s)
 	if (!s)
 		return;
 	name_table_clear(&s->names);
+	frame_store_clear(&s->frames);
+	bad_files_clear(&s->bad);
 	free(s);
+}
+
+void symbolizer_use_worker(struct symbolizer *s, struct worker *w)
+{
+	s->worker = w;
 }
 
 static void no_names(const uint64_t *addrs, size_t n, struct sym_result *results)
@@ -40,54 +51,79 @@ static void no_names(const uint64_t *addrs, size_t n, struct sym_result *results
 		results[i] = (struct sym_result){ .vaddr = addrs[i] };
 }
 
-/* Where the debug file stands in the line: its symbols, then DWARF of the file, then of it. */
-static int name_from_file(struct elf_file *ef, const char *path, struct sym_batch *b)
+/* --- files ------------------------------------------------------------------------------------ */
+
+/* Of the file that the process called @arg. */
+static int open_debug_file(void *arg, const struct sym_file_wanted *wanted, unsigned nth)
 {
-	CLEANUP(elf_file_closep) struct elf_file *debug = NULL;
-	int r;
-
-	if (elf_names_needs_debug_file(ef) && debug_file_open(ef, path, &debug) < 0)
-		debug = NULL;
-	r = elf_names_answer(ef, debug, b);
-	if (r < 0)
-		return r;
-
-	r = dwarf_names_answer(ef, b);
-	if (r == -ENODATA && (debug || debug_file_open(ef, path, &debug) == 0))
-		r = dwarf_names_answer(debug, b);
-	return r == -ENODATA ? 0 : r;
+	switch (wanted->kind) {
+	case SYM_FILE_BUILD_ID:
+		return debug_file_candidate_by_build_id(wanted->build_id, wanted->build_id_len,
+							nth);
+	case SYM_FILE_DEBUG_LINK:
+		return wanted->name ? debug_file_candidate_by_link(arg, wanted->name, nth)
+				    : -ENOENT;
+	default:
+		return -ENOENT;
+	}
 }
 
-/* Queries for those results whose offset (left in vaddr) is in a segment of @ef. */
-static void add_queries(struct elf_file *ef, struct sym_result *results, size_t n,
-			struct sym_batch *b)
+static int by_worker(struct symbolizer *s, int fd, const struct sym_file_source *files,
+		     const struct names_request *q)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (elf_file_offset_to_vaddr(ef, results[i].vaddr, &results[i].vaddr) < 0)
-			continue;
-		b->queries[b->n++] =
-			(struct sym_query){ .vaddr = results[i].vaddr, .res = &results[i] };
-	}
-	sym_batch_sort(b);
+	const struct names_client client = { s->worker, files, &s->frames };
+	const struct worker_failure *why = worker_last_failure(s->worker);
+	char reason[WORKER_TEXT_MAX];
+	int r;
+
+	if (bad_files_find(&s->bad, fd))
+		return -EREMOTEIO;
+	r = names_client_ask(&client, fd, q);
+	/* That it does not start has nothing to do with the file. */
+	if (r != -EREMOTEIO || why->kind == WORKER_NOT_STARTED)
+		return r;
+	worker_failure_print(why, reason);
+	return bad_files_add(&s->bad, fd, reason) == -ENOMEM ? -ENOMEM : r;
+}
+
+static int in_this_process(struct symbolizer *s, int fd, const struct sym_file_source *files,
+			   const struct names_request *q)
+{
+	const struct file_reader reader = {
+		.names = &s->names,
+		.files = files,
+	};
+
+	return file_names(&reader, fd, q->results, q->n);
 }
 
 int symbolizer_file(struct symbolizer *s, int fd, const char *path, const uint64_t *offsets,
 		    size_t n, struct sym_result *results)
 {
-	CLEANUP(sym_batch_clear) struct sym_batch b = { 0 };
-	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
-	int r;
+	const struct sym_file_source files = { open_debug_file, (char *)path };
+	const struct names_request q = { offsets, results, n };
+	struct stat st;
 
 	no_names(offsets, n, results);
-	r = elf_file_open_fd(fd, &ef);
-	if (r == 0)
-		r = sym_batch_init(&b, &s->names, n);
-	if (r < 0)
-		return r;
-
-	add_queries(ef, results, n, &b);
-	return name_from_file(ef, path, &b);
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ENOEXEC;
+	return s->worker ? by_worker(s, fd, &files, &q) : in_this_process(s, fd, &files, &q);
 }
+
+const struct sym_bad_file *symbolizer_bad_file(const struct symbolizer *s, size_t i)
+{
+	return bad_files_get(&s->bad, i);
+}
+
+const struct sym_bad_file *symbolizer_bad_file_of(const struct symbolizer *s, int fd)
+{
+	return bad_files_find(&s->bad, fd);
+}
+
+/* --- what is the kernel's, and so ours ---------------------------------------------------------
+ */
 
 int symbolizer_vdso(struct symbolizer *s, const uint64_t *offsets, size_t n,
 		    struct sym_result *results)
@@ -103,7 +139,7 @@ int symbolizer_vdso(struct symbolizer *s, const uint64_t *offsets, size_t n,
 	if (r < 0)
 		return r;
 
-	add_queries(ef, results, n, &b);
+	sym_batch_add(&b, ef, results, n);
 	return elf_names_answer(ef, NULL, &b);
 }
 
