@@ -86,6 +86,8 @@ enum stat_kind {
 	X(FILE_REPLACED, LOSS, "files_replaced", "mapped files that are another file by now")      \
 	X(SYMBOL_WORKER_FAILED, LOSS, "symbol_worker_failed",                                      \
 	  "mapped files without names: the process that reads them failed")                        \
+	X(DEBUG_LEFT_OUT, LOSS, "debug_files_left_out",                                            \
+	  "files whose debug information is too large to be read, or broken")                      \
 	X(EVENT_LOST, LOSS, "process_events_lost", "exec, fork, exit or mmap events lost")         \
 	X(EVENT_MALFORMED, LOSS, "process_events_malformed", "perf records that do not decode")    \
 	X(EVENT_LATE, LOSS, "events_late", "records that came after their time was over")          \

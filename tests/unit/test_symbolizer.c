@@ -13,6 +13,7 @@
 
 #include "elf_samples.h"
 #include "leak_check.h"
+#include "sym/file_finder.h"
 
 #define LIBC	  "/lib/x86_64-linux-gnu/libc.so.6"
 #define LIBSTDCXX "/usr/lib/x86_64-linux-gnu/libstdc++.so.6"
@@ -35,14 +36,23 @@ static void fini(void)
 
 TestSuite(symbolizer, .init = init, .fini = fini);
 
+/* Names addresses of a file as a process of ours would have it mapped. */
+static int name_offsets(const char *file, const uint64_t *offsets, size_t n, struct sym_result *res)
+{
+	CLEANUP(closep) int fd = sample_open(file);
+	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
+
+	cr_assert_eq(file_finder_new(sample(file), 0, &finder), 0);
+	return symbolizer_file(s, fd, file_finder_source(finder), offsets, n, res);
+}
+
 /* Names one ELF virtual address; the samples are small, so that address - @bias is the offset. */
 static struct sym_result at(const char *file, uint64_t vaddr, uint64_t bias)
 {
-	CLEANUP(closep) int fd = sample_open(file);
 	struct sym_result res;
 	uint64_t offset = vaddr - bias;
 
-	cr_assert_eq(symbolizer_file(s, fd, sample(file), &offset, 1, &res), 0, "%s", file);
+	cr_assert_eq(name_offsets(file, &offset, 1, &res), 0, "%s", file);
 	cr_assert_eq(res.vaddr, vaddr);
 	return res;
 }
@@ -139,7 +149,6 @@ static void ask_elfutils(const char *file, struct truths *ts)
 static void compare_with_elfutils(const char *name, size_t step, double min_named)
 {
 	CLEANUP(truths_free) struct truths ts = { 0 };
-	CLEANUP(closep) int fd = sample_open(name);
 	CLEANUP(freep) uint64_t *offsets = NULL;
 	CLEANUP(freep) struct sym_result *res = NULL;
 	const char *file = sample(name);
@@ -151,7 +160,7 @@ static void compare_with_elfutils(const char *name, size_t step, double min_name
 	res = calloc(ts.n, sizeof(*res));
 	for (size_t i = 0; i < ts.n; i++)
 		offsets[i] = ts.t[i].offset;
-	cr_assert_eq(symbolizer_file(s, fd, file, offsets, ts.n, res), 0);
+	cr_assert_eq(name_offsets(name, offsets, ts.n, res), 0);
 
 	for (size_t i = 0; i < ts.n; i++) {
 		const struct truth *t = &ts.t[i];
@@ -477,6 +486,37 @@ Test(symbolizer, dwarf_gives_the_linker_name_of_cxx_functions)
 	assert_name("cxx", where, "shop::cart<long>::total(long, long const&) const");
 }
 
+/* As Fedora makes it: the functions that .dynsym does not have, packed. */
+Test(symbolizer, mini_debug_info_names_functions_that_are_not_exported)
+{
+	uint64_t quiet;
+
+	sample_write("lib.c", LIB_SOURCE);
+	sh("gcc -O1 -shared -fPIC -Wl,-z,noseparate-code lib.c -o full.so");
+	quiet = nm_value("full.so", "quiet");
+	sh("echo quiet > keep && objcopy -S --keep-symbols=keep full.so mini && xz mini");
+	sh("strip full.so -o lib.so && objcopy --add-section .gnu_debugdata=mini.xz lib.so");
+	assert_name("lib.so", quiet, "quiet");
+	assert_name("lib.so", nm_value("full.so", "loud"), "loud");
+
+	sh("truncate -s -8 mini.xz && objcopy --update-section .gnu_debugdata=mini.xz lib.so");
+	assert_no_name("lib.so", quiet);
+}
+
+/* 1 GB that packs to a few hundred kB. */
+Test(symbolizer, mini_debug_info_is_bounded, .timeout = 60)
+{
+	struct rusage before, after;
+	uint64_t quiet = make_split("");
+
+	sh("head -c 1G /dev/zero | xz -0 > mini.xz");
+	sh("objcopy --add-section .gnu_debugdata=mini.xz lib.so");
+	getrusage(RUSAGE_SELF, &before);
+	assert_no_name("lib.so", quiet);
+	getrusage(RUSAGE_SELF, &after);
+	cr_assert_lt(after.ru_maxrss - before.ru_maxrss, 200000);
+}
+
 Test(symbolizer, debuginfod_is_never_asked)
 {
 	CLEANUP(closep) int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -539,14 +579,13 @@ Test(symbolizer, what_is_no_elf_file_is_said_so)
 
 Test(symbolizer, offsets_outside_any_segment_have_no_name)
 {
-	CLEANUP(closep) int fd = sample_open(LIBC);
 	uint64_t offset = 1ULL << 40;
 	struct sym_result res;
 
-	cr_assert_eq(symbolizer_file(s, fd, LIBC, &offset, 1, &res), 0);
+	cr_assert_eq(name_offsets(LIBC, &offset, 1, &res), 0);
 	cr_assert_eq(res.n_frames, 0);
 	cr_assert_eq(res.vaddr, offset);
-	cr_assert_eq(symbolizer_file(s, fd, LIBC, NULL, 0, NULL), 0);
+	cr_assert_eq(name_offsets(LIBC, NULL, 0, NULL), 0);
 }
 
 /* File offset of the section header of .symtab. */

@@ -20,6 +20,7 @@
 #include "base/io.h"
 #include "elf_samples.h"
 #include "leak_check.h"
+#include "sym/file_finder.h"
 #include "sym/names_client.h"
 #include "sym/names_protocol.h"
 #include "worker/sandbox.h"
@@ -33,6 +34,7 @@ static const struct worker_options small = { .program = PROGRAM, .memory_bytes =
 
 static struct frame_store store;
 static struct worker *w;
+static uint64_t left_out;
 static struct sym_result fake_results[2];
 
 static void init(void)
@@ -59,7 +61,7 @@ static void start(const struct worker_options *opt)
 static int ask(const char *file, size_t n, const struct sym_file_source *files,
 	       struct sym_result *results)
 {
-	const struct names_client c = { w, files, &store };
+	const struct names_client c = { w, files, &store, &left_out };
 	CLEANUP(freep) uint64_t *offsets = calloc(n, sizeof(*offsets));
 	CLEANUP(closep) int fd = sample_open(file);
 	struct stat st;
@@ -459,7 +461,7 @@ Test(worker, is_given_the_files_that_it_asks_for)
 
 	start(&real);
 	for (int given = 0; given < 2; given++) {
-		const struct names_client c = { w, given ? &files : NULL, &store };
+		const struct names_client c = { w, given ? &files : NULL, &store, &left_out };
 		CLEANUP(closep) int fd = sample_open("lib.so");
 
 		cr_assert(zero(
@@ -505,6 +507,7 @@ static void assert_same(const struct sym_result *a, const struct sym_result *b)
 static size_t compare(const char *file, size_t n)
 {
 	CLEANUP(symbolizer_freep) struct symbolizer *here = NULL, *there = NULL;
+	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
 	CLEANUP(freep) struct sym_result *a = calloc(n, sizeof(*a)), *b = calloc(n, sizeof(*b));
 	CLEANUP(freep) uint64_t *offsets = calloc(n, sizeof(*offsets));
 	CLEANUP(closep) int fd = sample_open(file);
@@ -514,11 +517,13 @@ static size_t compare(const char *file, size_t n)
 	fstat(fd, &st);
 	for (size_t i = 0; i < n; i++)
 		offsets[i] = (uint64_t)st.st_size / n * i;
+	cr_assert(zero(int, file_finder_new(sample(file), 0, &finder)));
 	cr_assert(zero(int, symbolizer_new(&here)));
 	cr_assert(zero(int, symbolizer_new(&there)));
+	symbolizer_allow_mapping(here);
 	symbolizer_use_worker(there, w);
-	cr_assert(zero(int, symbolizer_file(here, fd, sample(file), offsets, n, a)));
-	cr_assert(zero(int, symbolizer_file(there, fd, sample(file), offsets, n, b)));
+	cr_assert(zero(int, symbolizer_file(here, fd, file_finder_source(finder), offsets, n, a)));
+	cr_assert(zero(int, symbolizer_file(there, fd, file_finder_source(finder), offsets, n, b)));
 	for (size_t i = 0; i < n; i++) {
 		assert_same(&a[i], &b[i]);
 		named += a[i].n_frames > 0;
@@ -556,7 +561,6 @@ Test(worker, survives_broken_files)
 	}
 }
 
-/* Symbols by mapping, compressed sections by libdw. */
 Test(worker, reads_all_kinds_of_dwarf)
 {
 	static const char *const flags[] = { "-gdwarf-5", "-gdwarf-4", "-gz=zlib" };

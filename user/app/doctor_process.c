@@ -9,10 +9,11 @@
 #include "app/doctor_watch.h"
 #include "app/package.h"
 #include "base/cleanup.h"
-#include "elf/debug_file.h"
 #include "elf/elf_facts.h"
 #include "proc/maps.h"
 #include "proc/process.h"
+#include "sym/debug_files.h"
+#include "sym/file_finder.h"
 #include "sym/symbolizer.h"
 #include "unwind/unwind_table.h"
 #include "worker/worker.h"
@@ -21,11 +22,13 @@
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-static bool has_debug_symbols(struct elf_file *ef, const char *path)
+static bool has_debug_symbols(struct elf_file *ef, const struct dso *dso)
 {
+	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
 	CLEANUP(elf_file_closep) struct elf_file *debug = NULL;
 
-	return debug_file_open(ef, path, &debug) == 0;
+	return file_finder_new(dso->path, dso_opened_by(dso), &finder) == 0 &&
+	       debug_files_open_debug(file_finder_source(finder), ef, &debug) == 0;
 }
 
 /* A file of another root may be another one than ours of that path. */
@@ -47,7 +50,7 @@ static void report_symbols(struct elf_file *ef, const struct dso *dso,
 
 	if (facts->symtab) {
 		f.follows = "names from .symtab";
-	} else if (has_debug_symbols(ef, dso->path)) {
+	} else if (has_debug_symbols(ef, dso)) {
 		f.follows = "names from its separate debug file";
 	} else if (facts->debug_info) {
 		f.follows = "names from DWARF";
@@ -86,12 +89,15 @@ static void report_unwinding(struct elf_file *ef, const struct dso *dso, enum fi
 static void report_naming(struct elf_file *ef, const struct dso *dso, struct symbolizer *sym,
 			  enum finding_state *worst)
 {
+	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
 	uint64_t offset = elf_file_code_offset(ef);
 	const struct sym_bad_file *bad;
 	struct sym_result res;
 	char what[512];
 
-	if (symbolizer_file(sym, dso->fd, dso->path, &offset, 1, &res) != -EREMOTEIO)
+	if (file_finder_new(dso->path, dso_opened_by(dso), &finder) < 0 ||
+	    symbolizer_file(sym, dso->fd, file_finder_source(finder), &offset, 1, &res) !=
+		    -EREMOTEIO)
 		return;
 	bad = symbolizer_bad_file_of(sym, dso->fd);
 	snprintf(what, sizeof(what), "%s: names", dso->path);

@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "elf/elf_file.h"
 #include "shared/stat.h"
+#include "sym/file_finder.h"
 
 /* The frames of one file on their way through the symbolizer. */
 struct batch {
@@ -106,10 +107,17 @@ static void read_elf_facts(struct batch *b)
 
 static int resolve_file(struct batch *b, struct symbolizer *sym)
 {
+	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
+	int r;
+
 	if (b->dso->fd < 0)
 		return b->dso->error ? b->dso->error : -ENOENT;
 	read_elf_facts(b);
-	return symbolizer_file(sym, b->dso->fd, b->dso->path, b->offsets, b->names.n, b->results);
+	r = file_finder_new(b->dso->path, dso_opened_by(b->dso), &finder);
+	if (r == -ENOMEM)
+		return r;
+	return symbolizer_file(sym, b->dso->fd, finder ? file_finder_source(finder) : NULL,
+			       b->offsets, b->names.n, b->results);
 }
 
 static int resolve(struct batch *b, struct symbolizer *sym)
@@ -282,5 +290,6 @@ int frame_names_resolve(struct frame_names *fn, const struct dso_table *dsos,
 			r = do_batch(&batches[i], sym, builder, counters);
 		batch_clear(&batches[i]);
 	}
+	counters[STAT_DEBUG_LEFT_OUT] += symbolizer_debug_left_out(sym);
 	return r;
 }

@@ -201,6 +201,11 @@ static bool is_tried(const struct dso *dso, pid_t pid)
 	return dso->attempts == DSO_ATTEMPTS_MAX;
 }
 
+pid_t dso_opened_by(const struct dso *dso)
+{
+	return dso->fd >= 0 && dso->attempts ? dso->tried[dso->attempts - 1] : 0;
+}
+
 bool dso_may_open(const struct dso *dso)
 {
 	return dso->kind == DSO_FILE && dso->fd < 0 && dso->error != -ENOTSUP &&

@@ -68,6 +68,9 @@ int dso_table_get(struct dso_table *t, const struct dso_key *key, struct dso **r
  */
 int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end);
 
+/* The process by way of which it is open: it, or a successor, may be gone by now. 0: not open. */
+pid_t dso_opened_by(const struct dso *dso);
+
 /* It is not open, but may come to be by way of another process. */
 bool dso_may_open(const struct dso *dso);
 

@@ -7,7 +7,7 @@
 #include "elf/elf_code.h"
 #include "sym/alias.h"
 
-#define TABLES_MAX 3
+#define TABLES_MAX 4
 #define RAW_MAX	   4096 /* longer linker names are cut, and so stay mangled */
 
 /*
@@ -151,7 +151,8 @@ static void add_table(struct search *s, struct elf_file *ef, enum elf_symtab_kin
 		s->n_tables++;
 }
 
-int elf_names_answer(struct elf_file *ef, struct elf_file *debug, struct sym_batch *b)
+int elf_names_answer(struct elf_file *ef, struct elf_file *debug, struct elf_file *mini,
+		     struct sym_batch *b)
 {
 	CLEANUP(search_freep) struct search *s = calloc(1, sizeof(*s));
 	int r;
@@ -170,6 +171,8 @@ int elf_names_answer(struct elf_file *ef, struct elf_file *debug, struct sym_bat
 	add_table(s, ef, ELF_SYMTAB_DYNAMIC);
 	if (debug)
 		add_table(s, debug, ELF_SYMTAB_FULL);
+	if (mini)
+		add_table(s, mini, ELF_SYMTAB_FULL);
 	for (size_t i = 0; i < s->n_tables; i++) {
 		r = elf_symtab_walk(&s->tables[i], consider, s);
 		if (r < 0)

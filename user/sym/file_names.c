@@ -1,65 +1,74 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sym/file_names.h"
 
-#include "elf/debug_file.h"
-#include "elf/elf_file.h"
+#include "elf/debug_link.h"
+#include "sym/debug_files.h"
 #include "sym/dwarf_names.h"
 #include "sym/elf_names.h"
 #include "sym/sym_batch.h"
 
-static int open_by_build_id(void *arg, const uint8_t *id, size_t len, unsigned nth)
-{
-	const struct sym_file_source *files = arg;
-	const struct sym_file_wanted wanted = {
-		.kind = SYM_FILE_BUILD_ID,
-		.build_id = id,
-		.build_id_len = len,
-	};
+/* Memory for debug information: what is compressed counts unpacked, mapped files do not count. */
+#define DEBUG_MEMORY_MAX	(24ULL << 20)
+#define DEBUG_MEMORY_MAPPED_MAX (192ULL << 20)
 
-	return files->open(files->arg, &wanted, nth);
+/* One file with what belongs to it. */
+struct file_set {
+	struct elf_file *ef;
+	struct elf_file *debug; /* NULL: none, or not needed */
+	struct elf_file *mini;	/* .gnu_debugdata */
+	uint8_t *mini_mem;
+};
+
+static void file_set_clear(struct file_set *fs)
+{
+	elf_file_close(fs->debug);
+	elf_file_close(fs->mini);
+	free(fs->mini_mem);
 }
 
-static int open_by_link(void *arg, const char *name, uint32_t crc, unsigned nth)
+/* A debug file has all that the small one in .gnu_debugdata has, and more. */
+static int file_set_open(struct file_set *fs, const struct sym_file_source *files)
 {
-	const struct sym_file_source *files = arg;
-	const struct sym_file_wanted wanted = {
-		.kind = SYM_FILE_DEBUG_LINK,
-		.name = name,
-		.crc = crc,
-	};
+	bool few_symbols = elf_names_needs_debug_file(fs->ef);
+	int r = 0;
 
-	return files->open(files->arg, &wanted, nth);
-}
-
-static int open_debug(struct elf_file *ef, const struct sym_file_source *files,
-		      struct elf_file **ret)
-{
-	const struct debug_file_opener opener = { open_by_build_id, open_by_link, (void *)files };
-
-	return files ? debug_file_open_by(ef, &opener, ret) : -ENOENT;
-}
-
-/* Where the debug file stands in the line: its symbols, then DWARF of the file, then of it. */
-static int name_from_file(const struct file_reader *fr, int fd, struct elf_file *ef,
-			  struct sym_batch *b)
-{
-	CLEANUP(elf_file_closep) struct elf_file *debug = NULL, *own = NULL;
-	const struct sym_file_source *files = fr->files;
-	int r;
-
-	if (elf_names_needs_debug_file(ef) && open_debug(ef, files, &debug) < 0)
-		debug = NULL;
-	r = elf_names_answer(ef, debug, b);
-	if (r < 0)
+	if (few_symbols || !debug_file_has_dwarf(fs->ef))
+		r = debug_files_open_debug(files, fs->ef, &fs->debug);
+	if (r == -ENOMEM)
 		return r;
+	if (few_symbols && (!fs->debug || elf_names_needs_debug_file(fs->debug)))
+		r = mini_debug_open(fs->ef, &fs->mini_mem, &fs->mini);
+	return r == -ENOMEM ? r : 0;
+}
 
-	/* Where it unpacks sections, libelf writes to the headers. */
-	r = elf_file_open_fd(fd, &own);
+static int name_from_dwarf(const struct file_reader *fr, const struct file_set *fs,
+			   struct sym_batch *b)
+{
+	struct debug_budget budget = { .may_map = fr->may_map,
+				       .left = fr->may_map ? DEBUG_MEMORY_MAPPED_MAX
+							   : DEBUG_MEMORY_MAX };
+	const struct dwarf_names_input in = {
+		.code = fs->ef,
+		.debug = debug_file_has_dwarf(fs->ef) ? fs->ef : fs->debug,
+		.source = fr->files,
+		.budget = &budget,
+	};
+	int r = in.debug ? dwarf_names_answer(&in, b) : 0;
+
+	if (r == -ENOMEM)
+		return r;
+	*fr->debug_left_out += r == -EFBIG || r == -EBADMSG;
+	return 0;
+}
+
+static int name_from_file(const struct file_reader *fr, struct elf_file *ef, struct sym_batch *b)
+{
+	CLEANUP(file_set_clear) struct file_set fs = { .ef = ef };
+	int r = file_set_open(&fs, fr->files);
+
 	if (r == 0)
-		r = dwarf_names_answer(own, b);
-	if (r == -ENODATA && (debug || open_debug(ef, files, &debug) == 0))
-		r = dwarf_names_answer(debug, b);
-	return r == -ENODATA ? 0 : r;
+		r = elf_names_answer(ef, fs.debug, fs.mini, b);
+	return r < 0 ? r : name_from_dwarf(fr, &fs, b);
 }
 
 int file_names(const struct file_reader *fr, int fd, struct sym_result *results, size_t n)
@@ -75,5 +84,5 @@ int file_names(const struct file_reader *fr, int fd, struct sym_result *results,
 		return r;
 
 	sym_batch_add(&b, ef, results, n);
-	return name_from_file(fr, fd, ef, &b);
+	return name_from_file(fr, ef, &b);
 }

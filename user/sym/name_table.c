@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "sym/demangle.h"
 
 /* Longer names are cut: nobody reads further, and a template can ask for any length. */
 #define READABLE_MAX 1024
 #define SUFFIX_MAX   80
+#define PATH_LEN_MAX 1024
 
 struct name {
 	struct sym_frame frame;
@@ -86,12 +88,106 @@ int name_table_intern(struct name_table *t, const char *raw, const char *suffix,
 	return 0;
 }
 
+/* --- source files ----------------------------------------------------------------------------- */
+
+/* Valid UTF-8 without control characters, cut to fit. */
+static void printable(const char *path, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	while (*path && n + 1 < size) {
+		size_t ok = utf8_valid_len(path, strnlen(path, 4));
+		unsigned char c = *path;
+
+		if (c < 0x80 || ok == 0) {
+			buf[n++] = c < 0x20 || c >= 0x7f ? '?' : c;
+			path++;
+			continue;
+		}
+		ok = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+		if (ok > size - 1 - n)
+			break;
+		memcpy(buf + n, path, ok);
+		n += ok;
+		path += ok;
+	}
+	buf[n] = '\0';
+}
+
+struct file {
+	char *raw;
+	char *readable;
+};
+
+static void file_free(struct file *f)
+{
+	if (!f)
+		return;
+	free(f->raw);
+	free(f->readable);
+	free(f);
+}
+DEFINE_CLEANUP(struct file *, file_free)
+
+static bool file_eq(const void *value, const void *key)
+{
+	return strcmp(((const struct file *)value)->raw, key) == 0;
+}
+
+static struct file *file_new(const char *path)
+{
+	CLEANUP(file_freep) struct file *f = calloc(1, sizeof(*f));
+	char buf[PATH_LEN_MAX];
+
+	if (!f)
+		return NULL;
+	printable(path, buf, sizeof(buf));
+	f->raw = strdup(path);
+	f->readable = strdup(buf);
+	return f->raw && f->readable ? TAKE_PTR(f) : NULL;
+}
+
+int name_table_intern_file(struct name_table *t, const char *path, const char **ret)
+{
+	uint64_t hash = hash_bytes(0, path, strlen(path));
+	CLEANUP(file_freep) struct file *made = NULL;
+	struct file *f = hashmap_get(&t->files, hash, file_eq, path);
+	int r;
+
+	if (!f) {
+		made = file_new(path);
+		if (!made)
+			return -ENOMEM;
+		r = hashmap_put(&t->files, hash, made);
+		if (r < 0)
+			return r;
+		f = TAKE_PTR(made);
+	}
+	*ret = f->readable;
+	return 0;
+}
+
+struct sym_frame *name_table_frames(struct name_table *t, size_t n)
+{
+	struct sym_frame *frames = arena_alloc(&t->frames, n * sizeof(*frames));
+
+	if (frames)
+		memset(frames, 0, n * sizeof(*frames));
+	return frames;
+}
+
 void name_table_clear(struct name_table *t)
 {
+	struct file *f;
 	struct name *n;
 	size_t pos = 0;
 
 	while ((n = hashmap_next(&t->by_raw, &pos)))
 		name_free(n);
 	hashmap_clear(&t->by_raw);
+	pos = 0;
+	while ((f = hashmap_next(&t->files, &pos)))
+		file_free(f);
+	hashmap_clear(&t->files);
+	arena_clear(&t->frames);
 }

@@ -132,9 +132,11 @@ static int take_done(struct names_answer *a, const void *payload, size_t len)
 	if (len != sizeof(d))
 		return -EBADMSG;
 	memcpy(&d, payload, sizeof(d));
-	if (d.error > 0 || d.error < -4095 || (d.error == 0 && a->n_filled != a->n_results))
+	if (d.error > 0 || d.error < -4095 || d.debug_left_out > 1 ||
+	    (d.error == 0 && a->n_filled != a->n_results))
 		return -EBADMSG;
 	a->error = d.error;
+	a->debug_left_out = d.debug_left_out;
 	a->done = true;
 	return 0;
 }

@@ -25,7 +25,9 @@ struct names_answer {
 	VEC(struct sym_frame) open; /* the list that is not at its end yet */
 	size_t n_frames;
 	bool done;
-	int error; /* once done: of the file */
+	/* Once done. */
+	int error; /* of the file */
+	bool debug_left_out;
 };
 
 /* @a->store and @a->results are borrowed; all else begins as 0. */

@@ -89,7 +89,8 @@ static int exchange(const struct names_client *c, int fd, const uint64_t *offset
 	return r < 0 ? r : receive_answer(c, a);
 }
 
-static int ask_piece(const struct names_client *c, int fd, const struct names_request *q)
+static int ask_piece(const struct names_client *c, int fd, const struct names_request *q,
+		     bool *debug_left_out)
 {
 	CLEANUP(names_answer_clear)
 	struct names_answer a = {
@@ -101,11 +102,13 @@ static int ask_piece(const struct names_client *c, int fd, const struct names_re
 
 	for (size_t i = 0; r < 0 && i < a.n_filled; i++)
 		q->results[i] = (struct sym_result){ .vaddr = q->offsets[i] };
+	*debug_left_out |= a.debug_left_out;
 	return r;
 }
 
 int names_client_ask(const struct names_client *c, int fd, const struct names_request *q)
 {
+	bool debug_left_out = false;
 	size_t done = 0;
 	int r;
 
@@ -119,8 +122,9 @@ int names_client_ask(const struct names_client *c, int fd, const struct names_re
 			.n = left < NAMES_OFFSETS_MAX ? left : NAMES_OFFSETS_MAX,
 		};
 
-		r = ask_piece(c, fd, &piece);
+		r = ask_piece(c, fd, &piece, &debug_left_out);
 		done += piece.n;
 	} while (r == 0 && done < q->n);
+	*c->debug_left_out += debug_left_out;
 	return r;
 }

@@ -11,6 +11,7 @@ struct names_client {
 	struct worker *worker;
 	const struct sym_file_source *files; /* for the worker, which can open nothing */
 	struct frame_store *store;	     /* what results will point to */
+	uint64_t *debug_left_out;	     /* goes up as symbolizer_debug_left_out() */
 };
 
 struct names_request {

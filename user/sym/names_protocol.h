@@ -63,7 +63,8 @@ struct names_result {
 };
 
 struct names_done {
-	int32_t error; /* 0, or the negative errno of symbolizer_file() */
+	int32_t error;		 /* 0, or the negative errno of symbolizer_file() */
+	uint32_t debug_left_out; /* 1: there is debug information that was not read */
 };
 
 _Static_assert(sizeof(struct names_wanted) == 20, "no holes that send memory");

@@ -15,6 +15,7 @@ struct request {
 	struct sym_result *results;
 	size_t n;
 	struct name_table names;
+	uint64_t debug_left_out;
 	int link_error; /* the parent is gone */
 };
 
@@ -141,7 +142,7 @@ static int open_by_parent(void *arg, const struct sym_file_wanted *wanted, unsig
 
 static int send_done(const struct request *q, int error)
 {
-	const struct names_done done = { .error = error };
+	const struct names_done done = { error, q->debug_left_out > 0 };
 
 	return worker_link_send(q->link, NAMES_DONE, &done, sizeof(done));
 }
@@ -149,7 +150,7 @@ static int send_done(const struct request *q, int error)
 static int answer(struct request *q)
 {
 	const struct sym_file_source files = { open_by_parent, q };
-	const struct file_reader reader = { &q->names, &files, true };
+	const struct file_reader reader = { &q->names, &files, true, &q->debug_left_out };
 	int r = file_names(&reader, q->fd, q->results, q->n);
 
 	if (q->link_error)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sym/symbolizer.h"
 
+#include <stdbool.h>
 #include <string.h>
 
-#include "elf/debug_file.h"
 #include "elf/elf_file.h"
 #include "elf/vdso.h"
 #include "sym/bad_files.h"
@@ -18,6 +18,8 @@ struct symbolizer {
 	struct frame_store frames; /* that came from the worker */
 	struct worker *worker;	   /* borrowed; NULL: none */
 	struct bad_files bad;
+	bool may_map;
+	uint64_t debug_left_out;
 };
 
 int symbolizer_new(struct symbolizer **ret)
@@ -45,6 +47,16 @@ void symbolizer_use_worker(struct symbolizer *s, struct worker *w)
 	s->worker = w;
 }
 
+void symbolizer_allow_mapping(struct symbolizer *s)
+{
+	s->may_map = true;
+}
+
+uint64_t symbolizer_debug_left_out(const struct symbolizer *s)
+{
+	return s->debug_left_out;
+}
+
 static void no_names(const uint64_t *addrs, size_t n, struct sym_result *results)
 {
 	for (size_t i = 0; i < n; i++)
@@ -53,25 +65,10 @@ static void no_names(const uint64_t *addrs, size_t n, struct sym_result *results
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-/* Of the file that the process called @arg. */
-static int open_debug_file(void *arg, const struct sym_file_wanted *wanted, unsigned nth)
-{
-	switch (wanted->kind) {
-	case SYM_FILE_BUILD_ID:
-		return debug_file_candidate_by_build_id(wanted->build_id, wanted->build_id_len,
-							nth);
-	case SYM_FILE_DEBUG_LINK:
-		return wanted->name ? debug_file_candidate_by_link(arg, wanted->name, nth)
-				    : -ENOENT;
-	default:
-		return -ENOENT;
-	}
-}
-
 static int by_worker(struct symbolizer *s, int fd, const struct sym_file_source *files,
 		     const struct names_request *q)
 {
-	const struct names_client client = { s->worker, files, &s->frames };
+	const struct names_client client = { s->worker, files, &s->frames, &s->debug_left_out };
 	const struct worker_failure *why = worker_last_failure(s->worker);
 	char reason[WORKER_TEXT_MAX];
 	int r;
@@ -92,15 +89,16 @@ static int in_this_process(struct symbolizer *s, int fd, const struct sym_file_s
 	const struct file_reader reader = {
 		.names = &s->names,
 		.files = files,
+		.may_map = s->may_map,
+		.debug_left_out = &s->debug_left_out,
 	};
 
 	return file_names(&reader, fd, q->results, q->n);
 }
 
-int symbolizer_file(struct symbolizer *s, int fd, const char *path, const uint64_t *offsets,
-		    size_t n, struct sym_result *results)
+int symbolizer_file(struct symbolizer *s, int fd, const struct sym_file_source *files,
+		    const uint64_t *offsets, size_t n, struct sym_result *results)
 {
-	const struct sym_file_source files = { open_debug_file, (char *)path };
 	const struct names_request q = { offsets, results, n };
 	struct stat st;
 
@@ -109,7 +107,7 @@ int symbolizer_file(struct symbolizer *s, int fd, const char *path, const uint64
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ENOEXEC;
-	return s->worker ? by_worker(s, fd, &files, &q) : in_this_process(s, fd, &files, &q);
+	return s->worker ? by_worker(s, fd, files, &q) : in_this_process(s, fd, files, &q);
 }
 
 const struct sym_bad_file *symbolizer_bad_file(const struct symbolizer *s, size_t i)
@@ -140,7 +138,7 @@ int symbolizer_vdso(struct symbolizer *s, const uint64_t *offsets, size_t n,
 		return r;
 
 	sym_batch_add(&b, ef, results, n);
-	return elf_names_answer(ef, NULL, &b);
+	return elf_names_answer(ef, NULL, NULL, &b);
 }
 
 int symbolizer_kernel(struct symbolizer *s, const uint64_t *addrs, size_t n,

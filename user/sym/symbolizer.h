@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "sym/file_source.h"
 
 /* One function at an address; several, innermost first, where calls were inlined. */
 struct sym_frame {
@@ -39,15 +40,26 @@ DEFINE_CLEANUP(struct symbolizer *, symbolizer_free)
 void symbolizer_use_worker(struct symbolizer *s, struct worker *w);
 
 /*
- * Names @n file offsets of the ELF file @fd. @path is what the process called it; it serves to find
- * separate debug files. @offsets are those of the instruction itself: for a caller's frame that is
- * return address - 1. Fills results[0..n); an offset without a name has n_frames = 0.
+ * From now on files that are read here are mapped: debug information of any size can be read at
+ * little cost in memory. A file that its owner cuts short meanwhile then kills this process by
+ * SIGBUS, so this is for one that may die. Without it, more than a few megabytes of debug
+ * information are left alone.
+ */
+void symbolizer_allow_mapping(struct symbolizer *s);
+
+/* Files so far whose debug information was left alone, as it is too large or broken. */
+uint64_t symbolizer_debug_left_out(const struct symbolizer *s);
+
+/*
+ * Names @n file offsets of the ELF file @fd. @files opens those of its debug information that are
+ * separate; NULL: there are none. @offsets are those of the instruction itself: for a caller's
+ * frame that is return address - 1. Fills results[0..n); an offset without a name has n_frames = 0.
  * Negative errno (-ENOEXEC: no ELF file; -EREMOTEIO: the worker failed on it, now or before;
  * -ENOMEM, …) when nothing of the file can be used; then results are all without name and vaddr =
  * offset.
  */
-int symbolizer_file(struct symbolizer *s, int fd, const char *path, const uint64_t *offsets,
-		    size_t n, struct sym_result *results);
+int symbolizer_file(struct symbolizer *s, int fd, const struct sym_file_source *files,
+		    const uint64_t *offsets, size_t n, struct sym_result *results);
 
 /* Files that the worker failed on, oldest first. NULL: there are no more. */
 struct sym_bad_file {

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Finds the files of debug information of one mapped file, as a struct sym_file_source: in the root
+ * of the process that had it mapped, then in ours. No name leads out of the root that it is looked
+ * up in, and nothing is opened but regular files. Local files only.
+ */
+#ifndef SYM_FILE_FINDER_H
+#define SYM_FILE_FINDER_H
+
+#include <sys/types.h>
+
+#include "base/cleanup.h"
+#include "sym/file_source.h"
+
+struct file_finder;
+
+/*
+ * @path is what the process called the file; NULL: unknown. @pid: whose root comes first; it may be
+ * gone, 0: none. -ENOMEM, or what open(2) says of our own root.
+ */
+int file_finder_new(const char *path, pid_t pid, struct file_finder **ret);
+void file_finder_free(struct file_finder *f); /* NULL is fine */
+DEFINE_CLEANUP(struct file_finder *, file_finder_free)
+
+/* Valid until @f is freed. */
+const struct sym_file_source *file_finder_source(struct file_finder *f);
+
+#endif

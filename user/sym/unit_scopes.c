@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sym/unit_scopes.h"
+
+#include <dwarf.h>
+
+/* Deeper nesting of blocks, classes and inlined calls is nobody's program. */
+#define DEPTH_MAX 512
+
+/* Scopes of one unit; each is one that has an address of the batch in it. */
+#define SCOPES_MAX (1U << 22)
+
+struct level {
+	Dwarf_Die die;
+	uint32_t scope; /* that this entry stands in */
+};
+
+struct walk {
+	const struct dwarf_unit *unit;
+	const struct unit_hit *hits;
+	size_t n;
+	struct dwarf_effort *effort;
+	struct unit_scopes *out;
+	bool everywhere;       /* look for functions inside others, too */
+	bool hit;	       /* the entry at hand has an address of the batch */
+	uint32_t outer, inner; /* the scope that it stands in, and its own */
+	struct level stack[DEPTH_MAX];
+};
+
+static size_t first_at_or_above(const struct walk *w, uint64_t vaddr)
+{
+	size_t lo = 0, hi = w->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (w->hits[mid].query->vaddr < vaddr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/*
+ * An address goes to an entry only from the scope that the entry stands in: so of two that claim
+ * the same one, the first keeps it.
+ */
+static int take_range(void *arg, uint64_t start, uint64_t end)
+{
+	struct walk *w = arg;
+
+	for (size_t i = first_at_or_above(w, start); i < w->n && w->hits[i].query->vaddr < end;
+	     i++) {
+		if (!dwarf_effort_take(w->effort))
+			break;
+		if (w->out->of_hit[i] != w->outer)
+			continue;
+		w->out->of_hit[i] = w->inner;
+		w->hit = true;
+	}
+	return 0;
+}
+
+/* Does the entry hold an address? If so, it becomes the scope *@scope. */
+static int try_scope(struct walk *w, Dwarf_Die *die, uint32_t *scope, bool inlined)
+{
+	uint32_t index = w->out->scopes.n;
+	int r;
+
+	w->hit = false;
+	w->outer = *scope;
+	w->inner = index;
+	r = dwarf_unit_ranges(w->unit, die, w->effort, take_range, w);
+	if (r < 0 || !w->hit)
+		return r < 0 ? r : 0;
+	r = vec_push(&w->out->scopes,
+		     (struct scope){ .die = *die, .parent = inlined ? *scope : SCOPE_NONE });
+	if (r < 0)
+		return r;
+	*scope = index;
+	return 1;
+}
+
+/* A block holds an address of its scope, or does not say where it is. */
+static int find_any(void *arg, uint64_t start, uint64_t end)
+{
+	struct walk *w = arg;
+	size_t i = first_at_or_above(w, start);
+
+	w->hit |= i < w->n && w->hits[i].query->vaddr < end;
+	return 0;
+}
+
+static bool block_is_hit(struct walk *w, Dwarf_Die *die)
+{
+	w->hit = false;
+	return dwarf_unit_ranges(w->unit, die, w->effort, find_any, w) == 0 || w->hit;
+}
+
+/* 1: what is inside the entry is of interest, in the scope *@scope. */
+static int visit(struct walk *w, Dwarf_Die *die, uint32_t *scope)
+{
+	bool inside = *scope != SCOPE_NONE;
+	int r;
+
+	switch (dwarf_tag(die)) {
+	case DW_TAG_subprogram:
+		if (w->out->scopes.n >= SCOPES_MAX)
+			return 0;
+		r = try_scope(w, die, scope, false);
+		return r ? r : w->everywhere;
+	case DW_TAG_inlined_subroutine:
+		if (!inside || w->out->scopes.n >= SCOPES_MAX)
+			return 0;
+		return try_scope(w, die, scope, true);
+	case DW_TAG_lexical_block:
+	case DW_TAG_try_block:
+	case DW_TAG_catch_block:
+	case DW_TAG_with_stmt:
+		return w->everywhere || (inside && block_is_hit(w, die));
+	case DW_TAG_namespace:
+	case DW_TAG_module:
+		return 1;
+	case DW_TAG_class_type:
+	case DW_TAG_structure_type:
+	case DW_TAG_union_type:
+	case DW_TAG_interface_type:
+	case DW_TAG_enumeration_type: /* Rust */
+		return w->everywhere || !inside;
+	default:
+		return 0;
+	}
+}
+
+/* Depth first, without recursion: the stack holds the way from the unit down. */
+static int walk_unit(struct walk *w)
+{
+	int depth = 0;
+
+	if (dwarf_child((Dwarf_Die *)&w->unit->die, &w->stack[0].die) != 0)
+		return 0;
+	w->stack[0].scope = SCOPE_NONE;
+
+	while (depth >= 0 && dwarf_effort_take(w->effort)) {
+		struct level *l = &w->stack[depth];
+		uint32_t scope = l->scope;
+		int r = visit(w, &l->die, &scope);
+
+		if (r < 0)
+			return r;
+		if (r > 0 && depth + 1 < DEPTH_MAX && dwarf_child(&l->die, &l[1].die) == 0) {
+			l[1].scope = scope;
+			depth++;
+			continue;
+		}
+		while (depth >= 0 &&
+		       dwarf_siblingof(&w->stack[depth].die, &w->stack[depth].die) != 0)
+			depth--;
+	}
+	return 0;
+}
+
+static bool is_complete(const struct walk *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->out->of_hit[i] == SCOPE_NONE)
+			return false;
+	return true;
+}
+
+static int walk_once(struct walk *w)
+{
+	w->out->scopes.n = 0;
+	for (size_t i = 0; i < w->n; i++)
+		w->out->of_hit[i] = SCOPE_NONE;
+	return walk_unit(w);
+}
+
+int unit_scopes_find(const struct dwarf_unit *unit, const struct unit_hit *hits, size_t n,
+		     struct dwarf_effort *effort, struct unit_scopes *ret)
+{
+	CLEANUP(freep) struct walk *w = calloc(1, sizeof(*w));
+	struct unit_scopes out = { 0 };
+	int r;
+
+	out.of_hit = calloc(n ? n : 1, sizeof(*out.of_hit));
+	if (!w || !out.of_hit) {
+		free(out.of_hit);
+		return -ENOMEM;
+	}
+	w->unit = unit;
+	w->hits = hits;
+	w->n = n;
+	w->effort = effort;
+	w->out = &out;
+	r = walk_once(w);
+	if (r == 0 && !is_complete(w)) {
+		w->everywhere = true;
+		r = walk_once(w);
+	}
+	if (r < 0)
+		unit_scopes_clear(&out);
+	else
+		*ret = out;
+	return r;
+}
+
+void unit_scopes_clear(struct unit_scopes *s)
+{
+	vec_free(&s->scopes);
+	free(s->of_hit);
+	s->of_hit = NULL;
+}
