@@ -47,7 +47,7 @@ ALL_CPPFLAGS = $(DEFINES) $(INCLUDES) $(SYSROOT_FLAG) $(CPPFLAGS)
 ALL_CFLAGS   = $(LANGUAGE) -fstack-protector-strong $(FORTIFY) $(CFLAGS)
 ALL_LDFLAGS  = $(SYSROOT_FLAG) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 LIBS := -lbpf -ldw -lelf -ldebuginfod -llzma -lzstd -lZydis -lcurl -lprotobuf-c -ljansson -liberty \
-        -lz -lm -lpthread
+        -lseccomp -lcap -lz -lm -lpthread
 
 USER_SRC  := $(wildcard user/*/*.c)
 LIB_SRC   := $(filter-out user/app/main.c,$(USER_SRC))

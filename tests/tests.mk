@@ -49,6 +49,9 @@ $(TB)/unit/%: tests/unit/%.c $(ASAN_LIB)
 	$(Q)$(CC) -Itests/unit -Itests/bpfhost $(ALL_CPPFLAGS) $(SANITIZE_FLAGS) $(TEST_WARN) $(FLOW_WARN) \
 		-MMD -MP -MF $@.d $< $(ASAN_LIB) $(LDFLAGS) -lcriterion $(LIBS) -o $@
 
+# It starts the program as it is.
+$(TB)/unit/test_worker: $(BUILDDIR)/spanprof
+
 unit-build: $(UNIT_BIN)
 
 test-unit: $(UNIT_BIN)

@@ -480,6 +480,29 @@ Test(elf_file, memory_and_file_say_the_same)
 	cr_assert_eq(elf_file_find_tls_symbol(b, VAR, true, &y), 0);
 	cr_assert_eq(x.value, y.value);
 	cr_assert_eq(elf_file_entry(a), elf_file_entry(b));
+
+	elf_file_close(TAKE_PTR(b));
+	fd = sample_open("lib.so");
+	cr_assert_eq(elf_file_open_mapped(fd, &b), 0);
+	close(fd);
+	cr_assert_eq(elf_file_find_tls_symbol(b, VAR, true, &y), 0);
+	cr_assert_eq(x.value, y.value);
+}
+
+Test(elf_file, only_elf_files_are_mapped)
+{
+	struct elf_file *ef;
+	int fd;
+
+	sample_write("empty", "");
+	fd = sample_open("empty");
+	cr_assert_eq(elf_file_open_mapped(fd, &ef), -ENOEXEC);
+	close(fd);
+	sample_write("text", "This is text, and more of it than an ELF header would take: yes.\n");
+	fd = sample_open("text");
+	cr_assert_eq(elf_file_open_mapped(fd, &ef), -ENOEXEC);
+	close(fd);
+	cr_assert_eq(elf_file_open_mapped(-1, &ef), -EBADF);
 }
 
 Test(elf_file, a_file_truncated_while_open_gives_errors)

@@ -90,6 +90,23 @@ Test(utf8, no_other_four_bytes_are_one_character)
 	cr_assert(eq(sz, four, 1 << 20));
 }
 
+/* All bytes at all places, so also in the middle of eight. */
+Test(utf8, printable_is_what_has_no_control_characters)
+{
+	for (unsigned c = 0; c < 256; c++)
+		for (size_t at = 0; at < 20; at++) {
+			char buf[21] = "abcdefghijklmnopqrst";
+
+			buf[at] = c;
+			cr_assert(eq(int, utf8_is_printable(buf, 20), c >= 0x20 && c < 0x7f),
+				  "0x%02x at %zu", c, at);
+			cr_assert(eq(sz, utf8_valid_len(buf, 20), c < 0x80 ? 20 : at));
+		}
+	cr_assert(utf8_is_printable("", 0));
+	cr_assert(utf8_is_printable("caf\xc3\xa9 caf\xc3\xa9", 11));
+	cr_assert(not(utf8_is_printable("caf\xc3\xa9 caf\xc3", 10)));
+}
+
 Test(utf8, prefix_ends_at_the_first_bad_byte)
 {
 	cr_assert(eq(sz, utf8_valid_len("", 0), 0));

@@ -14,7 +14,9 @@
 #include "proc/process.h"
 #include "sym/debug_files.h"
 #include "sym/file_finder.h"
+#include "sym/symbolizer.h"
 #include "unwind/unwind_table.h"
+#include "worker/worker.h"
 
 #define MAPS_MAX (64u << 20)
 
@@ -83,7 +85,29 @@ static void report_unwinding(struct elf_file *ef, const struct dso *dso, enum fi
 	finding_print(&f, worst);
 }
 
-static void report_file(pid_t pid, const struct mapping *m, enum finding_state *worst)
+/* Is it one that the reader of names fails on? Only that is said. */
+static void report_naming(struct elf_file *ef, const struct dso *dso, struct symbolizer *sym,
+			  enum finding_state *worst)
+{
+	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
+	uint64_t offset = elf_file_code_offset(ef);
+	const struct sym_bad_file *bad;
+	struct sym_result res;
+	char what[512];
+
+	if (file_finder_new(dso->path, dso_opened_by(dso), &finder) < 0 ||
+	    symbolizer_file(sym, dso->fd, file_finder_source(finder), &offset, 1, &res) !=
+		    -EREMOTEIO)
+		return;
+	bad = symbolizer_bad_file_of(sym, dso->fd);
+	snprintf(what, sizeof(what), "%s: names", dso->path);
+	finding_print(&(struct finding){ what, FINDING_NO, "none, only [file+0x…]",
+					 bad ? bad->reason : "what reads them does not start" },
+		      worst);
+}
+
+static void report_file(pid_t pid, const struct mapping *m, struct symbolizer *sym,
+			enum finding_state *worst)
 {
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
 	struct elf_facts facts;
@@ -98,6 +122,7 @@ static void report_file(pid_t pid, const struct mapping *m, enum finding_state *
 	}
 	elf_facts_read(ef, &facts);
 	report_symbols(ef, m->dso, &facts, worst);
+	report_naming(ef, m->dso, sym, worst);
 	report_unwinding(ef, m->dso, worst);
 }
 
@@ -109,7 +134,7 @@ static bool is_first_of_its_file(const struct process *p, size_t i)
 	return true;
 }
 
-static void report_files(const struct process *p, enum finding_state *worst)
+static void report_files(const struct process *p, struct symbolizer *sym, enum finding_state *worst)
 {
 	size_t n_anon = 0;
 
@@ -118,7 +143,7 @@ static void report_files(const struct process *p, enum finding_state *worst)
 
 		n_anon += m->dso->kind == DSO_ANON && strcmp(m->dso->path, "//anon") == 0;
 		if (m->dso->kind == DSO_FILE && is_first_of_its_file(p, i))
-			report_file(p->pid, m, worst);
+			report_file(p->pid, m, sym, worst);
 	}
 	if (!n_anon)
 		return;
@@ -131,6 +156,22 @@ static void report_files(const struct process *p, enum finding_state *worst)
 				   "frames_by_fallback)",
 				   "java: -XX:+PreserveFramePointer; node keeps them anyway" },
 		worst);
+}
+
+static int report_all_files(const struct process *p, enum finding_state *worst)
+{
+	CLEANUP(symbolizer_freep) struct symbolizer *sym = NULL;
+	CLEANUP(worker_freep) struct worker *worker = NULL;
+	int r;
+
+	r = symbolizer_new(&sym);
+	if (r == 0)
+		r = worker_new(NULL, &worker);
+	if (r < 0)
+		return r;
+	symbolizer_use_worker(sym, worker);
+	report_files(p, sym, worst);
+	return 0;
 }
 
 static int examine(struct process_table *t, pid_t pid, const struct context_options *opt,
@@ -154,8 +195,9 @@ static int examine(struct process_table *t, pid_t pid, const struct context_opti
 			      worst);
 		return 0;
 	}
-	report_files(p, worst);
-	r = doctor_context(p, maps, len, opt, worst);
+	r = report_all_files(p, worst);
+	if (r == 0)
+		r = doctor_context(p, maps, len, opt, worst);
 	if (r == 0)
 		doctor_watch(pid, opt, worst);
 	return r;

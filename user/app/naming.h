@@ -8,8 +8,10 @@
 
 struct debuginfod_files;
 struct symbolizer;
+struct worker;
 
 struct naming {
+	struct worker *worker; /* reads the files of strangers */
 	struct symbolizer *sym;
 	struct debuginfod_files *servers; /* NULL: none is asked */
 };

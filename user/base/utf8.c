@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
-#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Bytes of the character that starts with @lead, 0 if none does. */
 static size_t char_len(uint8_t lead)
@@ -43,11 +43,25 @@ static bool char_ok(const uint8_t *p, size_t n)
 	return n == 1 || second_ok(p[0], p[1]);
 }
 
-size_t utf8_valid_len(const void *buf, size_t len)
+/* The most frequent case, eight bytes at a time: all of them from 0x20 to 0x7e. */
+static size_t plain_len(const uint8_t *p, size_t len)
 {
-	const uint8_t *p = buf;
+	const uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
 	size_t i = 0;
 
+	for (uint64_t w; i + sizeof(w) <= len; i += sizeof(w)) {
+		memcpy(&w, p + i, sizeof(w));
+		/* Where no top bit is set, + 1 sets that of 0x7f, and - 0x20 keeps one from 0x20
+		 * on. */
+		if ((w | (w + ones) | ~((w | tops) - 0x20 * ones)) & tops)
+			break;
+	}
+	return i;
+}
+
+/* The same as utf8_valid_len(), of which the first @i bytes are known to be valid. */
+static size_t valid_from(const uint8_t *p, size_t i, size_t len)
+{
 	while (i < len) {
 		size_t n = char_len(p[i]);
 
@@ -55,6 +69,21 @@ size_t utf8_valid_len(const void *buf, size_t len)
 			break;
 		i += n;
 	}
-
 	return i;
+}
+
+size_t utf8_valid_len(const void *buf, size_t len)
+{
+	return valid_from(buf, plain_len(buf, len), len);
+}
+
+bool utf8_is_printable(const void *buf, size_t len)
+{
+	const uint8_t *p = buf;
+	size_t plain = plain_len(p, len);
+
+	for (size_t i = plain; i < len; i++)
+		if (p[i] < 0x20 || p[i] == 0x7f)
+			return false;
+	return valid_from(p, plain, len) == len;
 }

@@ -3,6 +3,7 @@
 #ifndef BASE_UTF8_H
 #define BASE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -10,5 +11,8 @@
  * surrogate, nothing above U+10FFFF, no character cut in two. NUL counts as valid.
  */
 size_t utf8_valid_len(const void *buf, size_t len);
+
+/* Valid, and nothing that moves the cursor of who prints it: no byte below 0x20, no 0x7f. */
+bool utf8_is_printable(const void *buf, size_t len);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "elf/elf_image.h"
@@ -24,6 +25,8 @@ void elf_file_close(struct elf_file *ef)
 		return;
 
 	elf_end(ef->elf);
+	if (ef->mapped)
+		munmap((void *)ef->mem, ef->size);
 	closep(&ef->fd);
 	free(ef->phdrs);
 	free(ef);
@@ -158,6 +161,27 @@ int elf_file_open_memory(const void *buf, size_t len, struct elf_file **ret)
 
 	*ret = TAKE_PTR(ef);
 	return 0;
+}
+
+int elf_file_open_mapped(int fd, struct elf_file **ret)
+{
+	struct stat st;
+	void *map;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size == 0)
+		return -ENOEXEC;
+	map = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	r = elf_file_open_memory(map, st.st_size, ret);
+	if (r < 0)
+		munmap(map, st.st_size);
+	else
+		(*ret)->mapped = true;
+	return r;
 }
 
 int elf_image_section(struct elf_file *ef, size_t index, GElf_Shdr *ret)

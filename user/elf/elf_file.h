@@ -17,6 +17,11 @@ struct elf_file;
 
 /* Does not take over @fd (it is duplicated). -ENOEXEC if it is no ELF file that we read. */
 int elf_file_open_fd(int fd, struct elf_file **ret);
+/*
+ * The same by mapping, which is faster. But who reads it dies (SIGBUS) if the file is cut short
+ * meanwhile: for processes that may die. Not for libdw, as libelf would write to the mapping.
+ */
+int elf_file_open_mapped(int fd, struct elf_file **ret);
 /* The same of bytes in memory, which must outlive the result. */
 int elf_file_open_memory(const void *buf, size_t len, struct elf_file **ret);
 void elf_file_close(struct elf_file *ef); /* NULL is fine */

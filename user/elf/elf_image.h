@@ -16,7 +16,8 @@
 
 struct elf_file {
 	int fd;		    /* -1: bytes in memory */
-	const uint8_t *mem; /* borrowed; NULL: a file */
+	const uint8_t *mem; /* NULL: a file */
+	bool mapped;	    /* mem is ours to unmap; else it is borrowed */
 	uint64_t size;
 	Elf *elf;
 	GElf_Ehdr ehdr;

@@ -166,6 +166,8 @@ static void count(const struct batch *b, uint64_t *counters)
 		counters[STAT_FRAME_NO_SYMBOL] += b->results[i].n_frames == 0;
 	if (b->error == -ESTALE)
 		counters[STAT_FILE_REPLACED]++;
+	else if (b->error == -EREMOTEIO)
+		counters[STAT_SYMBOL_WORKER_FAILED]++;
 	else if (b->error < 0)
 		counters[STAT_FILE_UNREADABLE]++;
 }

@@ -23,6 +23,17 @@ void sym_batch_sort(struct sym_batch *b)
 	qsort(b->queries, b->n, sizeof(*b->queries), compare_queries);
 }
 
+void sym_batch_add(struct sym_batch *b, struct elf_file *ef, struct sym_result *results, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (elf_file_offset_to_vaddr(ef, results[i].vaddr, &results[i].vaddr) < 0)
+			continue;
+		b->queries[b->n++] =
+			(struct sym_query){ .vaddr = results[i].vaddr, .res = &results[i] };
+	}
+	sym_batch_sort(b);
+}
+
 void sym_batch_clear(struct sym_batch *b)
 {
 	free(b->queries);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "elf/elf_file.h"
 #include "sym/name_table.h"
 
 /* One wanted address. Sources are asked for sorted arrays of them. */
@@ -24,6 +25,9 @@ struct sym_batch {
 /* Makes room for @n queries; the caller fills them and then sorts. -ENOMEM. */
 int sym_batch_init(struct sym_batch *b, struct name_table *names, size_t n);
 void sym_batch_sort(struct sym_batch *b);
+
+/* Queries, sorted, for those results whose offset (left in vaddr) is in a segment of @ef. */
+void sym_batch_add(struct sym_batch *b, struct elf_file *ef, struct sym_result *results, size_t n);
 void sym_batch_clear(struct sym_batch *b);
 
 /* Index of the first query at or above @vaddr; n if there is none. */

@@ -28,15 +28,23 @@ struct sym_result {
 };
 
 struct symbolizer;
+struct worker;
 
 int symbolizer_new(struct symbolizer **ret);
 void symbolizer_free(struct symbolizer *s); /* NULL is fine */
 DEFINE_CLEANUP(struct symbolizer *, symbolizer_free)
 
 /*
- * From now on files are mapped: debug information of any size can be read at little cost in memory.
- * A file that its owner cuts short meanwhile then kills this process by SIGBUS, so this is for one
- * that may die. Without it, more than a few megabytes of debug information are left alone.
+ * From now on ELF files are read by @w, which is borrowed: what is wrong with one of them cannot
+ * harm this process. Without, they are read right here.
+ */
+void symbolizer_use_worker(struct symbolizer *s, struct worker *w);
+
+/*
+ * From now on files that are read here are mapped: debug information of any size can be read at
+ * little cost in memory. A file that its owner cuts short meanwhile then kills this process by
+ * SIGBUS, so this is for one that may die. Without it, more than a few megabytes of debug
+ * information are left alone.
  */
 void symbolizer_allow_mapping(struct symbolizer *s);
 
@@ -47,11 +55,22 @@ uint64_t symbolizer_debug_left_out(const struct symbolizer *s);
  * Names @n file offsets of the ELF file @fd. @files opens those of its debug information that are
  * separate; NULL: there are none. @offsets are those of the instruction itself: for a caller's
  * frame that is return address - 1. Fills results[0..n); an offset without a name has n_frames = 0.
- * Negative errno (-ENOEXEC: no ELF file; -ENOMEM, …) when nothing of the file can be used; then
- * results are all without name and vaddr = offset.
+ * Negative errno (-ENOEXEC: no ELF file; -EREMOTEIO: the worker failed on it, now or before;
+ * -ENOMEM, …) when nothing of the file can be used; then results are all without name and vaddr =
+ * offset.
  */
 int symbolizer_file(struct symbolizer *s, int fd, const struct sym_file_source *files,
 		    const uint64_t *offsets, size_t n, struct sym_result *results);
+
+/* Files that the worker failed on, oldest first. NULL: there are no more. */
+struct sym_bad_file {
+	const char *path; /* as we would open it; "?" if that cannot be told */
+	const char *reason;
+};
+const struct sym_bad_file *symbolizer_bad_file(const struct symbolizer *s, size_t i);
+
+/* Which of them @fd is; NULL: none. */
+const struct sym_bad_file *symbolizer_bad_file_of(const struct symbolizer *s, int fd);
 
 /*
  * The same for kernel addresses, from /proc/kallsyms (modules and BPF programs too).

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The worker's own side: what its process runs. */
+#ifndef WORKER_SERVICE_H
+#define WORKER_SERVICE_H
+
+#include "worker/message.h"
+
+#define WORKER_SOCKET 3 /* the descriptor that it starts with */
+
+/* Exit statuses, besides 0: the parent is gone. */
+enum {
+	WORKER_EXIT_LIBRARY = 3,      /* a library gave up: it does so for want of memory */
+	WORKER_EXIT_CAPABILITIES = 4, /* would have kept some */
+	WORKER_EXIT_SOCKET = 5,
+};
+
+/* The way to the parent. */
+struct worker_link {
+	int sock;
+	struct worker_message in; /* the last one received */
+};
+
+/* Both block. A failure means that the parent is gone, and so should be its worker. */
+int worker_link_send(struct worker_link *link, unsigned kind, const void *payload, size_t len);
+int worker_link_receive(struct worker_link *link);
+
+struct worker_service {
+	enum worker_service_id id;
+	/* Answers the request whose first message is link->in. Negative: as above. */
+	int (*serve)(struct worker_link *link);
+};
+
+/* Serves what comes over @sock until the parent goes. @services end with one without serve(). */
+int worker_serve(int sock, const struct worker_service *services);
+
+/*
+ * main() of a worker: goes into the sandbox, serves and exits. Returns if nobody wants a worker, as
+ * descriptor WORKER_SOCKET is no socket.
+ */
+void worker_main(uint64_t memory, const struct worker_service *services);
+
+#endif

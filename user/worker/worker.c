@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/worker.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "worker/sandbox.h"
+#include "worker/service.h"
+
+#define MEMORY_BYTES (1ULL << 30)
+#define CPU_S	     30
+#define WALL_S	     120
+#define START_S	     10
+#define START_PAUSE  10	  /* times as long as it took to fail, until it is tried again */
+#define DIED_BY	     128  /* added to a signal, to tell it from a status */
+#define DEATH_MS     2000 /* one that hangs in a file system may take its time to die */
+
+struct worker {
+	struct worker_options opt;
+	pid_t pid;     /* 0: does not run */
+	pid_t undying; /* was killed, and had not gone yet */
+	int sock;
+	unsigned gaps;
+	uint32_t exchanges; /* so far, from 1 */
+	struct worker_failure failure;
+	uint64_t start_due_ns; /* after a failure to start: not before */
+	/* The exchange at hand. */
+	enum worker_service_id service;
+	uint32_t exchange;
+	uint64_t deadline_ns;
+	struct worker_message in;
+};
+
+/* --- its end ---------------------------------------------------------------------------------- */
+
+static bool reap(pid_t pid, int *status)
+{
+	return waitpid(pid, status, WNOHANG) == pid;
+}
+
+/* Waits until it is gone, but not for ever. */
+static bool await_end(pid_t pid, int *status)
+{
+	CLEANUP(closep) int fd = pidfd_open(pid, 0);
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	if (fd < 0)
+		return waitpid(pid, status, 0) == pid;
+	while (poll(&pfd, 1, DEATH_MS) < 0 && errno == EINTR)
+		;
+	return reap(pid, status);
+}
+
+/* A process that dies of something else just now keeps that status. */
+static int kill_it(struct worker *w)
+{
+	int status = 0;
+
+	closep(&w->sock);
+	if (w->pid > 0) {
+		kill(w->pid, SIGKILL);
+		if (!await_end(w->pid, &status))
+			w->undying = w->pid;
+	}
+	w->pid = 0;
+	return status;
+}
+
+static void explain_end(struct worker_failure *f, int status)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
+		*f = (struct worker_failure){ .kind = WORKER_CPU_TIME };
+	else if (WIFSIGNALED(status))
+		*f = (struct worker_failure){ WORKER_KILLED, WTERMSIG(status) };
+	else if (WEXITSTATUS(status) == WORKER_EXIT_LIBRARY)
+		*f = (struct worker_failure){ .kind = WORKER_NO_MEMORY };
+	else
+		*f = (struct worker_failure){ WORKER_EXITED, WEXITSTATUS(status) };
+}
+
+/* It went by itself. */
+static int lost(struct worker *w)
+{
+	explain_end(&w->failure, kill_it(w));
+	return -EREMOTEIO;
+}
+
+int worker_reject(struct worker *w, enum worker_failure_kind kind)
+{
+	kill_it(w);
+	w->failure = (struct worker_failure){ .kind = kind };
+	return -EREMOTEIO;
+}
+
+/* --- messages --------------------------------------------------------------------------------- */
+
+/* 0 when the socket is ready for @events, or its other end is gone. */
+static int await(struct worker *w, short events)
+{
+	struct pollfd pfd = { .fd = w->sock, .events = events };
+	uint64_t now;
+	int r;
+
+	do {
+		uint64_t left;
+
+		now = monotonic_ns();
+		left = now < w->deadline_ns ? w->deadline_ns - now : 0;
+		r = poll(&pfd, 1, left / NSEC_PER_MSEC + (left > 0));
+	} while (r < 0 && errno == EINTR);
+	return r > 0 ? 0 : -ETIMEDOUT;
+}
+
+static int do_send(struct worker *w, const struct worker_header *h, const void *payload, int fd)
+{
+	int r;
+
+	while ((r = worker_message_send(w->sock, h, payload, fd)) == -EAGAIN) {
+		r = await(w, POLLOUT);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+static int do_receive(struct worker *w)
+{
+	int r;
+
+	while ((r = worker_message_receive(w->sock, false, &w->in)) == -EAGAIN) {
+		r = await(w, POLLIN);
+		if (r < 0)
+			return r;
+	}
+	if (r == 0 && (w->in.header.service != w->service || w->in.header.exchange != w->exchange))
+		return -EBADMSG;
+	return r;
+}
+
+static int fail(struct worker *w, int err)
+{
+	switch (err) {
+	case -ETIMEDOUT:
+		return worker_reject(w, WORKER_TIMEOUT);
+	case -EBADMSG:
+		return worker_reject(w, WORKER_MALFORMED);
+	default:
+		return lost(w);
+	}
+}
+
+int worker_send(struct worker *w, unsigned kind, const void *payload, size_t len, int fd)
+{
+	struct worker_header h = {
+		.protocol = WORKER_PROTOCOL,
+		.service = w->service,
+		.kind = kind,
+		.exchange = w->exchange,
+		.len = len,
+	};
+	int r = do_send(w, &h, payload, fd);
+
+	return r < 0 ? fail(w, r) : 0;
+}
+
+int worker_receive(struct worker *w, const struct worker_message **ret)
+{
+	int r = do_receive(w);
+
+	if (r < 0)
+		return fail(w, r);
+	*ret = &w->in;
+	return 0;
+}
+
+/* --- its start -------------------------------------------------------------------------------- */
+
+static int set_actions(posix_spawn_file_actions_t *actions, int sock)
+{
+	int r = posix_spawn_file_actions_adddup2(actions, sock, WORKER_SOCKET);
+
+	for (int fd = 0; r == 0 && fd < WORKER_SOCKET; fd++)
+		r = posix_spawn_file_actions_addopen(actions, fd, "/dev/null", O_RDWR, 0);
+	if (r == 0)
+		r = posix_spawn_file_actions_addclosefrom_np(actions, WORKER_SOCKET + 1);
+	return r;
+}
+
+/* A process group of its own: what a terminal sends to ours (^C, ^Z) is not meant for it. */
+static int set_attributes(posix_spawnattr_t *attr)
+{
+	sigset_t none, all;
+	int r;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	r = posix_spawnattr_setsigmask(attr, &none);
+	if (r == 0)
+		r = posix_spawnattr_setsigdefault(attr, &all);
+	if (r == 0)
+		r = posix_spawnattr_setpgroup(attr, 0);
+	if (r == 0)
+		r = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+							   POSIX_SPAWN_SETPGROUP);
+	return r;
+}
+
+static int spawn(struct worker *w, const posix_spawn_file_actions_t *actions,
+		 const posix_spawnattr_t *attr)
+{
+	const char *program = w->opt.program ? w->opt.program : "/proc/self/exe";
+	const char *libraries = getenv("LD_LIBRARY_PATH");
+	char memory[32], path[4096];
+	char name[] = "spanprof", first[] = WORKER_ARGUMENT;
+	char *argv[] = { name, first, memory, NULL };
+	/* Of the environment no more than it may need to start: the rest is not its business. */
+	char *envp[] = { NULL, NULL };
+
+	snprintf(memory, sizeof(memory), "%" PRIu64, w->opt.memory_bytes);
+	if (libraries &&
+	    snprintf(path, sizeof(path), "LD_LIBRARY_PATH=%s", libraries) < (int)sizeof(path))
+		envp[0] = path;
+	return -posix_spawn(&w->pid, program, actions, attr, argv, envp);
+}
+
+static int spawn_with(struct worker *w, int sock)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	int r = -posix_spawn_file_actions_init(&actions);
+
+	if (r < 0)
+		return r;
+	r = -posix_spawnattr_init(&attr);
+	if (r == 0) {
+		r = -set_actions(&actions, sock);
+		if (r == 0)
+			r = -set_attributes(&attr);
+		if (r == 0)
+			r = spawn(w, &actions, &attr);
+		posix_spawnattr_destroy(&attr);
+	}
+	posix_spawn_file_actions_destroy(&actions);
+	return r;
+}
+
+/* What it has to say before anything else. */
+static int await_ready(struct worker *w)
+{
+	uint32_t gaps;
+	int r;
+
+	w->service = WORKER_SERVICE_SELF;
+	w->exchange = 0;
+	w->deadline_ns = monotonic_ns() + START_S * NSEC_PER_SEC;
+	r = do_receive(w);
+	if (r == 0 && (w->in.header.kind != WORKER_READY || w->in.header.len != sizeof(gaps)))
+		r = -EBADMSG;
+	if (r < 0)
+		return r;
+	memcpy(&gaps, w->in.payload, sizeof(gaps));
+	w->gaps |= gaps & (WORKER_GAPS - 1);
+	return 0;
+}
+
+static int cannot_start(struct worker *w, int err)
+{
+	int status = kill_it(w);
+
+	w->failure = (struct worker_failure){ WORKER_NOT_STARTED, err };
+	if (err == -ECONNRESET && WIFSIGNALED(status))
+		w->failure.number = DIED_BY + WTERMSIG(status);
+	else if (err == -ECONNRESET && WEXITSTATUS(status))
+		w->failure.number = WEXITSTATUS(status);
+	return -EREMOTEIO;
+}
+
+static int start(struct worker *w)
+{
+	CLEANUP(closep) int theirs = -1;
+	int pair[2], r;
+
+	if (w->undying && reap(w->undying, NULL))
+		w->undying = 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return cannot_start(w, -errno);
+	w->sock = pair[0];
+	theirs = pair[1];
+	if (fcntl(w->sock, F_SETFL, O_NONBLOCK) < 0)
+		return cannot_start(w, -errno);
+	r = spawn_with(w, theirs);
+	if (r < 0)
+		return cannot_start(w, r);
+	closep(&theirs);
+	r = await_ready(w);
+	return r < 0 ? cannot_start(w, r) : 0;
+}
+
+/* Whoever asks for names of many files is not to wait for each that it does not start. */
+static int start_in_time(struct worker *w)
+{
+	uint64_t begin = monotonic_ns(), end;
+	int r;
+
+	if (w->failure.kind == WORKER_NOT_STARTED && begin < w->start_due_ns)
+		return -EREMOTEIO;
+	r = start(w);
+	end = monotonic_ns();
+	w->start_due_ns = end + START_PAUSE * (end - begin);
+	return r;
+}
+
+/* --- exchanges -------------------------------------------------------------------------------- */
+
+/* One that has died while it had nothing to do is not missed. */
+static void bury_if_dead(struct worker *w)
+{
+	struct pollfd pfd = { .fd = w->sock };
+
+	if (w->sock >= 0 && poll(&pfd, 1, 0) > 0)
+		kill_it(w);
+}
+
+/* The kernel counts whole seconds, from its start. */
+static void limit_cpu_time(struct worker *w)
+{
+	struct rlimit limit = { .rlim_max = RLIM_INFINITY };
+	struct timespec used = { 0 };
+	clockid_t clock;
+
+	if (w->pid <= 0)
+		return;
+	if (clock_getcpuclockid(w->pid, &clock) == 0)
+		clock_gettime(clock, &used);
+	limit.rlim_cur = used.tv_sec + 1 + w->opt.cpu_s;
+	(void)prlimit(w->pid, RLIMIT_CPU, &limit, NULL);
+}
+
+int worker_begin(struct worker *w, enum worker_service_id service)
+{
+	int r;
+
+	bury_if_dead(w);
+	if (w->sock < 0) {
+		r = start_in_time(w);
+		if (r < 0)
+			return r;
+	}
+	w->failure = (struct worker_failure){ 0 };
+	limit_cpu_time(w);
+	w->service = service;
+	w->exchange = ++w->exchanges;
+	w->deadline_ns = monotonic_ns() + w->opt.wall_s * NSEC_PER_SEC;
+	return 0;
+}
+
+void worker_excuse(struct worker *w, uint64_t ns)
+{
+	w->deadline_ns += ns;
+}
+
+/* --- the object ------------------------------------------------------------------------------- */
+
+int worker_new(const struct worker_options *opt, struct worker **ret)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	if (opt)
+		w->opt = *opt;
+	if (!w->opt.memory_bytes)
+		w->opt.memory_bytes = MEMORY_BYTES;
+	if (!w->opt.cpu_s)
+		w->opt.cpu_s = CPU_S;
+	if (!w->opt.wall_s)
+		w->opt.wall_s = WALL_S;
+	w->sock = -1;
+	*ret = w;
+	return 0;
+}
+
+int worker_adopt(const struct worker_options *opt, int sock, pid_t pid, struct worker **ret)
+{
+	int r = worker_new(opt, ret);
+
+	if (r < 0)
+		return r;
+	(*ret)->sock = sock;
+	(*ret)->pid = pid;
+	return fcntl(sock, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+void worker_free(struct worker *w)
+{
+	if (!w)
+		return;
+	kill_it(w);
+	free(w);
+}
+
+pid_t worker_pid(const struct worker *w)
+{
+	return w->pid;
+}
+
+const struct worker_failure *worker_last_failure(const struct worker *w)
+{
+	return &w->failure;
+}
+
+/* --- words ------------------------------------------------------------------------------------ */
+
+static void print_start(int number, char *ret)
+{
+	if (number > DIED_BY)
+		snprintf(ret, WORKER_TEXT_MAX, "its process was killed by signal %d (%s)",
+			 number - DIED_BY, strsignal(number - DIED_BY));
+	else if (number == WORKER_EXIT_CAPABILITIES)
+		snprintf(ret, WORKER_TEXT_MAX, "its process could not give up its capabilities");
+	else if (number > 0)
+		snprintf(ret, WORKER_TEXT_MAX, "its process did not start: exit status %d", number);
+	else
+		snprintf(ret, WORKER_TEXT_MAX, "its process did not start: %s", strerror(-number));
+}
+
+void worker_failure_print(const struct worker_failure *f, char ret[WORKER_TEXT_MAX])
+{
+	static const char *const texts[] = {
+		[WORKER_NO_FAILURE] = "no failure",
+		[WORKER_NO_MEMORY] = "it takes more memory than is allowed",
+		[WORKER_CPU_TIME] = "it takes more CPU time than is allowed",
+		[WORKER_TIMEOUT] = "no answer in time",
+		[WORKER_MALFORMED] = "malformed answer",
+	};
+
+	switch (f->kind) {
+	case WORKER_NOT_STARTED:
+		print_start(f->number, ret);
+		break;
+	case WORKER_KILLED:
+		if (f->number == SIGSYS)
+			snprintf(ret, WORKER_TEXT_MAX, "its reader made a forbidden system call");
+		else
+			snprintf(ret, WORKER_TEXT_MAX, "its reader was killed by signal %d (%s)",
+				 f->number, strsignal(f->number));
+		break;
+	case WORKER_EXITED:
+		snprintf(ret, WORKER_TEXT_MAX, "its reader ended with status %d", f->number);
+		break;
+	default:
+		snprintf(ret, WORKER_TEXT_MAX, "%s", texts[f->kind]);
+	}
+}
+
+void worker_gaps_print(const struct worker *w, char ret[WORKER_TEXT_MAX])
+{
+	snprintf(ret, WORKER_TEXT_MAX, "%s%s%s",
+		 w->gaps & WORKER_GAP_SECCOMP ? ", no filter of system calls" : "",
+		 w->gaps & WORKER_GAP_NEW_PRIVS ? ", no_new_privs not set" : "",
+		 w->gaps & WORKER_GAP_LIMITS ? ", no limit of memory" : "");
+	memmove(ret, ret + (ret[0] ? 2 : 0), strlen(ret + (ret[0] ? 2 : 0)) + 1);
+}
