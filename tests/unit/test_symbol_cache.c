@@ -69,7 +69,11 @@ static const char *path_of(uint8_t number)
 {
 	static char path[256];
 
-	snprintf(path, sizeof(path), "%s/%02xcd%036d.sym", cache_folder, number, 0);
+	char *found =
+		command_output("echo %s/%02xcd%036d-*.sym | tr -d '\\n'", cache_folder, number, 0);
+
+	snprintf(path, sizeof(path), "%s", found);
+	free(found);
 	return path;
 }
 

@@ -23,6 +23,7 @@
 #include "sym/file_finder.h"
 #include "sym/names_client.h"
 #include "sym/names_protocol.h"
+#include "sym/symbol_cache.h"
 #include "worker/sandbox.h"
 
 #define PROGRAM "build/spanprof"
@@ -539,6 +540,50 @@ Test(worker, says_what_we_would_say_ourselves)
 	compare(LIBC, 50000);
 	compare("/usr/lib/x86_64-linux-gnu/libstdc++.so.6", 50000);
 	cr_assert(gt(int, worker_pid(w), 0));
+}
+
+static void name_libc(struct symbolizer *s, uint64_t *offsets, struct sym_result *res, size_t n)
+{
+	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
+	CLEANUP(closep) int fd = open(LIBC, O_RDONLY | O_CLOEXEC);
+
+	for (size_t i = 0; i < n; i++)
+		offsets[i] = 0x28000 + 97 * i;
+	cr_assert(zero(int, file_finder_new(LIBC, 0, &finder)));
+	cr_assert(zero(int, symbolizer_file(s, fd, file_finder_source(finder), offsets, n, res)));
+}
+
+Test(worker, is_not_asked_for_what_the_cache_knows)
+{
+	CLEANUP(symbolizer_freep) struct symbolizer *here = NULL, *there = NULL;
+	CLEANUP(symbol_cache_freep) struct symbol_cache *cache = NULL;
+	static struct sym_result a[5000], b[5000];
+	static uint64_t offsets[5000];
+	size_t named = 0;
+
+	start(&real);
+	cr_assert(zero(int, symbol_cache_new(NULL, &SYMBOL_CACHE_LIMITS_DEFAULT, &cache)));
+	cr_assert(zero(int, symbolizer_new(&here)));
+	symbolizer_allow_mapping(here);
+	symbolizer_use_cache(here, cache);
+	name_libc(here, offsets, a, 4000);
+
+	cr_assert(zero(int, symbolizer_new(&there)));
+	symbolizer_use_worker(there, w);
+	symbolizer_use_cache(there, cache);
+	name_libc(there, offsets, b, 4000);
+	cr_assert(zero(int, worker_pid(w)), "it was not started");
+	for (size_t i = 0; i < 4000; i++) {
+		assert_same(&a[i], &b[i]);
+		named += b[i].n_frames > 0;
+	}
+	cr_assert(gt(sz, named, 2000));
+
+	name_libc(there, offsets, b, 5000); /* some of them are new */
+	cr_assert(gt(int, worker_pid(w), 0));
+	name_libc(here, offsets, a, 5000);
+	for (size_t i = 0; i < 5000; i++)
+		assert_same(&a[i], &b[i]);
 }
 
 /* Files that a fuzzer has made of ELF files. */

@@ -6,24 +6,43 @@
 
 #include "base/log.h"
 #include "sym/debuginfod_files.h"
+#include "sym/symbol_cache.h"
 #include "sym/symbolizer.h"
 #include "worker/worker.h"
 
 #define BAD_FILES_SHOWN 10
 
-static int open_servers(const struct symbol_options *opt, struct naming *n)
+/* Samples have been taken by now: whatever cannot be had, they must not be lost for it. */
+static void open_servers(const struct symbol_options *opt, struct naming *n)
 {
 	const char *folder = symbol_options_debuginfod_folder();
 	int r;
 
 	if (!opt->debuginfod)
-		return 0;
+		return;
 	r = debuginfod_files_new(opt->debuginfod, folder, &DEBUGINFOD_LIMITS_DEFAULT, &n->servers);
-	return r < 0 ? log_error_errno(r,
-				       "cannot use '%s' for files of debuginfod; "
-				       "DEBUGINFOD_CACHE_PATH names another folder",
-				       folder)
-		     : 0;
+	if (r < 0)
+		log_warning("cannot keep files of debuginfod in '%s', nothing is fetched: %s; "
+			    "DEBUGINFOD_CACHE_PATH names another folder",
+			    folder, strerror(-r));
+}
+
+static void open_cache(const struct symbol_options *opt, struct naming *n)
+{
+	int r;
+
+	if (!opt->cache)
+		return;
+	n->cache_folder = opt->cache;
+	r = symbol_cache_new(opt->cache, &SYMBOL_CACHE_LIMITS_DEFAULT, &n->cache);
+	if (r == -EPERM)
+		log_warning("--symbol-cache '%s' is not used: others than its owner, which must be "
+			    "us, could choose names there; chmod go-w or another folder helps",
+			    opt->cache);
+	else if (r < 0)
+		log_warning("--symbol-cache '%s' is not used: %s", opt->cache, strerror(-r));
+	else
+		symbolizer_use_cache(n->sym, n->cache);
 }
 
 int naming_open(const struct symbol_options *opt, struct naming **ret)
@@ -36,10 +55,10 @@ int naming_open(const struct symbol_options *opt, struct naming **ret)
 	if (r < 0)
 		return log_error_errno(r, "cannot name the functions");
 	symbolizer_use_worker(n->sym, n->worker);
-	r = open_servers(opt, n);
-	if (r == 0)
-		*ret = TAKE_PTR(n);
-	return r;
+	open_servers(opt, n);
+	open_cache(opt, n);
+	*ret = TAKE_PTR(n);
+	return 0;
 }
 
 void naming_close(struct naming *n)
@@ -47,6 +66,7 @@ void naming_close(struct naming *n)
 	if (!n)
 		return;
 	symbolizer_free(n->sym);
+	symbol_cache_free(n->cache);
 	worker_free(n->worker);
 	debuginfod_files_free(n->servers);
 	free(n);
@@ -87,8 +107,26 @@ static void report_servers(const struct debuginfod_files *servers)
 		 t.missing);
 }
 
-void naming_report(const struct naming *n)
+static void report_cache(const struct symbol_cache *cache, const char *folder)
 {
+	struct symbol_cache_totals t = symbol_cache_totals(cache);
+
+	if (t.failed)
+		log_warning("--symbol-cache: %" PRIu64 " files could not be written to '%s': %s",
+			    t.failed, folder, strerror(-t.error));
+	if (t.rejected)
+		log_warning("--symbol-cache: %" PRIu64 " files in '%s' were damaged or not ours, "
+			    "and did not count",
+			    t.rejected, folder);
+	log_info("symbol cache: %" PRIu64 " files read, %" PRIu64 " written", t.loaded, t.saved);
+}
+
+void naming_finish(struct naming *n)
+{
+	if (n->cache) {
+		symbol_cache_save(n->cache);
+		report_cache(n->cache, n->cache_folder);
+	}
 	report_files(n->sym, n->worker);
 	if (n->servers)
 		report_servers(n->servers);

@@ -7,12 +7,15 @@
 #include "base/cleanup.h"
 
 struct debuginfod_files;
+struct symbol_cache;
 struct symbolizer;
 struct worker;
 
 struct naming {
 	struct worker *worker; /* reads the files of strangers */
 	struct symbolizer *sym;
+	struct symbol_cache *cache; /* NULL: none */
+	const char *cache_folder;
 	struct debuginfod_files *servers; /* NULL: none is asked */
 };
 
@@ -21,7 +24,7 @@ int naming_open(const struct symbol_options *opt, struct naming **ret);
 void naming_close(struct naming *n); /* NULL is fine */
 DEFINE_CLEANUP(struct naming *, naming_close)
 
-/* Logs what could not be had, once everything has its name. */
-void naming_report(const struct naming *n);
+/* Once everything has its name: keeps what is new, logs what could not be had. */
+void naming_finish(struct naming *n);
 
 #endif

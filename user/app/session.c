@@ -574,7 +574,7 @@ int session_pprof(struct session *s, struct pprof **ret)
 		return r;
 	from = (struct name_sources){ &s->procs.dsos, names->sym, names->servers, s->jit };
 	r = profile_to_pprof(s->profile, &from, s->counters, ret);
-	naming_report(names);
+	naming_finish(names);
 	return r < 0 ? log_error_errno(r, "cannot name the functions") : 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,12 +87,13 @@ static bool path_of(const struct symbol_cache *c, const struct symbol_origin *o,
 		    size_t len)
 {
 	char hex[2 * SYMBOL_IMAGE_ID + 1];
+	uint64_t which = hash_u64(o->rules, o->files);
 	int n;
 
 	if (!c->folder)
 		return false;
 	format_hex(o->build_id, o->build_id_len, hex);
-	n = snprintf(buf, len, "%s/%s.sym", c->folder, hex);
+	n = snprintf(buf, len, "%s/%s-%016" PRIx64 ".sym", c->folder, hex, which);
 	return n > 0 && (size_t)n < len;
 }
 
@@ -139,7 +141,7 @@ static int load(struct symbol_cache *c, struct entry *e)
 		return 0;
 	}
 	if (!same_origin(&found.origin, &e->image.origin))
-		return 0; /* there are other files to name it by now */
+		return 0;
 	c->totals.loaded++;
 	e->image = found;
 	e->n_saved = found.places.n;

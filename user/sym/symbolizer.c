@@ -7,6 +7,7 @@
 #include "elf/elf_file.h"
 #include "elf/vdso.h"
 #include "sym/bad_files.h"
+#include "sym/cached_names.h"
 #include "sym/elf_names.h"
 #include "sym/file_names.h"
 #include "sym/kallsyms.h"
@@ -14,9 +15,10 @@
 #include "sym/sym_batch.h"
 
 struct symbolizer {
-	struct name_table names;   /* that were read here */
-	struct frame_store frames; /* that came from the worker */
-	struct worker *worker;	   /* borrowed; NULL: none */
+	struct name_table names;    /* that were read here */
+	struct frame_store frames;  /* that came from the worker */
+	struct worker *worker;	    /* borrowed; NULL: none */
+	struct symbol_cache *cache; /* likewise */
 	struct bad_files bad;
 	bool may_map;
 	uint64_t debug_left_out;
@@ -45,6 +47,11 @@ void symbolizer_free(struct symbolizer *s)
 void symbolizer_use_worker(struct symbolizer *s, struct worker *w)
 {
 	s->worker = w;
+}
+
+void symbolizer_use_cache(struct symbolizer *s, struct symbol_cache *c)
+{
+	s->cache = c;
 }
 
 void symbolizer_allow_mapping(struct symbolizer *s)
@@ -96,6 +103,49 @@ static int in_this_process(struct symbolizer *s, int fd, const struct sym_file_s
 	return file_names(&reader, fd, q->results, q->n);
 }
 
+static int ask(struct symbolizer *s, int fd, const struct sym_file_source *files,
+	       const struct names_request *q)
+{
+	return s->worker ? by_worker(s, fd, files, q) : in_this_process(s, fd, files, q);
+}
+
+/* Hands on what is asked for, and remembers whether something was not to be had for now. */
+struct observed_source {
+	const struct sym_file_source *files;
+	bool failed;
+};
+
+static int open_observed(void *arg, const struct sym_file_wanted *wanted, unsigned nth)
+{
+	struct observed_source *o = arg;
+	int fd = o->files ? o->files->open(o->files->arg, wanted, nth) : -ENOENT;
+
+	o->failed |= fd < 0 && fd != -ENOENT;
+	return fd;
+}
+
+/* What the cache does not know. */
+static int ask_beside_cache(struct symbolizer *s, int fd, const struct sym_file_source *files,
+			    const struct names_request *q)
+{
+	struct observed_source observed = { .files = files };
+	const struct sym_file_source source = { open_observed, &observed };
+	CLEANUP(cached_names_clear) struct cached_names c = { 0 };
+	struct symbol_origin origin;
+	struct names_request rest;
+	int r = cached_names_origin(fd, files, &origin);
+
+	if (r < 0)
+		return ask(s, fd, files, q);
+	r = cached_names_look(s->cache, &origin, &s->frames, q, &c);
+	if (r < 0 || c.n_missing == 0)
+		return r;
+	rest = (struct names_request){ c.offsets, c.results, c.n_missing };
+	r = ask(s, fd, &source, &rest);
+	cached_names_take(&c, q, r == 0 && !observed.failed);
+	return r;
+}
+
 int symbolizer_file(struct symbolizer *s, int fd, const struct sym_file_source *files,
 		    const uint64_t *offsets, size_t n, struct sym_result *results)
 {
@@ -107,7 +157,7 @@ int symbolizer_file(struct symbolizer *s, int fd, const struct sym_file_source *
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ENOEXEC;
-	return s->worker ? by_worker(s, fd, files, &q) : in_this_process(s, fd, files, &q);
+	return s->cache ? ask_beside_cache(s, fd, files, &q) : ask(s, fd, files, &q);
 }
 
 const struct sym_bad_file *symbolizer_bad_file(const struct symbolizer *s, size_t i)

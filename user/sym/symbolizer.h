@@ -28,6 +28,7 @@ struct sym_result {
 };
 
 struct symbolizer;
+struct symbol_cache;
 struct worker;
 
 int symbolizer_new(struct symbolizer **ret);
@@ -39,6 +40,9 @@ DEFINE_CLEANUP(struct symbolizer *, symbolizer_free)
  * harm this process. Without, they are read right here.
  */
 void symbolizer_use_worker(struct symbolizer *s, struct worker *w);
+
+/* From now on names of ELF files with a build id are taken from @c, and added; it is borrowed. */
+void symbolizer_use_cache(struct symbolizer *s, struct symbol_cache *c);
 
 /*
  * From now on files that are read here are mapped: debug information of any size can be read at

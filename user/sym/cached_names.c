@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sym/cached_names.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "elf/elf_file.h"
+
+/* Goes up when the same file would get other names. */
+#define RULES 1
+
+void cached_names_clear(struct cached_names *c)
+{
+	free(c->offsets);
+	free(c->index);
+	free(c->results);
+	*c = (struct cached_names){ 0 };
+}
+
+/* --- which file ------------------------------------------------------------------------------- */
+
+/* A file that was changed, or another one with the same claim, is another file. */
+static int add_identity(int fd, uint64_t *hash)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*hash = hash_u64(*hash, st.st_dev);
+	*hash = hash_u64(*hash, st.st_ino);
+	*hash = hash_u64(*hash, st.st_size);
+	*hash = hash_u64(*hash, st.st_mtim.tv_sec);
+	*hash = hash_u64(*hash, st.st_mtim.tv_nsec);
+	*hash = hash_u64(*hash, st.st_ctim.tv_sec);
+	*hash = hash_u64(*hash, st.st_ctim.tv_nsec);
+	return 0;
+}
+
+static void add_debug_file(const struct sym_file_source *files, const struct symbol_origin *o,
+			   uint64_t *hash)
+{
+	const struct sym_file_wanted wanted = { .kind = SYM_FILE_BUILD_ID,
+						.build_id = o->build_id,
+						.build_id_len = o->build_id_len };
+	CLEANUP(closep) int fd = files ? files->open(files->arg, &wanted, 0) : -1;
+
+	if (fd >= 0)
+		(void)add_identity(fd, hash);
+}
+
+int cached_names_origin(int fd, const struct sym_file_source *files, struct symbol_origin *ret)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct symbol_origin o = { .rules = RULES };
+	const uint8_t *id;
+	size_t len;
+	int r;
+
+	r = elf_file_open_fd(fd, &ef);
+	if (r == 0)
+		r = elf_file_build_id(ef, &id, &len);
+	if (r < 0)
+		return r;
+	if (len == 0 || len > SYMBOL_IMAGE_ID)
+		return -ENODATA;
+	memcpy(o.build_id, id, len);
+	o.build_id_len = len;
+	r = add_identity(fd, &o.files);
+	if (r < 0)
+		return r;
+	add_debug_file(files, &o, &o.files);
+	*ret = o;
+	return 0;
+}
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+static int string_of(struct cached_names *c, uint32_t at, const char **ret)
+{
+	const char *text = c->image->strings.data + at;
+
+	return at ? frame_store_string(c->store, text, strlen(text), ret) : 0;
+}
+
+static int fill(struct cached_names *c, const struct symbol_place *p, struct sym_result *res)
+{
+	struct sym_frame frames[SYMBOL_IMAGE_DEPTH];
+	int r = 0;
+
+	*res = (struct sym_result){ .vaddr = p->vaddr };
+	for (uint32_t i = 0; r == 0 && i < p->n; i++) {
+		const struct symbol_frame *f = &c->image->frames.data[p->first + i];
+
+		frames[i] = (struct sym_frame){ .function = "", .line = f->line };
+		r = string_of(c, f->function, &frames[i].function);
+		if (r == 0)
+			r = string_of(c, f->linkage, &frames[i].linkage);
+		if (r == 0)
+			r = string_of(c, f->file, &frames[i].file);
+	}
+	if (r == 0 && p->n)
+		r = frame_store_list(c->store, frames, p->n, &res->frames);
+	if (r < 0)
+		return r;
+	res->n_frames = p->n;
+	res->start = p->start;
+	return 0;
+}
+
+static int allocate(struct cached_names *c, size_t n)
+{
+	c->offsets = calloc(n + 1, sizeof(*c->offsets));
+	c->index = calloc(n + 1, sizeof(*c->index));
+	c->results = calloc(n + 1, sizeof(*c->results));
+	return c->offsets && c->index && c->results ? 0 : -ENOMEM;
+}
+
+int cached_names_look(struct symbol_cache *cache, const struct symbol_origin *origin,
+		      struct frame_store *store, const struct names_request *q,
+		      struct cached_names *ret)
+{
+	CLEANUP(cached_names_clear) struct cached_names c = { .store = store };
+	int r = symbol_cache_get(cache, origin, &c.image);
+
+	if (r == 0)
+		r = allocate(&c, q->n);
+	for (size_t i = 0; r == 0 && i < q->n; i++) {
+		const struct symbol_place *p = symbol_image_find(c.image, q->offsets[i]);
+
+		if (p) {
+			r = fill(&c, p, &q->results[i]);
+		} else {
+			c.offsets[c.n_missing] = q->offsets[i];
+			c.results[c.n_missing].vaddr = q->offsets[i];
+			c.index[c.n_missing++] = i;
+		}
+	}
+	if (r < 0)
+		return r;
+	*ret = c;
+	c = (struct cached_names){ 0 };
+	return 0;
+}
+
+void cached_names_take(struct cached_names *c, const struct names_request *q, bool keep)
+{
+	for (size_t i = 0; i < c->n_missing; i++) {
+		const struct sym_result *res = &c->results[i];
+		const struct symbol_place p = { c->offsets[i], res->vaddr, res->start, 0,
+						res->n_frames };
+
+		q->results[c->index[i]] = *res;
+		if (keep && res->n_frames <= SYMBOL_IMAGE_DEPTH)
+			(void)symbol_image_add(c->image, &p, res->frames);
+	}
+}

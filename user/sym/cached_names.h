@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names of a file's places from the symbol cache, and those that are new into it. */
+#ifndef SYM_CACHED_NAMES_H
+#define SYM_CACHED_NAMES_H
+
+#include "sym/file_source.h"
+#include "sym/frame_store.h"
+#include "sym/names_client.h"
+#include "sym/symbol_cache.h"
+
+struct cached_names {
+	struct symbol_image *image;
+	struct frame_store *store; /* what results will point to */
+	size_t n_missing;
+	uint64_t *offsets; /* the missing ones */
+	size_t *index;	   /* of each in the request */
+	struct sym_result *results;
+};
+
+/* A zeroed one holds nothing. */
+void cached_names_clear(struct cached_names *c);
+
+/*
+ * Which contents of @cache belong to @fd, whose other files @files opens: its build id, which
+ * anybody may claim, and which file it is, and which debug file there is for it. -ENODATA: it has
+ * no build id; what open(2) and fstat(2) say.
+ */
+int cached_names_origin(int fd, const struct sym_file_source *files, struct symbol_origin *ret);
+
+/*
+ * Fills the results of @q that are known. The others are in ret->offsets and, once ret->results are
+ * filled, for cached_names_take(). -ENOMEM.
+ */
+int cached_names_look(struct symbol_cache *cache, const struct symbol_origin *origin,
+		      struct frame_store *store, const struct names_request *q,
+		      struct cached_names *ret);
+
+/* The missing results of @q from c->results; with @keep into the cache, too. */
+void cached_names_take(struct cached_names *c, const struct names_request *q, bool keep);
+
+#endif
