@@ -62,7 +62,7 @@ static void start(const struct worker_options *opt)
 static int ask(const char *file, size_t n, const struct sym_file_source *files,
 	       struct sym_result *results)
 {
-	const struct names_client c = { w, files, &store, &left_out };
+	const struct names_client c = { w, files, &store, &left_out, false };
 	CLEANUP(freep) uint64_t *offsets = calloc(n, sizeof(*offsets));
 	CLEANUP(closep) int fd = sample_open(file);
 	struct stat st;
@@ -462,7 +462,7 @@ Test(worker, is_given_the_files_that_it_asks_for)
 
 	start(&real);
 	for (int given = 0; given < 2; given++) {
-		const struct names_client c = { w, given ? &files : NULL, &store, &left_out };
+		const struct names_client c = { w, given ? &files : NULL, &store, &left_out, false };
 		CLEANUP(closep) int fd = sample_open("lib.so");
 
 		cr_assert(zero(

@@ -101,7 +101,10 @@ static void report_naming(struct elf_file *ef, const struct dso *dso, struct sym
 		return;
 	bad = symbolizer_bad_file_of(sym, dso->fd);
 	snprintf(what, sizeof(what), "%s: names", dso->path);
-	finding_print(&(struct finding){ what, FINDING_NO, "none, only [file+0x…]",
+	finding_print(&(struct finding){ what, FINDING_NO,
+					 bad && !bad->nameless
+						 ? "of its symbol tables at most, no lines"
+						 : "none, only [file+0x…]",
 					 bad ? bad->reason : "what reads them does not start" },
 		      worst);
 }

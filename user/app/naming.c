@@ -89,8 +89,9 @@ static void report_files(const struct symbolizer *sym, const struct worker *work
 		log_warning("cannot read ELF files, functions show as [file+0x…]: %s", text);
 	}
 	for (i = 0; i < BAD_FILES_SHOWN && (bad = symbolizer_bad_file(sym, i)); i++)
-		log_warning("cannot name functions of '%s', which show as [file+0x…]: %s",
-			    bad->path, bad->reason);
+		log_warning("cannot read '%s': %s; its functions %s", bad->path, bad->reason,
+			    bad->nameless ? "show as [file+0x…]"
+					  : "have names from its symbol tables at most");
 	if (i == BAD_FILES_SHOWN && symbolizer_bad_file(sym, i))
 		log_warning("the same with other files; symbol_worker_failed counts them");
 }

@@ -177,10 +177,17 @@ int elf_file_open_mapped(int fd, struct elf_file **ret)
 	if (map == MAP_FAILED)
 		return -errno;
 	r = elf_file_open_memory(map, st.st_size, ret);
-	if (r < 0)
+	if (r < 0) {
 		munmap(map, st.st_size);
-	else
-		(*ret)->mapped = true;
+		return r;
+	}
+	(*ret)->mapped = true;
+	/* Parts of it are mapped once more where libdw is to see them. */
+	(*ret)->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if ((*ret)->fd >= 0)
+		return 0;
+	r = -errno;
+	elf_file_close(TAKE_PTR(*ret));
 	return r;
 }
 

@@ -15,7 +15,7 @@
 #define ELF_BUILD_ID_MAX 64
 
 struct elf_file {
-	int fd;		    /* -1: bytes in memory */
+	int fd;		    /* -1: bytes in memory, of no file */
 	const uint8_t *mem; /* NULL: a file */
 	bool mapped;	    /* mem is ours to unmap; else it is borrowed */
 	uint64_t size;

@@ -89,7 +89,7 @@ static char *path_of(int fd)
 	return n > 0 ? strndup(path, n) : strdup("?");
 }
 
-int bad_files_add(struct bad_files *bf, int fd, const char *reason)
+int bad_files_add(struct bad_files *bf, int fd, const char *reason, bool nameless)
 {
 	CLEANUP(bad_file_freep) struct bad_file *f = calloc(1, sizeof(*f));
 	int r;
@@ -99,6 +99,7 @@ int bad_files_add(struct bad_files *bf, int fd, const char *reason)
 	f->fd = -1;
 	f->said.path = path_of(fd);
 	f->said.reason = strdup(reason);
+	f->said.nameless = nameless;
 	if (!f->said.path || !f->said.reason)
 		return -ENOMEM;
 	if (fstat(fd, &f->st) < 0)

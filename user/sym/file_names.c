@@ -70,12 +70,14 @@ static int name_from_dwarf(const struct file_reader *fr, const struct file_set *
 static int name_from_file(const struct file_reader *fr, struct elf_file *ef, struct sym_batch *b)
 {
 	CLEANUP(file_set_clear) struct file_set fs = { .ef = ef };
-	int r = file_set_open(&fs, fr->files);
+	int r = fr->symbols_only ? 0 : file_set_open(&fs, fr->files);
 
 	if (r == 0)
 		r = elf_names_answer(ef, fs.debug, fs.mini, b);
 	if (r == 0)
 		r = plt_names_answer(ef, b);
+	if (fr->symbols_only)
+		return r;
 	if (r == 0)
 		r = name_from_dwarf(fr, &fs, b);
 	if (r == 0)

@@ -12,6 +12,7 @@ struct file_reader {
 	struct name_table *names;	     /* what results will point to */
 	const struct sym_file_source *files; /* opens what else there is of a file; NULL: nothing */
 	bool may_map;			     /* elf_file_open_mapped() */
+	bool symbols_only;		     /* nothing but the file's own symbol tables */
 	uint64_t *debug_left_out;	     /* goes up as symbolizer_debug_left_out() */
 };
 

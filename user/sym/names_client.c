@@ -79,7 +79,7 @@ static int receive_answer(const struct names_client *c, struct names_answer *a)
 static int exchange(const struct names_client *c, int fd, const uint64_t *offsets,
 		    struct names_answer *a)
 {
-	struct names_ask ask = { .n_offsets = a->n_results };
+	struct names_ask ask = { a->n_results, c->symbols_only };
 	int r = worker_begin(c->worker, WORKER_SERVICE_NAMES);
 
 	if (r == 0)

@@ -3,6 +3,8 @@
 #ifndef SYM_NAMES_CLIENT_H
 #define SYM_NAMES_CLIENT_H
 
+#include <stdbool.h>
+
 #include "sym/file_source.h"
 #include "sym/frame_store.h"
 #include "worker/worker.h"
@@ -12,6 +14,7 @@ struct names_client {
 	const struct sym_file_source *files; /* for the worker, which can open nothing */
 	struct frame_store *store;	     /* what results will point to */
 	uint64_t *debug_left_out;	     /* goes up as symbolizer_debug_left_out() */
+	bool symbols_only;		     /* nothing but the file's own symbol tables is read */
 };
 
 struct names_request {

@@ -34,6 +34,7 @@ enum names_message {
 
 struct names_ask {
 	uint32_t n_offsets;
+	uint32_t symbols_only; /* 1: from the file's own symbol tables */
 };
 
 /* struct sym_file_wanted. The bytes: the build id, the name and its 0, the folder and its 0. */

@@ -14,6 +14,7 @@ struct request {
 	int fd;
 	struct sym_result *results;
 	size_t n;
+	bool symbols_only;
 	struct name_table names;
 	uint64_t debug_left_out;
 	int link_error; /* the parent is gone */
@@ -70,6 +71,7 @@ static int receive_request(struct request *q)
 	memcpy(&ask, q->link->in.payload, sizeof(ask));
 	q->fd = TAKE_FD(q->link->in.fd);
 	q->n = ask.n_offsets;
+	q->symbols_only = ask.symbols_only;
 	if (q->n > NAMES_OFFSETS_MAX || q->fd < 0)
 		return -EBADMSG;
 	q->results = calloc(q->n ? q->n : 1, sizeof(*q->results));
@@ -150,7 +152,13 @@ static int send_done(const struct request *q, int error)
 static int answer(struct request *q)
 {
 	const struct sym_file_source files = { open_by_parent, q };
-	const struct file_reader reader = { &q->names, &files, true, &q->debug_left_out };
+	const struct file_reader reader = {
+		.names = &q->names,
+		.files = &files,
+		.may_map = true,
+		.symbols_only = q->symbols_only,
+		.debug_left_out = &q->debug_left_out,
+	};
 	int r = file_names(&reader, q->fd, q->results, q->n);
 
 	if (q->link_error)

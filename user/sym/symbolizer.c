@@ -72,22 +72,34 @@ static void no_names(const uint64_t *addrs, size_t n, struct sym_result *results
 
 /* --- files ------------------------------------------------------------------------------------ */
 
+/*
+ * What goes wrong does so in debug information nearly always: then the file's own symbol tables are
+ * read without it.
+ */
 static int by_worker(struct symbolizer *s, int fd, const struct sym_file_source *files,
 		     const struct names_request *q)
 {
-	const struct names_client client = { s->worker, files, &s->frames, &s->debug_left_out };
+	struct names_client client = { s->worker, files, &s->frames, &s->debug_left_out, false };
 	const struct worker_failure *why = worker_last_failure(s->worker);
+	const struct sym_bad_file *bad = bad_files_find(&s->bad, fd);
 	char reason[WORKER_TEXT_MAX];
+	bool nameless;
 	int r;
 
-	if (bad_files_find(&s->bad, fd))
-		return -EREMOTEIO;
-	r = names_client_ask(&client, fd, q);
-	/* That it does not start has nothing to do with the file. */
-	if (r != -EREMOTEIO || why->kind == WORKER_NOT_STARTED)
-		return r;
-	worker_failure_print(why, reason);
-	return bad_files_add(&s->bad, fd, reason) == -ENOMEM ? -ENOMEM : r;
+	if (!bad) {
+		r = names_client_ask(&client, fd, q);
+		/* That it does not start has nothing to do with the file. */
+		if (r != -EREMOTEIO || why->kind == WORKER_NOT_STARTED)
+			return r;
+		worker_failure_print(why, reason);
+	}
+	client.symbols_only = true;
+	nameless = bad && bad->nameless;
+	if (!nameless)
+		nameless = names_client_ask(&client, fd, q) < 0;
+	if (!bad && bad_files_add(&s->bad, fd, reason, nameless) == -ENOMEM)
+		return -ENOMEM;
+	return -EREMOTEIO;
 }
 
 static int in_this_process(struct symbolizer *s, int fd, const struct sym_file_source *files,

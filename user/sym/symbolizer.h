@@ -6,6 +6,7 @@
 #ifndef SYM_SYMBOLIZER_H
 #define SYM_SYMBOLIZER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,9 +60,9 @@ uint64_t symbolizer_debug_left_out(const struct symbolizer *s);
  * Names @n file offsets of the ELF file @fd. @files opens those of its debug information that are
  * separate; NULL: there are none. @offsets are those of the instruction itself: for a caller's
  * frame that is return address - 1. Fills results[0..n); an offset without a name has n_frames = 0.
- * Negative errno (-ENOEXEC: no ELF file; -EREMOTEIO: the worker failed on it, now or before;
- * -ENOMEM, …) when nothing of the file can be used; then results are all without name and vaddr =
- * offset.
+ * Negative errno (-ENOEXEC: no ELF file; -ENOMEM, …) when nothing of the file can be used; then
+ * results are all without name and vaddr = offset. -EREMOTEIO: the worker failed on it, now or
+ * before; names are those of its symbol tables, if any.
  */
 int symbolizer_file(struct symbolizer *s, int fd, const struct sym_file_source *files,
 		    const uint64_t *offsets, size_t n, struct sym_result *results);
@@ -70,6 +71,7 @@ int symbolizer_file(struct symbolizer *s, int fd, const struct sym_file_source *
 struct sym_bad_file {
 	const char *path; /* as we would open it; "?" if that cannot be told */
 	const char *reason;
+	bool nameless; /* even its symbol tables alone could not be read */
 };
 const struct sym_bad_file *symbolizer_bad_file(const struct symbolizer *s, size_t i);
 
