@@ -462,7 +462,8 @@ Test(worker, is_given_the_files_that_it_asks_for)
 
 	start(&real);
 	for (int given = 0; given < 2; given++) {
-		const struct names_client c = { w, given ? &files : NULL, &store, &left_out, false };
+		const struct names_client c = { w, given ? &files : NULL, &store, &left_out,
+						false };
 		CLEANUP(closep) int fd = sample_open("lib.so");
 
 		cr_assert(zero(
@@ -673,6 +674,29 @@ Test(worker, a_bad_file_is_tried_once)
 	cr_assert(eq(int, name_many(s, "copy.so", 1), -EREMOTEIO), "nor a copy");
 	cr_assert(zero(int, worker_pid(w)), "nobody was asked");
 	cr_assert(zero(ptr, (void *)symbolizer_bad_file(s, 1)));
+}
+
+/* What a file is asked for once more after the worker has failed on it. */
+Test(worker, leaves_debug_information_alone)
+{
+	CLEANUP(closep) int fd = -1;
+	struct sym_result res;
+	uint64_t quiet;
+
+	sh("echo 'int quiet(int x) { return x + 1; }' > q.c && gcc -g -shared -nostdlib -fPIC q.c "
+	   "-o q.so");
+	quiet = nm_value("q.so", "quiet");
+	fd = sample_open("q.so");
+	start(&real);
+	for (int only = 0; only < 2; only++) {
+		const struct names_client c = { w, NULL, &store, &left_out, only };
+		const struct names_request q = { &quiet, &res, 1 };
+
+		cr_assert(zero(int, names_client_ask(&c, fd, &q)));
+		cr_assert(eq(sz, res.n_frames, 1));
+		cr_assert(eq(str, (char *)res.frames[0].function, "quiet"));
+		cr_assert(eq(u32, res.frames[0].line, only ? 0 : 1));
+	}
 }
 
 /* A build id says what its file's maker wants. */
