@@ -93,6 +93,8 @@ bpf-insns: $(TB)/bpf/count_insns $(BUILDDIR)/bpf/spanprof.linked.o
 -include $(wildcard $(TB)/unit/*.d $(TB)/bpf/*.d)
 
 # --- end to end --------------------------------------------------------------------------------
+NAME_PLACES := $(TB)/name_places
+
 -include tests/workloads/workloads.mk
 -include tests/sink/sink.mk
 -include tests/tools/tools.mk
@@ -119,7 +121,6 @@ cfi-diff: $(CFI_DIFF)
 	$(Q)$(CFI_DIFF) $(CFI_DIFF_ARGS) $(CFI_DIFF_PATHS)
 
 # --- names against other readers ---------------------------------------------------------------
-NAME_PLACES := $(TB)/name_places
 
 $(NAME_PLACES): tests/names/name_places.c $(BUILDDIR)/libspanprof.a
 	$(call say,TEST,$@)

@@ -76,7 +76,7 @@ def record(spanprof, program, folder, *options, **env):
     done = subprocess.run([spanprof, "record", "-o", out, *options, "--", program], env=env,
                           capture_output=True, text=True, timeout=120)  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return {name for s in load(out).samples for name in s.names}, done.stderr
+    return {frame.name for s in load(out).samples for frame in s.frames}, done.stderr
 
 
 def test_names_and_inlined_calls(spanprof, stripped, server, tmp_path):

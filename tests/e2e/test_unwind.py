@@ -89,7 +89,7 @@ def test_inlined_functions_have_their_place_in_the_source(burn, workloads):
         for f in own:
             if f.inlined:
                 found[f.address] = [(g.name, g.line) for g in own if g.address == f.address]
-    assert len(found) > 3
+    assert len(found) > 1
     for address, frames in found.items():
         assert frames == addr2line(workloads / program, address)
 
