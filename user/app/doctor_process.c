@@ -3,17 +3,13 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "app/doctor_context.h"
+#include "app/doctor_symbols.h"
 #include "app/doctor_watch.h"
-#include "app/package.h"
 #include "base/cleanup.h"
-#include "elf/elf_facts.h"
 #include "proc/maps.h"
 #include "proc/process.h"
-#include "sym/debug_files.h"
-#include "sym/file_finder.h"
 #include "sym/symbolizer.h"
 #include "unwind/unwind_table.h"
 #include "worker/worker.h"
@@ -21,50 +17,6 @@
 #define MAPS_MAX (64u << 20)
 
 /* --- files ------------------------------------------------------------------------------------ */
-
-static bool has_debug_symbols(struct elf_file *ef, const struct dso *dso)
-{
-	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
-	CLEANUP(elf_file_closep) struct elf_file *debug = NULL;
-
-	return file_finder_new(dso->path, dso_opened_by(dso), &finder) == 0 &&
-	       debug_files_open_debug(file_finder_source(finder), ef, &debug) == 0;
-}
-
-/* A file of another root may be another one than ours of that path. */
-static const char *debug_remedy(const struct dso *dso, char *buf, size_t size)
-{
-	struct stat st;
-
-	if (stat(dso->path, &st) < 0 || st.st_dev != dso->dev || st.st_ino != dso->ino ||
-	    package_debug_remedy(dso->path, buf, size) < 0)
-		return "install its debug symbols";
-	return buf;
-}
-
-static void report_symbols(struct elf_file *ef, const struct dso *dso,
-			   const struct elf_facts *facts, enum finding_state *worst)
-{
-	struct finding f = { .what = dso->path };
-	char remedy[256];
-
-	if (facts->symtab) {
-		f.follows = "names from .symtab";
-	} else if (has_debug_symbols(ef, dso)) {
-		f.follows = "names from its separate debug file";
-	} else if (facts->debug_info) {
-		f.follows = "names from DWARF";
-	} else if (facts->dynsym) {
-		f.state = FINDING_NO;
-		f.follows = "stripped: exported functions only, the others are [file+0x…]";
-		f.remedy = debug_remedy(dso, remedy, sizeof(remedy));
-	} else {
-		f.state = FINDING_NO;
-		f.follows = "stripped: no names, only [file+0x…]";
-		f.remedy = debug_remedy(dso, remedy, sizeof(remedy));
-	}
-	finding_print(&f, worst);
-}
 
 /* What the table is made from matters to nobody, whether there is one does. */
 static void report_unwinding(struct elf_file *ef, const struct dso *dso, enum finding_state *worst)
@@ -85,35 +37,10 @@ static void report_unwinding(struct elf_file *ef, const struct dso *dso, enum fi
 	finding_print(&f, worst);
 }
 
-/* Is it one that the reader of names fails on? Only that is said. */
-static void report_naming(struct elf_file *ef, const struct dso *dso, struct symbolizer *sym,
-			  enum finding_state *worst)
-{
-	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
-	uint64_t offset = elf_file_code_offset(ef);
-	const struct sym_bad_file *bad;
-	struct sym_result res;
-	char what[512];
-
-	if (file_finder_new(dso->path, dso_opened_by(dso), &finder) < 0 ||
-	    symbolizer_file(sym, dso->fd, file_finder_source(finder), &offset, 1, &res) !=
-		    -EREMOTEIO)
-		return;
-	bad = symbolizer_bad_file_of(sym, dso->fd);
-	snprintf(what, sizeof(what), "%s: names", dso->path);
-	finding_print(&(struct finding){ what, FINDING_NO,
-					 bad && !bad->nameless
-						 ? "of its symbol tables at most, no lines"
-						 : "none, only [file+0x…]",
-					 bad ? bad->reason : "what reads them does not start" },
-		      worst);
-}
-
 static void report_file(pid_t pid, const struct mapping *m, struct symbolizer *sym,
 			enum finding_state *worst)
 {
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
-	struct elf_facts facts;
 	int fd = dso_open(m->dso, pid, m->start, m->end);
 	int r = fd < 0 ? fd : elf_file_open_fd(fd, &ef);
 
@@ -123,9 +50,7 @@ static void report_file(pid_t pid, const struct mapping *m, struct symbolizer *s
 			      worst);
 		return;
 	}
-	elf_facts_read(ef, &facts);
-	report_symbols(ef, m->dso, &facts, worst);
-	report_naming(ef, m->dso, sym, worst);
+	doctor_symbols(ef, m->dso, sym, worst);
 	report_unwinding(ef, m->dso, worst);
 }
 
