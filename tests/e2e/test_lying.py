@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import pytest
 
 from conftest import BUILD, ROOT, assert_nothing_lost
+from pprof import load
 from program import run
 from truth import judge
 
@@ -111,6 +112,32 @@ def test_context_that_another_thread_breaks(record, liar, form):
     numbers = Counter(number_of(s) for s in r.samples)
     assert set(numbers) == {None, 0}
     assert numbers[0] > 0.2 * len(r.samples)
+
+
+def test_memory_that_never_comes(spanprof, workloads, tmp_path):
+    """It would be waited for as long as the process lives: 60 s. Another program has its spans."""
+    out = tmp_path / "out.pb.gz"
+    stuck = subprocess.Popen([workloads / "stuck", "60"])
+    honest = subprocess.Popen([workloads / "split-le", "--cpu-seconds", "60", "--threads", "1", "--span-us", "20000",
+                               "--log", tmp_path / "log"])  # fmt: skip
+    try:
+        time.sleep(0.5)
+        began = time.monotonic()
+        done = run(spanprof, "record", "-a", "-d", 2, "-F", 499, "-o", out)
+        took = time.monotonic() - began
+    finally:
+        for p in (stuck, honest):
+            p.kill()
+            p.wait()
+    assert done.returncode == 0, done.stderr
+    assert took < 20
+    counts = load(out).count_by(
+        lambda s: next((n for n in ("stuck", "split-le") if any(f.mapping.endswith("/" + n) for f in s.frames)), None)
+    )
+    spans = load(out).total(where=lambda s: "span_id" in s.labels)
+    print(counts, spans)
+    assert counts["stuck"] > 100 and counts["split-le"] > 100
+    assert spans > 0.9 * counts["split-le"]
 
 
 def test_liars_do_not_disturb_the_honest(record, workloads, liar, tmp_path):

@@ -27,7 +27,7 @@ endif
 WL_EXPORT := -Wl,--export-dynamic-symbol=otel_thread_ctx_v1
 
 WL_PROGRAMS := $(addprefix $(WL)/,shop split-le split-static split-so-ie split-so-desc \
-               split-preload split-dl split-homegrown split-obi hostile hostile-dl procs jitcode ie/libotelctx.so \
+               split-preload split-dl split-homegrown split-obi stuck hostile hostile-dl procs jitcode ie/libotelctx.so \
                desc/libotelctx.so gd/libotelctx.so libhomegrown.so libplug_alpha.so libplug_beta.so depth depth-fp)
 ifeq ($(ARCH),x86_64)
 WL_PROGRAMS += $(addprefix $(WL)/,split-dl-musl musl-desc/libotelctx.so musl-gd/libotelctx.so)
@@ -125,6 +125,11 @@ $(WL)/libhomegrown.so: $(WL_DIR)/homegrown.c $(WL_HDR)
 	$(call WL_LINK,-shared -fPIC $(WL_TLS_OLD) -Wl$(comma)-soname=libhomegrown.so)
 
 $(WL)/split-obi: $(WL_DIR)/split.c $(WL_CORE) $(WL_DIR)/obi_ctx.c $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-fPIE -pie)
+
+$(WL)/stuck: $(WL_DIR)/stuck.c $(WL_CTX) $(WL_HDR)
 	$(call say,WORK,$@)
 	@mkdir -p $(@D)
 	$(call WL_LINK,-fPIE -pie)

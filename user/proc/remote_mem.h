@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory of another process. */
+/*
+ * Memory of another process. A page that it has from a file system or a program that does not
+ * deliver costs 0.2 s once: -ETIMEDOUT, as of all of the process until the page is there or it
+ * ends.
+ */
 #ifndef PROC_REMOTE_MEM_H
 #define PROC_REMOTE_MEM_H
 
@@ -20,5 +24,9 @@ int remote_mem_read(pid_t pid, uint64_t addr, void *buf, size_t len);
  */
 #define REMOTE_MEM_MANY 128
 int remote_mem_read_many(pid_t pid, const uint64_t *addrs, size_t n, void *buf, size_t len);
+
+/* Reads that wait for such a page. With so many of them nothing is read any more: -ETIMEDOUT. */
+#define REMOTE_MEM_STUCK_MAX 64
+unsigned remote_mem_stuck(void);
 
 #endif
