@@ -40,7 +40,9 @@ static void fill(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct python_file file = { .runtime = 0, .minor = 9 };
-	struct python_process p = { .pid = getpid(), .bias = BASE, .specific = 16 };
+	struct python_process p = { .pid = getpid(),
+				    .bias = BASE,
+				    .values = { TLS_LIBC_GLIBC, 0, 16 } };
 	struct python_info info = { 0 };
 	unsigned minor;
 	int r;

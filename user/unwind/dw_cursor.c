@@ -9,7 +9,8 @@
 
 struct dw_cursor dw_cursor_of(const void *buf, size_t len, uint64_t addr)
 {
-	const uint8_t *bytes = buf;
+	static const uint8_t nothing[1];
+	const uint8_t *bytes = len ? buf : nothing; /* to NULL nothing may be added, not even 0 */
 
 	return (struct dw_cursor){ .pos = bytes, .end = bytes + len, .addr = addr };
 }
