@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +29,9 @@
 
 struct reader {
 	pthread_cond_t wake, done;
-	pid_t tid;
-	bool is_left; /* it is alone: nobody waits for it any more */
+	pid_t tid;		/* 0: it has not begun to run */
+	atomic_bool is_reading; /* it is in the kernel for it, or about to be */
+	bool is_left;		/* it is alone: nobody waits for it any more */
 
 	/* One request. */
 	bool is_asked, is_done;
@@ -88,8 +90,10 @@ static void *run(void *arg)
 		while (!r->is_asked)
 			pthread_cond_wait(&r->wake, &lock);
 		r->is_asked = false;
+		r->is_reading = true;
 		pthread_mutex_unlock(&lock);
 		read_now(r);
+		r->is_reading = false;
 		pthread_mutex_lock(&lock);
 		r->is_done = true;
 		pthread_cond_signal(&r->done);
@@ -178,7 +182,7 @@ static bool wait_for(struct reader *r)
 
 		while (!r->is_done && pthread_cond_timedwait(&r->done, &lock, &ts) == 0)
 			;
-		if (!r->is_done && !is_runnable(r->tid))
+		if (r->is_reading && !is_runnable(r->tid) && r->is_reading)
 			break;
 	}
 	return r->is_done;
