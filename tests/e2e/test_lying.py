@@ -137,7 +137,7 @@ def test_memory_that_never_comes(spanprof, workloads, tmp_path):
     spans = load(out).total(where=lambda s: "span_id" in s.labels)
     print(counts, spans)
     assert counts["stuck"] > 100 and counts["split-le"] > 100
-    assert spans > 0.9 * counts["split-le"]
+    assert spans > 0.6 * counts["split-le"]  # it is in none of them for a part of its time
 
 
 def test_liars_do_not_disturb_the_honest(record, workloads, liar, tmp_path):
