@@ -11,8 +11,7 @@
 
 /*
  * Answers those queries of @b that have no answer yet, or a guessed one, and lie in a Go function
- * of
- * @ef: by its name, of Go 1.18 and later with lines and inlined calls. -ENODATA: no Go program;
+ * of @ef: by its name, of Go 1.18 and later with lines and inlined calls. -ENODATA: no Go program;
  * -ENOMEM.
  */
 int go_names_answer(struct elf_file *ef, struct sym_batch *b);
