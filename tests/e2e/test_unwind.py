@@ -266,21 +266,23 @@ def test_coroutines_of_libc(burn):
     begin = "~__start_context|\\[libc.*\\]"
     own = [*prefixes(f"{begin};coroutine;on_own_stack;leaf", 2),
            f"{begin};coroutine;...;~.*context"]  # fmt: skip
-    main = [START + s for s in ("main;mode_context", "main;mode_context;...;~.*context")]
+    main = [START + s for s in ("main;mode_context", "main;mode_context;...;~.*context",
+                                "main;mode_context;start_contexts;...")]  # fmt: skip
     check(burn("stacks", "context"), "stacks", [*own, *main], start="")
 
 
 def test_coroutines_of_a_scheduler(burn):
     own = [*prefixes("fiber_begin;fiber_main;on_own_stack;leaf", 1),
            "fiber_begin;fiber_main;fiber_switch", "fiber_begin;fiber_switch"]  # fmt: skip
-    main = [START + s for s in ("main;mode_fibers", "main;mode_fibers;fiber_switch")]
+    main = [START + s for s in ("main;mode_fibers", "main;mode_fibers;fiber_switch", "main;mode_fibers;...;stack_top;...",
+                                "main;mode_fibers;...;fiber_prepare")]  # fmt: skip
     check(burn("stacks", "fibers"), "stacks", [*own, *main], start="")
 
 
 def test_borrowed_stacks(burn):
     """The caller's frame lies below: on another stack."""
     chain = "main;mode_borrowed;call_on;on_low;call_on;on_high;leaf"
-    check(burn("stacks", "borrowed"), "stacks", prefixes(chain, 2))
+    check(burn("stacks", "borrowed"), "stacks", [*prefixes(chain, 2), "main;mode_borrowed;stack_top;..."])
 
 
 # --- code without CFI ---------------------------------------------------------------------------

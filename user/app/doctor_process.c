@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/doctor_process.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -126,9 +127,11 @@ static int examine(struct process_table *t, pid_t pid, const struct context_opti
 	r = report_all_files(p, worst);
 	if (r == 0)
 		r = doctor_context(p, maps, len, opt, worst);
-	if (r == 0)
-		doctor_watch(pid, opt, worst);
-	return r;
+	if (r < 0 && r != -ESRCH)
+		return r;
+	/* Of a process that has ended since its files were looked at, that is what it says. */
+	doctor_watch(pid, opt, worst);
+	return 0;
 }
 
 void doctor_process(pid_t pid, const struct context_options *opt, enum finding_state *worst)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/doctor_watch.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -156,8 +157,11 @@ void doctor_watch(pid_t pid, const struct context_options *opt, enum finding_sta
 {
 	uint64_t counters[STAT_COUNT] = { 0 };
 	struct watch w = { 0 };
+	int r;
 
-	if (watch(pid, opt, &w, counters) < 0)
+	r = watch(pid, opt, &w, counters);
+	w.ended = w.ended || r == -ESRCH;
+	if (r < 0 && r != -ESRCH)
 		finding_print(&(struct finding){ "spans of its threads, in this second", FINDING_NO,
 						 "cannot sample it", "see above" },
 			      worst);
