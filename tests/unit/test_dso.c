@@ -451,3 +451,79 @@ Test(dso, memory_of_a_process_is_its_own)
 	cr_assert(eq(u32, a->owner, 5));
 	cr_assert(eq(ptr, table.dsos[a->id], a));
 }
+
+/* --- giving back ------------------------------------------------------------------------------ */
+
+static const struct dso *gone[8];
+static int n_gone;
+
+static void on_gone(void *ctx, const struct dso *dso)
+{
+	cr_assert(eq(ptr, ctx, &table));
+	gone[n_gone++] = dso;
+}
+
+/* A round in which only @used is. */
+static void round_with(const struct dso *used)
+{
+	n_gone = 0;
+	dso_table_new_round(&table);
+	if (used)
+		dso_use(&table, used);
+	dso_table_sweep(&table, 2, on_gone, &table);
+}
+
+Test(dso, what_nobody_uses_goes_after_its_rounds)
+{
+	struct dso *a = get("/a", 1, 2), *b = get("/b", 1, 3);
+	uint32_t id = a->id;
+
+	round_with(b);
+	cr_assert(zero(int, n_gone));
+	round_with(b);
+	cr_assert(eq(int, n_gone, 1));
+	cr_assert(eq(ptr, (void *)gone[0], a));
+	cr_assert(eq(ptr, table.dsos[id], NULL));
+	cr_assert(eq(ptr, get("/b", 1, 3), b));
+	/* Its number is free for another, and the same file is known anew. */
+	a = get("/a", 1, 2);
+	cr_assert(eq(u32, a->id, id));
+	cr_assert(eq(ptr, table.dsos[id], a));
+	cr_assert(eq(ptr, get("/a", 1, 2), a));
+}
+
+Test(dso, memory_of_a_process_goes_at_once)
+{
+	struct dso *shared = get("//anon", 0, 0), *own;
+
+	cr_assert(zero(int, dso_table_get_owned(&table, shared, 5, &own)));
+	round_with(shared);
+	cr_assert(eq(int, n_gone, 1));
+	cr_assert(eq(ptr, (void *)gone[0], own));
+	cr_assert(zero(int, dso_table_get_owned(&table, shared, 5, &own)));
+	round_with(own);
+	cr_assert(zero(int, n_gone));
+}
+
+Test(dso, the_kernel_stays)
+{
+	for (int i = 0; i < 5; i++)
+		round_with(NULL);
+	cr_assert(eq(int, table.dsos[DSO_ID_KERNEL]->kind, DSO_KERNEL));
+	cr_assert(eq(int, table.dsos[DSO_ID_UNKNOWN]->kind, DSO_UNKNOWN));
+}
+
+Test(dso, a_closed_file_gives_its_descriptor_back)
+{
+	struct dso *d = get("/bin/sh", 0, 0);
+	struct stat st;
+	int fd;
+
+	cr_assert(zero(int, stat("/bin/sh", &st)));
+	d = get("/bin/sh", st.st_dev, st.st_ino);
+	fd = dso_open(d, getpid(), 0, 4096);
+	cr_assert(ge(int, fd, 0));
+	round_with(NULL);
+	round_with(NULL);
+	cr_assert(eq(int, fcntl(fd, F_GETFD), -1));
+}

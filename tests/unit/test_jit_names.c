@@ -147,6 +147,35 @@ Test(jit_names, an_old_file_of_that_name_is_another_process_s)
 	cr_assert(zero(int, troubles));
 }
 
+Test(jit_names, what_has_ended_is_kept_as_long_as_it_is_used)
+{
+	struct process child = { .id = 8, .pid = 0x7fffffff, .forked_from = 7 };
+	uint32_t code;
+
+	write_map("w", "1000 10 code\n");
+	code_now(&process, 0x1000);
+	child.forked_ns = monotonic_ns();
+	code = code_now(&child, 0x1000);
+	jit_names_end(jit, 0);
+	jit_names_use(jit, child.id);
+	jit_names_sweep(jit);
+	/* The child's name is its parent's. */
+	assert_name(&child, 0x1000, code, "code");
+	jit_names_sweep(jit);
+	assert_name(&child, 0x1000, code, "");
+	assert_name(&process, 0x1000, 0, "");
+}
+
+Test(jit_names, the_living_are_kept)
+{
+	uint32_t code;
+
+	write_map("w", "1000 10 code\n");
+	code = code_now(&process, 0x1000);
+	jit_names_sweep(jit);
+	assert_name(&process, 0x1000, code, "code");
+}
+
 static void assert_refused(int error)
 {
 	for (int i = 0; i < 3; i++)

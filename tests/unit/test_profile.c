@@ -51,7 +51,7 @@ static uint64_t count(const struct profile_sample *s)
 	uint64_t n = 0, sum = 0;
 	size_t pos = 0;
 
-	cr_assert(zero(int, profile_add(profile, s)));
+	cr_assert(zero(int, profile_add(profile, s, 0)));
 	while ((found = hashmap_next(&profile->samples, &pos))) {
 		sum += found->count;
 		if (found->process == s->process && found->stack == s->stack &&
@@ -213,7 +213,7 @@ Test(profile, many_spans_stay_apart)
 	for (int round = 0; round < 2; round++)
 		for (uint64_t span = 1; span <= 5000; span++) {
 			s.context = context_of(span_of(span));
-			cr_assert(zero(int, profile_add(profile, &s)));
+			cr_assert(zero(int, profile_add(profile, &s, 0)));
 		}
 	cr_assert(eq(sz, profile->samples.n, 5000));
 	cr_assert(eq(u64, profile->n_samples, 10000));
@@ -268,4 +268,45 @@ Test(profile, service_is_the_last_one_known)
 	cr_assert(eq(str, p->resource[PROFILE_SERVICE_NAME], "shop"));
 	process_of(1, 10, "cart");
 	cr_assert(eq(str, p->resource[PROFILE_SERVICE_NAME], "cart"));
+}
+
+Test(profile, times_of_each_sample)
+{
+	struct profile_sample s = sample();
+	const struct profile_sample *found;
+	size_t pos = 0;
+
+	profile->keep_times = true;
+	profile->clock_offset_ns = 1000;
+	cr_assert(zero(int, profile_add(profile, &s, 5)));
+	cr_assert(zero(int, profile_add(profile, &s, 7)));
+	found = hashmap_next(&profile->samples, &pos);
+	cr_assert(eq(u64, found->count, 2));
+	cr_assert(eq(sz, found->times.n, 2));
+	cr_assert(eq(u64, found->times.data[0], 1005));
+	cr_assert(eq(u64, found->times.data[1], 1007));
+}
+
+Test(profile, files_of_its_frames)
+{
+	const struct profile_frame both[] = { { &lib, 8, 0 }, { &exe, 16, 0 }, { &lib, 24, 0 } };
+	struct dso other = { .id = 4, .kind = DSO_FILE };
+	struct profile_files files;
+
+	exe.fd = 42;
+	exe.attempts = 1;
+	exe.tried[0] = 99;
+	lib.fd = -1;
+	lib.error = -ENOENT;
+	stack_of(both, 3);
+	stack_of(both, 2);
+	cr_assert(zero(int, profile_files_collect(profile, &files)));
+	exe.fd = 43; /* what is opened later does not count */
+	cr_assert(eq(sz, files.list.n, 2));
+	cr_assert(eq(int, profile_files_find(&files, &exe)->fd, 42));
+	cr_assert(eq(int, profile_files_find(&files, &exe)->opened_by, 99));
+	cr_assert(eq(int, profile_files_find(&files, &lib)->fd, -1));
+	cr_assert(eq(int, profile_files_find(&files, &lib)->error, -ENOENT));
+	cr_assert(eq(ptr, (void *)profile_files_find(&files, &other), NULL));
+	profile_files_clear(&files);
 }

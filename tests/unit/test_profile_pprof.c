@@ -112,7 +112,7 @@ static void add_in_context(const struct profile_stack_key *key, uint64_t n,
 		cr_assert(zero(int, profile_get_context(profile, context, &s.context)));
 	cr_assert(zero(int, profile_get_stack(profile, key, &s.stack)));
 	while (n--)
-		cr_assert(zero(int, profile_add(profile, &s)));
+		cr_assert(zero(int, profile_add(profile, &s, 0)));
 }
 
 static const struct profile_context span = {
@@ -127,9 +127,11 @@ static void add_times(const struct profile_stack_key *key, uint64_t n, bool has_
 
 static struct pprof *convert(void)
 {
-	const struct name_sources names = { &table.dsos, sym, NULL, NULL };
+	CLEANUP(profile_files_clear) struct profile_files files = { 0 };
+	const struct name_sources names = { &files, sym, NULL, NULL };
 	struct pprof *p;
 
+	cr_assert(zero(int, profile_files_collect(profile, &files)));
 	cr_assert(zero(int, profile_to_pprof(profile, &names, counters, &p)));
 	return p;
 }

@@ -115,5 +115,5 @@ int sample_count_add(struct profile *p, const struct context_options *opt,
 		r = profile_get_stack(p, &key, &sample.stack);
 	if (r == 0)
 		r = get_context(p, opt, s->context, counters, &sample.context);
-	return r == 0 ? profile_add(p, &sample) : r;
+	return r == 0 ? profile_add(p, &sample, s->rec->time_ns) : r;
 }

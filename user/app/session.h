@@ -12,6 +12,8 @@
 #include "app/symbol_options.h"
 #include "collect/collector.h"
 #include "export/pprof.h"
+#include "profile/profile.h"
+#include "sym/jit_names.h"
 
 /* A sample as it was counted. Valid during the call. */
 struct session_sample {
@@ -21,12 +23,24 @@ struct session_sample {
 	bool finished; /* its stack was completed in user space */
 };
 
+/*
+ * What was counted in an interval, for one who names it while sampling goes on, in another thread
+ * maybe: nobody else uses it until it is given back. Its files stay open so long.
+ */
+struct session_interval {
+	struct profile *profile;
+	struct profile_files files;
+	struct jit_names *jit;	       /* the session's: only for jit_names_answer() */
+	uint64_t counters[STAT_COUNT]; /* what came up with it; the session takes them over */
+};
+
 struct session_options {
 	struct collector_options collector;
 	const pid_t *pids; /* with collector.filter_pids: the processes to begin with */
 	size_t n_pids;
 	struct context_options context; /* what it points to is borrowed */
 	struct symbol_options symbols;
+	bool keep_times; /* of each sample */
 	/* Is shown each sample; NULL: none. */
 	void (*observe)(void *arg, const struct session_sample *s);
 	void *observe_arg;
@@ -44,6 +58,16 @@ int session_start(struct session *s);
 
 /* Works for at most one tick (50 ms). Logs; negative errno. */
 int session_poll(struct session *s);
+
+/*
+ * Ends the interval at hand and begins another one, with samples at @frequency (0: as before).
+ * -EBUSY: the last one that was ended has not been taken yet; others are logged.
+ */
+int session_rotate(struct session *s, unsigned frequency);
+
+/* 1: *ret is the ended interval, of which all samples are in; 0: there is none yet; -ENOMEM. */
+int session_take(struct session *s, struct session_interval **ret);
+void session_give_back(struct session *s, struct session_interval *i);
 
 /* Ends sampling and takes in what is left. Logs; negative errno. */
 int session_finish(struct session *s);

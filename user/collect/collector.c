@@ -17,9 +17,7 @@
 
 #include "spanprof.skel.h"
 
-#define TICK_MS 50
-/* A record is in its buffer within this time of its time stamp; one that is not is counted late. */
-#define COMMIT_NS	(20 * NSEC_PER_MSEC)
+#define TICK_MS		50
 #define PROBE_FREQUENCY 99
 #define HOTPLUG_NS	NSEC_PER_SEC
 
@@ -520,6 +518,20 @@ int collector_start(struct collector *c)
 	return 0;
 }
 
+int collector_set_frequency(struct collector *c, unsigned frequency)
+{
+	c->sampling.period = c->sampling.per_second / frequency;
+	for (int i = 0; i < c->n_cpus; i++) {
+		struct cpu_sampler *s = &c->cpus[i];
+		int r = s->link ? cpu_sampler_set_period(s, c->sampling.period) : 0;
+
+		if (r < 0)
+			return log_error_errno(r, "cannot sample CPU %d %u times a second", s->cpu,
+					       frequency);
+	}
+	return 0;
+}
+
 static int wait_tick(struct collector *c)
 {
 	struct epoll_event ev;
@@ -540,7 +552,7 @@ int collector_poll(struct collector *c)
 	start = monotonic_ns();
 	r = drain(c);
 	if (r == 0)
-		r = event_queue_flush(&c->queue, start - COMMIT_NS, deliver, c);
+		r = event_queue_flush(&c->queue, start - COLLECTOR_DELAY_NS, deliver, c);
 	if (r < 0)
 		return log_error_errno(r, "cannot take samples in");
 

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "collect/proc_event.h"
 #include "ctx/user_variable.h"
 #include "shared/proc_info.h"
@@ -60,6 +61,9 @@ struct collector_handlers {
 				const struct sample_rest *rest);
 };
 
+/* A record is in its buffer within this time of its time stamp; one that is not is counted late. */
+#define COLLECTOR_DELAY_NS (20 * NSEC_PER_MSEC)
+
 struct collector;
 
 /*
@@ -73,6 +77,9 @@ DEFINE_CLEANUP(struct collector *, collector_close)
 
 /* Begins sampling on all CPUs. Logs; negative errno. */
 int collector_start(struct collector *c);
+
+/* Samples that often from now on, Hz. Logs; negative errno. */
+int collector_set_frequency(struct collector *c, unsigned frequency);
 
 /*
  * Waits until something is worth fetching, at most one tick (50 ms), then delivers what is ready.

@@ -56,6 +56,12 @@ int cpu_sampler_start(struct cpu_sampler *s, const struct sampling_event *how,
 	s->link = bpf_program__attach_perf_event(prog, fd);
 	if (!s->link)
 		return -errno;
+	s->event_fd = fd;
 	fd = -1; /* the link's now */
 	return 0;
+}
+
+int cpu_sampler_set_period(struct cpu_sampler *s, uint64_t period)
+{
+	return ioctl(s->event_fd, PERF_EVENT_IOC_PERIOD, &period) < 0 ? -errno : 0;
 }

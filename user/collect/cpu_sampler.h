@@ -16,6 +16,7 @@ struct cpu_sampler {
 	uint64_t enabled_ns; /* as cpu_sampler_is_alive() saw it last */
 	struct perf_ring ring;
 	struct bpf_link *link; /* NULL: not sampling */
+	int event_fd;	       /* the link's */
 };
 
 int cpu_sampler_open(struct cpu_sampler *s, int cpu, size_t ring_size);
@@ -28,5 +29,8 @@ bool cpu_sampler_is_alive(struct cpu_sampler *s);
 int cpu_sampler_start(struct cpu_sampler *s, const struct sampling_event *how,
 		      const struct bpf_program *prog);
 void cpu_sampler_stop(struct cpu_sampler *s);
+
+/* Of one that samples: another distance of its ticks from the next one on. Negative errno. */
+int cpu_sampler_set_period(struct cpu_sampler *s, uint64_t period);
 
 #endif

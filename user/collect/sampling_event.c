@@ -67,7 +67,7 @@ static int choose_cycles(unsigned frequency, struct sampling_event *ret)
 
 	if (r < 0)
 		return r;
-	*ret = (struct sampling_event){ COLLECTOR_EVENT_CYCLES, a_second / frequency };
+	*ret = (struct sampling_event){ COLLECTOR_EVENT_CYCLES, a_second / frequency, a_second };
 	return 0;
 }
 
@@ -81,7 +81,8 @@ int sampling_event_choose(enum collector_event wanted, unsigned frequency,
 		if (r == 0 || wanted == COLLECTOR_EVENT_CYCLES)
 			return r;
 	}
-	*ret = (struct sampling_event){ COLLECTOR_EVENT_CPU_CLOCK, NSEC_PER_SEC / frequency };
+	*ret = (struct sampling_event){ COLLECTOR_EVENT_CPU_CLOCK, NSEC_PER_SEC / frequency,
+					NSEC_PER_SEC };
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 struct sampling_event {
 	enum collector_event event; /* never COLLECTOR_EVENT_AUTO */
 	uint64_t period;	    /* between two ticks of a busy CPU: ns, or cycles */
+	uint64_t per_second;	    /* in the same unit */
 };
 
 /*

@@ -12,6 +12,7 @@
 /* The frames of one file on their way through the symbolizer. */
 struct batch {
 	const struct dso *dso;
+	const struct profile_file *file;
 	VEC(struct frame_name *) names;
 	uint64_t *offsets;
 	uint32_t *codes;
@@ -96,7 +97,7 @@ static void read_elf_facts(struct batch *b)
 	const uint8_t *id;
 	size_t len;
 
-	if (elf_file_open_fd(b->dso->fd, &ef) < 0)
+	if (elf_file_open_fd(b->file->fd, &ef) < 0)
 		return;
 	b->entry = elf_file_entry(ef);
 	if (elf_file_build_id(ef, &id, &len) < 0)
@@ -110,15 +111,15 @@ static int resolve_file(struct batch *b, const struct name_sources *from)
 	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
 	int r;
 
-	if (b->dso->fd < 0)
-		return b->dso->error ? b->dso->error : -ENOENT;
+	if (b->file->fd < 0)
+		return b->file->error ? b->file->error : -ENOENT;
 	read_elf_facts(b);
-	r = file_finder_new(b->dso->path, dso_opened_by(b->dso), &finder);
+	r = file_finder_new(b->dso->path, b->file->opened_by, &finder);
 	if (r == -ENOMEM)
 		return r;
 	if (finder)
 		file_finder_use_debuginfod(finder, from->servers);
-	return symbolizer_file(from->sym, b->dso->fd, finder ? file_finder_source(finder) : NULL,
+	return symbolizer_file(from->sym, b->file->fd, finder ? file_finder_source(finder) : NULL,
 			       b->offsets, b->names.n, b->results);
 }
 
@@ -258,11 +259,8 @@ static int add_batch(struct pprof_builder *builder, struct batch *b)
 static int do_batch(struct batch *b, const struct name_sources *from, struct pprof_builder *builder,
 		    uint64_t *counters)
 {
-	int r;
+	int r = prepare(b);
 
-	if (!b->names.n)
-		return 0;
-	r = prepare(b);
 	if (r < 0)
 		return r;
 	b->error = resolve(b, from);
@@ -272,37 +270,57 @@ static int do_batch(struct batch *b, const struct name_sources *from, struct ppr
 	return add_batch(builder, b);
 }
 
-static int group(const struct frame_names *fn, struct batch *batches)
+/* Those of one file lie together. */
+static int by_file(const void *a, const void *b)
 {
-	struct frame_name *name;
-	size_t pos = 0;
+	const struct profile_frame *x = &(*(struct frame_name *const *)a)->frame;
+	const struct profile_frame *y = &(*(struct frame_name *const *)b)->frame;
 
-	while ((name = hashmap_next(&fn->by_frame, &pos))) {
-		struct batch *b = &batches[name->frame.dso->id];
-		int r;
+	if (x->dso != y->dso)
+		return x->dso->id < y->dso->id ? -1 : 1;
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
 
-		b->dso = name->frame.dso;
-		r = vec_push(&b->names, name);
-		if (r < 0)
-			return r;
-	}
+static int sorted(const struct frame_names *fn, struct frame_name ***ret)
+{
+	struct frame_name **all = calloc(fn->by_frame.n + 1, sizeof(struct frame_name *));
+	size_t pos = 0, n = 0;
+	void *name;
+
+	if (!all)
+		return -ENOMEM;
+	while ((name = hashmap_next(&fn->by_frame, &pos)))
+		all[n++] = name;
+	qsort(all, n, sizeof(struct frame_name *), by_file);
+	*ret = all;
 	return 0;
+}
+
+/* What begins at @all, up to the end of the list at NULL; returns where the next file begins. */
+static struct frame_name **do_file(struct frame_name **all, const struct name_sources *from,
+				   struct pprof_builder *builder, uint64_t *counters, int *ret)
+{
+	struct batch b = { .dso = (*all)->frame.dso };
+
+	b.file = profile_files_find(from->files, b.dso);
+	*ret = b.file ? 0 : -EINVAL;
+	for (; *ret == 0 && *all && (*all)->frame.dso == b.dso; all++)
+		*ret = vec_push(&b.names, *all);
+	if (*ret == 0)
+		*ret = do_batch(&b, from, builder, counters);
+	batch_clear(&b);
+	return all;
 }
 
 int frame_names_resolve(struct frame_names *fn, const struct name_sources *from,
 			struct pprof_builder *builder, uint64_t *counters)
 {
-	CLEANUP(freep) struct batch *batches = calloc(from->dsos->n, sizeof(*batches));
-	int r;
+	CLEANUP(freep) struct frame_name **all = NULL;
+	struct frame_name **next;
+	int r = sorted(fn, &all);
 
-	if (!batches)
-		return -ENOMEM;
-	r = group(fn, batches);
-	for (size_t i = 0; i < from->dsos->n; i++) {
-		if (r == 0)
-			r = do_batch(&batches[i], from, builder, counters);
-		batch_clear(&batches[i]);
-	}
+	for (next = all; r == 0 && *next;)
+		next = do_file(next, from, builder, counters, &r);
 	counters[STAT_DEBUG_LEFT_OUT] += symbolizer_debug_left_out(from->sym);
 	return r;
 }

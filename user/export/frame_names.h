@@ -6,7 +6,6 @@
 #include <stdbool.h>
 
 #include "export/pprof.h"
-#include "proc/dso.h"
 #include "profile/profile.h"
 #include "sym/jit_names.h"
 #include "sym/symbolizer.h"
@@ -19,7 +18,7 @@ struct frame_name {
 
 /* Where names come from. */
 struct name_sources {
-	const struct dso_table *dsos;
+	const struct profile_files *files; /* of the profile */
 	struct symbolizer *sym;
 	struct debuginfod_files *servers; /* of debug files; NULL: none */
 	struct jit_names *jit;

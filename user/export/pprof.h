@@ -8,7 +8,8 @@
  *   sample_type  samples/count, cpu/nanoseconds (values in this order); period_type cpu/nanoseconds
  *   labels       span_id, local_root_span_id (16 hex), trace_id (32 hex), service.name and other
  *                attributes of the resource, process.executable.name, thread.name, those of the
- *                program's own: strings; pid, tid: numbers
+ *                program's own: strings; pid, tid: numbers; timestamp: numbers, as many as samples
+ *                were counted, or none
  *   frames       an unresolved one has a function "[file+0x…]"; a stack that does not reach its
  *                entry has "[truncated]" as its outermost frame
  */
@@ -34,6 +35,8 @@
 #define PPROF_LABEL_THREAD		   "thread.name"
 #define PPROF_LABEL_PID			   "pid"
 #define PPROF_LABEL_TID			   "tid"
+#define PPROF_LABEL_TIMESTAMP		   "timestamp" /* CLOCK_REALTIME; one of each sample */
+#define PPROF_UNIT_TIMESTAMP		   "nanoseconds"
 #define PPROF_FRAME_TRUNCATED		   "[truncated]"
 
 /* All strings and arrays belong to the struct pprof. Strings are never NULL ("" for absent). */

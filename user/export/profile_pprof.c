@@ -153,13 +153,23 @@ static uint64_t add_labels(struct sample_labels *l, const struct profile_context
 	return n_taken;
 }
 
+static void add_times(struct sample_labels *l, const struct profile_sample *s)
+{
+	for (size_t i = 0; i < s->times.n; i++)
+		l->list.data[l->list.n++] =
+			(struct pprof_label){ .key = PPROF_LABEL_TIMESTAMP,
+					      .num = (int64_t)s->times.data[i],
+					      .num_unit = PPROF_UNIT_TIMESTAMP };
+}
+
 static int make_labels(struct conversion *c, const struct profile_sample *s,
 		       struct sample_labels *l)
 {
 	int r;
 
 	l->list.n = 0;
-	r = vec_reserve(&l->list, OWN_LABELS_MAX + (s->context ? s->context->n_labels : 0));
+	r = vec_reserve(&l->list,
+			OWN_LABELS_MAX + s->times.n + (s->context ? s->context->n_labels : 0));
 	if (r < 0)
 		return r;
 	if (s->context)
@@ -171,6 +181,7 @@ static int make_labels(struct conversion *c, const struct profile_sample *s,
 	add_number(l, PPROF_LABEL_TID, s->tid);
 	if (s->context)
 		c->counters[STAT_CTX_LABELS_CUT] += add_labels(l, s->context) * s->count;
+	add_times(l, s);
 	return 0;
 }
 

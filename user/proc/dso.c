@@ -108,29 +108,62 @@ static int dso_new(const struct dso_key *key, struct dso **ret)
 	return 0;
 }
 
+/* Room for one more, which the caller takes by id. */
+static int reserve_id(struct dso_table *t, uint32_t *ret)
+{
+	int r;
+
+	if (t->free_ids.n) {
+		*ret = t->free_ids.data[t->free_ids.n - 1];
+		return 0;
+	}
+	r = vec_reserve_bytes((void **)&t->dsos, &t->cap, t->n + 1, sizeof(*t->dsos));
+	if (r < 0)
+		return r;
+	/* So that giving it back cannot fail. */
+	r = vec_reserve_bytes((void **)&t->free_ids.data, &t->free_ids.cap, t->n + 1,
+			      sizeof(*t->free_ids.data));
+	*ret = t->n;
+	return r;
+}
+
+static void take_id(struct dso_table *t, struct dso *dso, uint32_t id)
+{
+	dso->id = id;
+	t->dsos[id] = dso;
+	if (id == t->n)
+		t->n++;
+	else
+		t->free_ids.n--;
+}
+
+static int put(struct dso_table *t, struct dso *dso)
+{
+	struct owned_key owned = { dso->path, dso->owner };
+	struct dso_key key = { dso->path, dso->dev, dso->ino };
+
+	return dso->owner ? hashmap_put(&t->owned, owned_hash(&owned), dso)
+			  : hashmap_put(&t->by_key, key_hash(&key), dso);
+}
+
 static int dso_table_add(struct dso_table *t, const struct dso_key *key, uint32_t owner,
 			 struct dso **ret)
 {
 	CLEANUP(dso_freep) struct dso *dso = NULL;
+	uint32_t id;
 	int r;
 
-	r = vec_reserve_bytes((void **)&t->dsos, &t->cap, t->n + 1, sizeof(*t->dsos));
-	if (r < 0)
-		return r;
-	r = dso_new(key, &dso);
-	if (r < 0)
-		return r;
-	if (owner)
-		r = hashmap_put(&t->owned, owned_hash(&(struct owned_key){ key->path, owner }),
-				dso);
-	else
-		r = hashmap_put(&t->by_key, key_hash(key), dso);
+	r = reserve_id(t, &id);
+	if (r == 0)
+		r = dso_new(key, &dso);
 	if (r < 0)
 		return r;
 	dso->owner = owner;
-
-	dso->id = t->n;
-	t->dsos[t->n++] = dso;
+	dso->used_round = t->round;
+	r = put(t, dso);
+	if (r < 0)
+		return r;
+	take_id(t, dso, id);
 	*ret = TAKE_PTR(dso);
 	return 0;
 }
@@ -179,9 +212,55 @@ void dso_table_clear(struct dso_table *t)
 	for (size_t i = 0; i < t->n; i++)
 		dso_free(t->dsos[i]);
 	free(t->dsos);
+	vec_free(&t->free_ids);
 	hashmap_clear(&t->by_key);
 	hashmap_clear(&t->owned);
 	*t = (struct dso_table){ 0 };
+}
+
+void dso_table_new_round(struct dso_table *t)
+{
+	t->round++;
+}
+
+void dso_use(const struct dso_table *t, const struct dso *dso)
+{
+	t->dsos[dso->id]->used_round = t->round;
+}
+
+static bool is_unused(const struct dso_table *t, const struct dso *dso, uint32_t n_rounds)
+{
+	uint32_t rounds = t->round - dso->used_round;
+
+	if (dso->id <= DSO_ID_UNKNOWN)
+		return false;
+	return rounds >= (dso->owner ? 1 : n_rounds);
+}
+
+static void take_out(struct dso_table *t, struct dso *dso)
+{
+	struct owned_key owned = { dso->path, dso->owner };
+	struct dso_key key = { dso->path, dso->dev, dso->ino };
+
+	if (dso->owner)
+		hashmap_remove(&t->owned, owned_hash(&owned), owned_eq, &owned);
+	else
+		hashmap_remove(&t->by_key, key_hash(&key), key_eq, &key);
+	t->dsos[dso->id] = NULL;
+	t->free_ids.data[t->free_ids.n++] = dso->id;
+}
+
+void dso_table_sweep(struct dso_table *t, uint32_t n_rounds, dso_gone_fn gone, void *ctx)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		struct dso *dso = t->dsos[i];
+
+		if (!dso || !is_unused(t, dso, n_rounds))
+			continue;
+		gone(ctx, dso);
+		take_out(t, dso);
+		dso_free(dso);
+	}
 }
 
 /*

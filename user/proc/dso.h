@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A mapped file ("dynamic shared object", as perf says; also an executable, the vDSO, JIT memory).
- * One object per (path, device, inode), shared by all processes, kept while the table lives.
+ * One object per (path, device, inode), shared by all processes, kept while the table lives or
+ * until dso_table_sweep() finds that nobody has used it for a while.
  */
 #ifndef PROC_DSO_H
 #define PROC_DSO_H
@@ -11,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/hashmap.h"
+#include "base/vec.h"
 
 enum dso_kind {
 	DSO_KERNEL,  /* offsets are kernel addresses */
@@ -23,7 +25,7 @@ enum dso_kind {
 #define DSO_ATTEMPTS_MAX 8
 
 struct dso {
-	uint32_t id; /* index in the table */
+	uint32_t id; /* index in the table; another's once this one is gone */
 	enum dso_kind kind;
 	uint32_t owner; /* DSO_ANON: the only process (its id) that has it; 0: any may */
 	char *path;	/* as the process sees it, or "[kernel.kallsyms]", "[vdso]", "//anon" */
@@ -34,11 +36,14 @@ struct dso {
 	int error; /* negative errno of the last attempt to open it */
 	unsigned attempts;
 	pid_t tried[DSO_ATTEMPTS_MAX]; /* the processes that it was not to be had by way of */
+	uint32_t used_round;	       /* of dso_table.round */
 };
 
 struct dso_table {
-	struct dso **dsos;
+	struct dso **dsos; /* by id; NULL: gone */
 	size_t n, cap;
+	VEC(uint32_t) free_ids;
+	uint32_t round;
 	struct hashmap by_key;
 	struct hashmap owned; /* those with an owner */
 };
@@ -65,6 +70,16 @@ int dso_table_get(struct dso_table *t, const struct dso_key *key, struct dso **r
  */
 int dso_table_get_owned(struct dso_table *t, const struct dso *shared, uint32_t owner,
 			struct dso **ret);
+
+/*
+ * Giving back what is not used: dso_table_new_round(), then dso_use() for every one that anything
+ * points to, then dso_table_sweep(): which frees those that were in use in none of the last
+ * @n_rounds rounds (memory of a process: in this one), after it has told @gone of each.
+ */
+typedef void (*dso_gone_fn)(void *ctx, const struct dso *dso);
+void dso_table_new_round(struct dso_table *t);
+void dso_use(const struct dso_table *t, const struct dso *dso);
+void dso_table_sweep(struct dso_table *t, uint32_t n_rounds, dso_gone_fn gone, void *ctx);
 
 /*
  * Opens the file as process @pid sees it: by its mapping at [@start, @end), which is right for

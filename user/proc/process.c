@@ -315,6 +315,19 @@ void process_sweep(struct process_table *t, uint64_t before_ns, process_gone_fn 
 	vec_free(&over);
 }
 
+void process_table_use_dsos(struct process_table *t)
+{
+	const struct process *p;
+	size_t pos = 0;
+
+	while ((p = hashmap_next(&t->by_pid, &pos))) {
+		if (p->exe)
+			dso_use(&t->dsos, p->exe);
+		for (size_t i = 0; i < p->maps.n; i++)
+			dso_use(&t->dsos, p->maps.data[i].dso);
+	}
+}
+
 static void load_comm(struct process *p)
 {
 	CLEANUP(freep) char *text = NULL;

@@ -93,6 +93,9 @@ void process_on_exit(struct process_table *t, pid_t pid, uint64_t time_ns);
 typedef void (*process_gone_fn)(void *ctx, pid_t pid);
 void process_sweep(struct process_table *t, uint64_t before_ns, process_gone_fn gone, void *ctx);
 
+/* dso_use() of all that processes have mapped. */
+void process_table_use_dsos(struct process_table *t);
+
 /*
  * [*ret_start, *ret_end): where exec(2) has mapped the code of the program, whatever lies there
  * now. -EPERM: no right to look into the process; -ENOENT, -ESRCH: it is gone; -EBADMSG.

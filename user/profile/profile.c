@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "profile/profile.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 int profile_new(struct profile **ret)
@@ -35,6 +36,16 @@ static void free_values(struct hashmap *map)
 	hashmap_clear(map);
 }
 
+static void free_samples(struct hashmap *map)
+{
+	struct profile_sample *s;
+	size_t pos = 0;
+
+	while ((s = hashmap_next(map, &pos)))
+		vec_free(&s->times);
+	free_values(map);
+}
+
 void profile_free(struct profile *p)
 {
 	struct profile_process *proc;
@@ -46,7 +57,7 @@ void profile_free(struct profile *p)
 		profile_process_free(proc);
 	hashmap_clear(&p->processes);
 	free_values(&p->stacks);
-	free_values(&p->samples);
+	free_samples(&p->samples);
 	hashmap_clear(&p->contexts);
 	arena_clear(&p->context_memory);
 	free(p);
@@ -292,7 +303,7 @@ static bool sample_eq(const void *value, const void *key)
 	       a->tid == b->tid && strncmp(a->thread, b->thread, sizeof(a->thread)) == 0;
 }
 
-int profile_add(struct profile *p, const struct profile_sample *s)
+int profile_add(struct profile *p, const struct profile_sample *s, uint64_t time_ns)
 {
 	uint64_t hash = sample_hash(s);
 	struct profile_sample *found = hashmap_get(&p->samples, hash, sample_eq, s);
@@ -305,12 +316,86 @@ int profile_add(struct profile *p, const struct profile_sample *s)
 			return -ENOMEM;
 		*fresh = *s;
 		fresh->count = 0;
+		fresh->times.data = NULL;
+		fresh->times.n = fresh->times.cap = 0;
 		r = hashmap_put(&p->samples, hash, fresh);
 		if (r < 0)
 			return r;
 		found = TAKE_PTR(fresh);
 	}
+	r = p->keep_times ? vec_push(&found->times, time_ns + p->clock_offset_ns) : 0;
+	if (r < 0)
+		return r;
 	found->count++;
 	p->n_samples++;
 	return 0;
+}
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+static bool is_same(const void *value, const void *key)
+{
+	return value == key;
+}
+
+static int by_dso(const void *a, const void *b)
+{
+	uint32_t x = ((const struct profile_file *)a)->dso->id;
+	uint32_t y = ((const struct profile_file *)b)->dso->id;
+
+	return x < y ? -1 : x > y;
+}
+
+static int add_files(const struct profile_stack *stack, struct hashmap *seen,
+		     struct profile_files *ret)
+{
+	for (uint32_t i = 0; i < stack->n; i++) {
+		const struct dso *dso = stack->frames[i].dso;
+		struct profile_file f = { dso, dso->fd, dso->error, dso_opened_by(dso) };
+		int r;
+
+		if ((i && stack->frames[i - 1].dso == dso) ||
+		    hashmap_get(seen, hash_u64(0, dso->id), is_same, dso))
+			continue;
+		r = hashmap_put(seen, hash_u64(0, dso->id), (void *)dso);
+		if (r == 0)
+			r = vec_push(&ret->list, f);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int profile_files_collect(const struct profile *p, struct profile_files *ret)
+{
+	CLEANUP(hashmap_clear) struct hashmap seen = { 0 };
+	const struct profile_stack *stack;
+	size_t pos = 0;
+	int r = 0;
+
+	*ret = (struct profile_files){ 0 };
+	while (r == 0 && (stack = hashmap_next(&p->stacks, &pos)))
+		r = add_files(stack, &seen, ret);
+	if (r < 0) {
+		profile_files_clear(ret);
+		return r;
+	}
+	if (ret->list.n)
+		qsort(ret->list.data, ret->list.n, sizeof(*ret->list.data), by_dso);
+	return 0;
+}
+
+void profile_files_clear(struct profile_files *files)
+{
+	vec_free(&files->list);
+}
+
+const struct profile_file *profile_files_find(const struct profile_files *files,
+					      const struct dso *dso)
+{
+	struct profile_file key = { .dso = dso };
+
+	if (!files->list.n)
+		return NULL;
+	return bsearch(&key, files->list.data, files->list.n, sizeof(key), by_dso);
 }

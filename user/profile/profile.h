@@ -84,6 +84,7 @@ struct profile_sample {
 	pid_t tid;
 	char thread[COMM_LEN];
 	uint64_t count;
+	VEC(uint64_t) times; /* CLOCK_REALTIME, ns; with profile.keep_times that of each */
 };
 
 struct profile {
@@ -94,6 +95,8 @@ struct profile {
 	uint64_t period_ns; /* of CPU time that one sample stands for */
 	uint64_t start_realtime_ns;
 	uint64_t duration_ns;
+	bool keep_times;
+	int64_t clock_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 };
 
 /* A stack to be interned. */
@@ -126,7 +129,30 @@ int profile_get_context(struct profile *p, const struct profile_context *key,
 int profile_get_stack(struct profile *p, const struct profile_stack_key *key,
 		      const struct profile_stack **ret);
 
-/* Counts one sample that agrees with @s, whose process, stack and context are @p's. -ENOMEM. */
-int profile_add(struct profile *p, const struct profile_sample *s);
+/*
+ * Counts one sample, taken at @time_ns (CLOCK_MONOTONIC), that agrees with @s, whose process, stack
+ * and context are @p's. -ENOMEM.
+ */
+int profile_add(struct profile *p, const struct profile_sample *s, uint64_t time_ns);
+
+/*
+ * The files of @p's frames, each once, as they are open now: for whoever names them while sampling
+ * goes on, and opens others.
+ */
+struct profile_file {
+	const struct dso *dso;
+	int fd;		 /* the dso's; -1: not open */
+	int error;	 /* why it is not; 0: it was not tried */
+	pid_t opened_by; /* the process by way of which it is open */
+};
+struct profile_files {
+	VEC(struct profile_file) list; /* ordered by dso */
+};
+int profile_files_collect(const struct profile *p, struct profile_files *ret); /* -ENOMEM */
+void profile_files_clear(struct profile_files *files);
+
+/* NULL: @p has no frame in it. */
+const struct profile_file *profile_files_find(const struct profile_files *files,
+					      const struct dso *dso);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -35,6 +36,7 @@
 struct jit_process {
 	uint32_t id;
 	pid_t pid;
+	bool is_used;		    /* as far as the sweep at hand knows */
 	struct jit_process *parent; /* whose memory it has a copy of, NULL: of none */
 	uint64_t forked_ns;
 	struct process_ids ids;
@@ -55,6 +57,7 @@ struct jit_process {
 };
 
 struct jit_names {
+	pthread_mutex_t mutex; /* who changes it, and who answers */
 	struct jit_observer observer;
 	struct hashmap by_id;
 	VEC(struct jit_process *) living;
@@ -89,6 +92,7 @@ int jit_names_new(const struct jit_observer *observer, struct jit_names **ret)
 
 	if (!jn)
 		return -ENOMEM;
+	pthread_mutex_init(&jn->mutex, NULL);
 	jn->observer = *observer;
 	jn->began_ns = monotonic_ns();
 	*ret = jn;
@@ -107,6 +111,7 @@ void jit_names_free(struct jit_names *jn)
 	hashmap_clear(&jn->by_id);
 	vec_free(&jn->living);
 	name_table_clear(&jn->names);
+	pthread_mutex_destroy(&jn->mutex);
 	free(jn);
 }
 
@@ -350,8 +355,19 @@ static int add_process(struct jit_names *jn, const struct process *p, struct jit
 	return 0;
 }
 
+static void unlockp(pthread_mutex_t **mutex)
+{
+	pthread_mutex_unlock(*mutex);
+}
+
+/* Until the end of the scope. */
+#define LOCKED(jn)                                                                                 \
+	CLEANUP(unlockp) pthread_mutex_t *locked_ = &(jn)->mutex;                                  \
+	pthread_mutex_lock(locked_)
+
 int jit_names_enter(struct jit_names *jn, const struct process *p, struct jit_process **ret)
 {
+	LOCKED(jn);
 	struct jit_process *jp = find(jn, p->id);
 	uint64_t now = monotonic_ns();
 	int r = jp ? 0 : add_process(jn, p, &jp);
@@ -368,6 +384,8 @@ int jit_names_enter(struct jit_names *jn, const struct process *p, struct jit_pr
 
 void jit_names_read(struct jit_names *jn, uint64_t now_ns)
 {
+	LOCKED(jn);
+
 	for (size_t i = 0; i < jn->living.n; i++) {
 		struct jit_process *jp = jn->living.data[i];
 
@@ -379,6 +397,8 @@ void jit_names_read(struct jit_names *jn, uint64_t now_ns)
 
 void jit_names_end(struct jit_names *jn, pid_t pid)
 {
+	LOCKED(jn);
+
 	for (size_t i = jn->living.n; i-- > 0;) {
 		struct jit_process *jp = jn->living.data[i];
 
@@ -388,6 +408,45 @@ void jit_names_end(struct jit_names *jn, pid_t pid)
 		close_files(jp);
 		jn->living.data[i] = jn->living.data[--jn->living.n];
 	}
+}
+
+/* What a child may ask its parent for is used with it. */
+static void use(struct jit_process *jp)
+{
+	for (; jp && !jp->is_used; jp = jp->parent)
+		jp->is_used = true;
+}
+
+void jit_names_use(struct jit_names *jn, uint32_t owner)
+{
+	use(find(jn, owner));
+}
+
+static void forget(struct jit_names *jn, struct jit_process *jp)
+{
+	hashmap_remove(&jn->by_id, hash_u64(0, jp->id), id_eq, &jp->id);
+	jn->memory -= code_names_bytes(jp->names);
+	jit_process_free(jp);
+}
+
+void jit_names_sweep(struct jit_names *jn)
+{
+	LOCKED(jn);
+	VEC(struct jit_process *) unused = { 0 };
+	struct jit_process *jp;
+	size_t pos = 0;
+
+	for (size_t i = 0; i < jn->living.n; i++)
+		use(jn->living.data[i]);
+	while ((jp = hashmap_next(&jn->by_id, &pos))) {
+		if (!jp->is_used && vec_push(&unused, jp) < 0)
+			break; /* the rest goes next time */
+		jp->is_used = false;
+	}
+	for (size_t i = 0; i < unused.n; i++)
+		forget(jn, unused.data[i]);
+	vec_free(&unused);
+	name_table_clear(&jn->names);
 }
 
 /* --- names ------------------------------------------------------------------------------------ */
@@ -481,6 +540,7 @@ static int answer(struct jit_names *jn, const struct code_name *c, struct sym_re
 int jit_names_answer(struct jit_names *jn, const struct jit_places *places,
 		     struct sym_result *results)
 {
+	LOCKED(jn);
 	const struct jit_process *jp = find(jn, places->owner);
 	int r = 0;
 

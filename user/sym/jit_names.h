@@ -45,6 +45,14 @@ void jit_names_read(struct jit_names *jn, uint64_t now_ns);
  */
 void jit_names_end(struct jit_names *jn, pid_t pid);
 
+/*
+ * Giving back what is not needed: jit_names_use() for every process (struct process.id) whose
+ * places may still be asked for, then jit_names_sweep(), which forgets all other ones that have
+ * ended, and all results of jit_names_answer().
+ */
+void jit_names_use(struct jit_names *jn, uint32_t owner);
+void jit_names_sweep(struct jit_names *jn);
+
 /* The places of one process (struct process.id). */
 struct jit_places {
 	uint32_t owner;
@@ -53,7 +61,8 @@ struct jit_places {
 	const uint32_t *codes; /* of jit_code_at() */
 };
 
-/* Names them, as symbolizer_file() does. -ENOMEM. */
+/* Names them, as symbolizer_file() does. May be called by another thread than all others. -ENOMEM.
+ */
 int jit_names_answer(struct jit_names *jn, const struct jit_places *places,
 		     struct sym_result *results);
 

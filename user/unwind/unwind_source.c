@@ -284,28 +284,46 @@ int unwind_sources_get(struct unwind_sources *s, struct row_store *store, const 
 	return r;
 }
 
+static void add_stats(struct unwind_table_stats *sum, const struct unwind_source *src)
+{
+	struct unwind_table_stats t = { 0 };
+
+	if (src->table)
+		t = unwind_table_stats(src->table);
+	sum->bad_fdes += t.bad_fdes;
+	sum->unsupported_rows += t.unsupported_rows;
+	sum->dense_pages += t.dense_pages;
+}
+
+void unwind_sources_forget(struct unwind_sources *s, struct row_store *store, const struct dso *dso)
+{
+	CLEANUP(unwind_source_freep)
+	struct unwind_source *src =
+		hashmap_remove(&s->by_dso, hash_u64(0, dso->id), source_eq, dso);
+
+	if (!src)
+		return;
+	add_stats(&s->gone_stats, src);
+	s->gone_failed += src->failed;
+	/* Without memory they stay, and are right: the kernel side knows them by inode and time. */
+	(void)row_store_drop_file(store, src->file);
+}
+
 struct unwind_table_stats unwind_sources_stats(const struct unwind_sources *s)
 {
-	struct unwind_table_stats sum = { 0 };
+	struct unwind_table_stats sum = s->gone_stats;
 	struct unwind_source *src;
 	size_t pos = 0;
 
-	while ((src = hashmap_next(&s->by_dso, &pos))) {
-		struct unwind_table_stats t = { 0 };
-
-		if (src->table)
-			t = unwind_table_stats(src->table);
-		sum.bad_fdes += t.bad_fdes;
-		sum.unsupported_rows += t.unsupported_rows;
-		sum.dense_pages += t.dense_pages;
-	}
+	while ((src = hashmap_next(&s->by_dso, &pos)))
+		add_stats(&sum, src);
 	return sum;
 }
 
 uint64_t unwind_sources_failed(const struct unwind_sources *s)
 {
+	uint64_t sum = s->gone_failed;
 	struct unwind_source *src;
-	uint64_t sum = 0;
 	size_t pos = 0;
 
 	while ((src = hashmap_next(&s->by_dso, &pos)))

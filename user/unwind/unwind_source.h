@@ -40,6 +40,8 @@ struct row_file *unwind_source_file(const struct unwind_source *src);
 /* By file; a zeroed struct is empty. */
 struct unwind_sources {
 	struct hashmap by_dso;
+	struct unwind_table_stats gone_stats; /* of those that were forgotten */
+	uint64_t gone_failed;
 };
 
 /*
@@ -48,6 +50,10 @@ struct unwind_sources {
  */
 int unwind_sources_get(struct unwind_sources *s, struct row_store *store, const struct dso *dso,
 		       struct unwind_source **ret);
+
+/* @dso goes: so do its rows. */
+void unwind_sources_forget(struct unwind_sources *s, struct row_store *store,
+			   const struct dso *dso);
 
 /* Of all of them together. */
 struct unwind_table_stats unwind_sources_stats(const struct unwind_sources *s);

@@ -291,6 +291,11 @@ void unwinder_free(struct unwinder *u)
 	free(u);
 }
 
+void unwinder_forget(struct unwinder *u, const struct dso *dso)
+{
+	unwind_sources_forget(&u->sources, u->store, dso);
+}
+
 void unwinder_read_stats(const struct unwinder *u, uint64_t *counters)
 {
 	struct unwind_table_stats t = unwind_sources_stats(&u->sources);

@@ -37,6 +37,9 @@ void unwinder_load(struct unwinder *u, const struct process *p, const struct sam
 /* Is the file that the kernel side saw where the walk broke off the one that @p has there? */
 bool unwinder_knows(const struct process *p, const struct sample_rest *rest);
 
+/* @dso goes: nothing points to it any more. */
+void unwinder_forget(struct unwinder *u, const struct dso *dso);
+
 /* Adds its own to @counters[STAT_COUNT]. */
 void unwinder_read_stats(const struct unwinder *u, uint64_t *counters);
 

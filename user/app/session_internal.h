@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of a session share. */
+#ifndef APP_SESSION_INTERNAL_H
+#define APP_SESSION_INTERNAL_H
+
+#include "app/session.h"
+#include "base/vec.h"
+#include "collect/collector.h"
+#include "ctx/context_tracker.h"
+#include "proc/process.h"
+#include "profile/profile.h"
+#include "sym/jit_names.h"
+#include "unwind/unwinder.h"
+
+struct session {
+	struct session_options opt;
+	struct collector *collector;
+	struct process_table procs;
+	struct context_tracker *contexts;
+	struct profile *profile;
+	struct profile *ending; /* of the interval before, while samples of it may come; or NULL */
+	uint64_t boundary_ns;	/* between these two */
+	uint64_t delivered_ns;	/* samples that were taken before are in */
+	unsigned n_taken;	/* intervals that are with somebody else */
+	struct jit_names *jit;
+	struct unwinder *unwinder;
+	uint64_t counters[STAT_COUNT]; /* the session's own */
+	VEC(pid_t) targets;	       /* that still run */
+	uint64_t start_ns, end_ns, swept_ns;
+	uint64_t peek_due_ns; /* no look ahead before */
+	bool events_lost;     /* so what is known of processes may be wrong */
+};
+
+/* Takes all of a process from /proc. -ESRCH: it is gone. */
+int session_load_process(struct session *s, pid_t pid, struct process **ret);
+
+/* Takes all that there are. Logs; negative errno. */
+int session_load_all(struct session *s);
+
+/* The processes that alone are sampled. Logs; negative errno. */
+int session_load_targets(struct session *s);
+void session_drop_ended_targets(struct session *s);
+
+/* Handlers; @ctx is the session. */
+void session_on_event(void *ctx, const struct proc_event *ev);
+void session_forget_process(void *ctx, pid_t pid);
+void session_visit_young(void *ctx, pid_t pid);
+
+/* The process of a sample, made if it is not known. -ENOMEM. */
+int session_find_process(struct session *s, const struct sample_record *rec, struct process **ret);
+
+/* Looks again for what @p publishes. */
+void session_read_context(struct session *s, const struct process *p);
+
+/* @p has a mapping that no event announced: known from the next sample on. */
+void session_rescan(struct session *s, struct process *p);
+
+/* @p begins to count at @now_ns (CLOCK_MONOTONIC), at the frequency in force. */
+void session_profile_begin(const struct session *s, struct profile *p, uint64_t now_ns);
+
+/* What @p counted, as one who names it needs it. -ENOMEM leaves @p alone. */
+int session_interval_new(struct session *s, struct profile *p, struct session_interval **ret);
+void session_interval_free(struct session_interval *i); /* NULL is fine */
+DEFINE_CLEANUP(struct session_interval *, session_interval_free)
+
+#endif
