@@ -196,14 +196,17 @@ def pages(recording):
 
 
 def assert_missing_is_counted(recording, strict=True):
-    """strict: what is to be missing is not there, beyond doubt."""
+    """
+    strict: what is to be missing is not there, beyond doubt. Else the kernel was asked to take it,
+    which it does as often as it likes: then it has to be read right, or counted, as ever.
+    """
     assert {number_of(s) for s in recording.samples} == {None, 1}
     counts = pages(recording)
     print(counts)
     assert counts["present_page", False] == 0
     assert counts["present_page", True] > 150
-    assert counts["missing_page", False] > 150
-    assert counts["missing_page", True] <= (0 if strict else 0.2 * counts["missing_page", False])
+    assert counts["missing_page", False] > (150 if strict else 10)
+    assert not strict or counts["missing_page", True] == 0
     unreadable = recording.stats["context_unreadable"]
     assert unreadable >= counts["missing_page", False]
     assert unreadable <= len(recording.samples) - counts["present_page", True]
