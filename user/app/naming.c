@@ -21,7 +21,10 @@ static void open_servers(const struct symbol_options *opt, struct naming *n)
 	if (!opt->debuginfod)
 		return;
 	r = debuginfod_files_new(opt->debuginfod, folder, &DEBUGINFOD_LIMITS_DEFAULT, &n->servers);
-	if (r < 0)
+	if (r == -ENOPKG)
+		log_warning("cannot load libdebuginfod.so.1, nothing is fetched; "
+			    "install libdebuginfod1");
+	else if (r < 0)
 		log_warning("cannot keep files of debuginfod in '%s', nothing is fetched: %s; "
 			    "DEBUGINFOD_CACHE_PATH names another folder",
 			    folder, strerror(-r));

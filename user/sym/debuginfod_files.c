@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sym/debuginfod_files.h"
 
+#include <dlfcn.h>
 #include <elfutils/debuginfod.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -13,7 +14,22 @@
 #define BUILD_ID_LEN_MAX 64
 #define NS_PER_S	 1000000000ULL
 
+/*
+ * Loaded when it is wanted, as it comes with thirty others, which cost each start of the program,
+ * and of its workers, 3 ms.
+ */
+struct library {
+	void *handle;
+	__typeof__(&debuginfod_begin) begin;
+	__typeof__(&debuginfod_end) end;
+	__typeof__(&debuginfod_find_debuginfo) find;
+	__typeof__(&debuginfod_set_progressfn) set_progress;
+	__typeof__(&debuginfod_set_user_data) set_user_data;
+	__typeof__(&debuginfod_get_user_data) get_user_data;
+};
+
 struct debuginfod_files {
+	struct library lib;
 	debuginfod_client *client;
 	char *folder;
 	struct debuginfod_limits limits;
@@ -22,6 +38,31 @@ struct debuginfod_files {
 	uint64_t call_start_ns; /* of the call at hand */
 	atomic_bool is_cancelled;
 };
+
+static int load_library(struct library *ret)
+{
+	/* What its libraries keep for their next use is not to be lost. */
+	void *handle = dlopen("libdebuginfod.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	struct library lib = { .handle = handle };
+
+	if (!handle)
+		return -ENOPKG;
+	lib.begin = (__typeof__(lib.begin))dlsym(handle, "debuginfod_begin");
+	lib.end = (__typeof__(lib.end))dlsym(handle, "debuginfod_end");
+	lib.find = (__typeof__(lib.find))dlsym(handle, "debuginfod_find_debuginfo");
+	lib.set_progress = (__typeof__(lib.set_progress))dlsym(handle, "debuginfod_set_progressfn");
+	lib.set_user_data =
+		(__typeof__(lib.set_user_data))dlsym(handle, "debuginfod_set_user_data");
+	lib.get_user_data =
+		(__typeof__(lib.get_user_data))dlsym(handle, "debuginfod_get_user_data");
+	if (!lib.begin || !lib.end || !lib.find || !lib.set_progress || !lib.set_user_data ||
+	    !lib.get_user_data) {
+		dlclose(handle);
+		return -ENOPKG;
+	}
+	*ret = lib;
+	return 0;
+}
 
 static uint64_t waited_ns(const struct debuginfod_files *d)
 {
@@ -33,10 +74,13 @@ static bool is_time_up(const struct debuginfod_files *d)
 	return d->is_cancelled || waited_ns(d) >= d->limits.total_seconds * NS_PER_S;
 }
 
+/* Of the library that is loaded: who is called back is told no more than the client. */
+static __typeof__(&debuginfod_get_user_data) get_user_data;
+
 /* Called by the library while it waits; what is not 0 ends that. */
 static int on_progress(debuginfod_client *client, long done, long size)
 {
-	const struct debuginfod_files *d = debuginfod_get_user_data(client);
+	const struct debuginfod_files *d = get_user_data(client);
 
 	return is_time_up(d);
 }
@@ -75,17 +119,20 @@ int debuginfod_files_new(const char *urls, const char *folder,
 	d->folder = strdup(folder);
 	if (!d->folder)
 		return -ENOMEM;
-	r = folder_make(folder, 0755);
+	r = load_library(&d->lib);
+	if (r == 0)
+		r = folder_make(folder, 0755);
 	if (r == 0)
 		r = set_environment(d, urls);
 	if (r < 0)
 		return r;
 
-	d->client = debuginfod_begin();
+	d->client = d->lib.begin();
 	if (!d->client)
 		return -ENOMEM;
-	debuginfod_set_user_data(d->client, d);
-	debuginfod_set_progressfn(d->client, on_progress);
+	get_user_data = d->lib.get_user_data;
+	d->lib.set_user_data(d->client, d);
+	d->lib.set_progress(d->client, on_progress);
 	*ret = TAKE_PTR(d);
 	return 0;
 }
@@ -95,7 +142,10 @@ void debuginfod_files_free(struct debuginfod_files *d)
 	if (!d)
 		return;
 
-	debuginfod_end(d->client);
+	if (d->client)
+		d->lib.end(d->client);
+	if (d->lib.handle)
+		dlclose(d->lib.handle);
 	free(d->folder);
 	free(d);
 }
@@ -107,7 +157,7 @@ static int ask(struct debuginfod_files *d, const uint8_t *build_id, size_t len)
 	if (is_time_up(d))
 		return -ETIMEDOUT;
 	d->call_start_ns = monotonic_ns();
-	r = debuginfod_find_debuginfo(d->client, build_id, (int)len, NULL);
+	r = d->lib.find(d->client, build_id, (int)len, NULL);
 	d->waited_ns = waited_ns(d);
 	d->call_start_ns = 0;
 	return r < 0 && is_time_up(d) ? -ETIMEDOUT : r;

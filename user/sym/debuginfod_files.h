@@ -38,7 +38,7 @@ struct debuginfod_files;
 /*
  * @urls: of servers, separated by spaces; @folder is made if it is not there. Sets libdebuginfod's
  * environment variables, so there may be no other thread yet, and only one object at a time.
- * -ENOMEM, or what mkdir(2) says of the folder.
+ * -ENOPKG: there is no libdebuginfod; -ENOMEM, or what mkdir(2) says of the folder.
  */
 int debuginfod_files_new(const char *urls, const char *folder,
 			 const struct debuginfod_limits *limits, struct debuginfod_files **ret);
