@@ -123,6 +123,21 @@ Test(kallsyms, hidden_addresses_are_reported)
 	cr_assert_eq(res.n_frames, 0);
 }
 
+Test(kallsyms, names_of_modules_can_be_shown)
+{
+	static const uint64_t addrs[] = { 0xffffffffc0000001, 0xffffffffc0001001 };
+	struct sym_result results[2];
+	struct name_table names = { 0 };
+
+	cr_assert_eq(resolve("ffffffffc0000000 t one\t[a\033b\xff]\n"
+			     "ffffffffc0001000 t two\t[\xc3\xa9]\n",
+			     addrs, 2, results, &names),
+		     0);
+	cr_assert_str_eq(results[0].frames[0].function, "one [a?b?]");
+	cr_assert_str_eq(results[1].frames[0].function, "two [\xc3\xa9]");
+	name_table_clear(&names);
+}
+
 Test(kallsyms, overlong_and_odd_lines_do_no_harm)
 {
 	struct name_table names = { 0 };

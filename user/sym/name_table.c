@@ -44,13 +44,37 @@ static bool name_eq(const void *value, const void *key)
 	return strcmp(n->raw, k->raw) == 0 && strcmp(n->raw + strlen(n->raw) + 1, k->suffix) == 0;
 }
 
+/* Valid UTF-8 without control characters, cut to fit. */
+static void printable(const char *path, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	while (*path && n + 1 < size) {
+		size_t ok = utf8_valid_len(path, strnlen(path, 4));
+		unsigned char c = *path;
+
+		if (c < 0x80 || ok == 0) {
+			buf[n++] = c < 0x20 || c >= 0x7f ? '?' : c;
+			path++;
+			continue;
+		}
+		ok = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+		if (ok > size - 1 - n)
+			break;
+		memcpy(buf + n, path, ok);
+		n += ok;
+		path += ok;
+	}
+	buf[n] = '\0';
+}
+
 /* Fresh text of at most @max bytes and @suffix. */
 static char *name_text(const char *raw, enum demangle_style style, size_t max, const char *suffix)
 {
 	char buf[LINKAGE_MAX + SUFFIX_MAX];
 
 	demangle_styled(raw, style, buf, max);
-	strncat(buf, suffix, SUFFIX_MAX - 1);
+	printable(suffix, buf + strlen(buf), SUFFIX_MAX);
 	return strdup(buf);
 }
 
@@ -101,30 +125,6 @@ int name_table_intern(struct name_table *t, const char *raw, const char *suffix,
 }
 
 /* --- source files ----------------------------------------------------------------------------- */
-
-/* Valid UTF-8 without control characters, cut to fit. */
-static void printable(const char *path, char *buf, size_t size)
-{
-	size_t n = 0;
-
-	while (*path && n + 1 < size) {
-		size_t ok = utf8_valid_len(path, strnlen(path, 4));
-		unsigned char c = *path;
-
-		if (c < 0x80 || ok == 0) {
-			buf[n++] = c < 0x20 || c >= 0x7f ? '?' : c;
-			path++;
-			continue;
-		}
-		ok = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-		if (ok > size - 1 - n)
-			break;
-		memcpy(buf + n, path, ok);
-		n += ok;
-		path += ok;
-	}
-	buf[n] = '\0';
-}
 
 struct file {
 	char *raw;
