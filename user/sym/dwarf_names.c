@@ -1,36 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libdw may be let loose on foreign bytes in memory, but not on names of files: what would make it
- * open one (dwarf_attr_integrate() and all that is built on it, dwarf_getalt() without
- * dwarf_setalt()) is not used on a unit whose contents are elsewhere.
+ * Entries and lines are read here, as most are only passed over; libdw, which knows more, is asked
+ * where a name is in another unit or file. It may be let loose on foreign bytes in memory, but not
+ * on names of files: what would make it open one (dwarf_attr_integrate() and all that is built on
+ * it, dwarf_getalt() without dwarf_setalt()) is not used on a unit whose contents are elsewhere.
  */
 #include "sym/dwarf_names.h"
 
 #include <dwarf.h>
-#include <limits.h>
 #include <string.h>
 
 #include "sym/debug_files.h"
+#include "sym/dwarf_entry.h"
+#include "sym/dwarf_function.h"
+#include "sym/line_program.h"
 #include "sym/split_unit.h"
 #include "sym/unit_scopes.h"
-#include "unwind/dw_cursor.h"
 
 /* Ten seconds of a slow machine. */
 #define EFFORT_MAX (1ULL << 26)
 
-/* A function's entry refers to its declaration, that to another: never further than this. */
-#define REFERENCES_MAX 16
-
-/* libdw takes 60 bytes for each of at most so many lines, and sorts them. */
-#define LINE_PROGRAM_MAX (8U << 20)
+/* Bytes of a program of lines that are as much work as an entry. */
+#define LINE_EFFORT 8
 
 /* What libdw has made of units stays until it is closed: then it is opened again. */
-#define HELD_MAX  (64ULL << 20)
-#define LINE_SIZE 64
+#define HELD_MAX (64ULL << 20)
 
 /* Pages that were read of what is mapped; the kernel maps 16 for each that is missing. */
 #define TOUCHED_MAX (64ULL << 20)
 #define TOUCH	    (64ULL << 10)
+
+/* A name as it lies in the image, and the frame that was made of it. */
+struct raw_name {
+	const char *raw;
+	const struct sym_frame *frame;
+};
 
 struct job {
 	const struct dwarf_names_input *in;
@@ -39,86 +43,48 @@ struct job {
 	struct elf_code code;
 	struct dwarf_effort effort;
 	struct debug_image *img, *alt_img;
-	Dwarf *dwarf, *alt;
+	struct dwarf_functions functions;
 	struct split_units split;
-	uint64_t held, touched;
+	struct hashmap by_raw; /* those in img: linker names are long, and inlined in many places */
+	struct arena raw_names;
+	uint64_t touched;
 };
 
 static void job_clear(struct job *j)
 {
 	split_units_clear(&j->split);
-	dwarf_end(j->dwarf);
-	dwarf_end(j->alt);
+	dwarf_functions_forget(&j->functions);
 	debug_image_close(j->img);
 	debug_image_close(j->alt_img);
 	elf_code_clear(&j->code);
 	sym_batch_clear(&j->batch);
+	hashmap_clear(&j->by_raw);
+	arena_clear(&j->raw_names);
 }
 
 /* --- what a scope is -------------------------------------------------------------------------- */
 
-/* libdw 0.188 looks up DWARF 5's references to the supplementary file in the file itself. */
-static bool refer_to_alt(const struct job *j, const Dwarf_Attribute *attr, Dwarf_Die *ret)
-{
-	const struct debug_bytes *info = &j->img->sections[DEBUG_INFO];
-	size_t at = attr->valp - info->data;
-	struct dw_cursor c;
-	uint64_t off;
+/* One unit's share of the batch. */
+struct share {
+	struct dwarf_unit *unit;      /* NULL: not to be had */
+	struct line_program *lines;   /* NULL: not known */
+	struct line_program *callers; /* whose files are those of calls; NULL: not known */
+	struct unit_scopes scopes;
+	const struct unit_hit *hits;
+	struct line_place *places;
+	size_t n;
+};
 
-	if (!j->alt || at >= info->len)
-		return false;
-	c = dw_cursor_of(attr->valp, info->len - at, 0);
-	off = attr->form == DW_FORM_ref_sup4 ? dw_u32(&c) : dw_u64(&c);
-	return !c.bad && dwarf_offdie(j->alt, off, ret);
+static bool raw_eq(const void *value, const void *key)
+{
+	return ((const struct raw_name *)value)->raw == key;
 }
 
-static bool refer(const struct job *j, Dwarf_Die *die, unsigned name)
-{
-	Dwarf_Attribute attr;
-	unsigned form;
-	Dwarf_Die to;
-
-	if (!dwarf_attr(die, name, &attr))
-		return false;
-	form = dwarf_whatform(&attr);
-	if (form == DW_FORM_ref_sup4 || form == DW_FORM_ref_sup8) {
-		if (!refer_to_alt(j, &attr, &to))
-			return false;
-	} else if (!dwarf_formref_die(&attr, &to)) {
-		return false;
-	}
-	*die = to;
-	return true;
-}
-
-/* What the linker calls it, else what the source does. */
-static const char *function_name(const struct job *j, const Dwarf_Die *die)
-{
-	const char *plain = NULL;
-	Dwarf_Die at = *die;
-
-	for (int i = 0; i < REFERENCES_MAX; i++) {
-		const char *linkage = dwarf_unit_string(&at, DW_AT_linkage_name);
-
-		if (!linkage)
-			linkage = dwarf_unit_string(&at, DW_AT_MIPS_linkage_name);
-		if (linkage && *linkage)
-			return linkage;
-		if (!plain)
-			plain = dwarf_unit_string(&at, DW_AT_name);
-		if (!refer(j, &at, DW_AT_abstract_origin) && !refer(j, &at, DW_AT_specification))
-			break;
-	}
-	return plain && *plain ? plain : NULL;
-}
-
-static int intern_function(struct job *j, const char *raw, const struct sym_frame **ret)
+static int intern(struct job *j, const char *raw, const struct sym_frame **ret)
 {
 	struct sym_frame *frame;
 	int r;
 
-	if (!raw)
-		return 0;
 	j->touched += 2 * TOUCH;
 	r = name_table_intern(j->all->names, raw, NULL, &frame);
 	if (r == 0)
@@ -126,72 +92,96 @@ static int intern_function(struct job *j, const char *raw, const struct sym_fram
 	return r;
 }
 
-/*
- * libdw has put the folder of the compilation before names that are directly in it, but not before
- * names in other folders that are relative to it.
- */
-static int intern_path(struct job *j, const char *comp_dir, const char *path, const char **ret)
+/* What is in the image stays where it is, so that a name is known by its place. */
+static int intern_once(struct job *j, const char *raw, const struct sym_frame **ret)
 {
-	size_t len = comp_dir ? strlen(comp_dir) : 0;
-	char joined[PATH_MAX];
-	int n;
+	uint64_t hash = hash_u64(0, (uintptr_t)raw);
+	struct raw_name *name = hashmap_get(&j->by_raw, hash, raw_eq, raw);
+	int r;
 
-	if (path[0] == '/' || len == 0 || (strncmp(path, comp_dir, len) == 0 && path[len] == '/'))
-		return name_table_intern_file(j->all->names, path, ret);
-	n = snprintf(joined, sizeof(joined), "%s/%s", comp_dir, path);
-	return name_table_intern_file(j->all->names, n < (int)sizeof(joined) ? joined : path, ret);
+	if (name) {
+		*ret = name->frame;
+		return 0;
+	}
+	r = intern(j, raw, ret);
+	if (r < 0)
+		return r;
+	name = arena_alloc(&j->raw_names, sizeof(*name));
+	if (!name)
+		return -ENOMEM;
+	*name = (struct raw_name){ raw, *ret };
+	return hashmap_put(&j->by_raw, hash, name);
 }
 
-static int describe_call(struct job *j, const struct dwarf_unit *unit, struct scope *s)
+static int intern_function(struct job *j, const char *raw, const struct sym_frame **ret)
 {
-	uint64_t file = dwarf_unit_number(&s->die, DW_AT_call_file, UINT64_MAX);
-	const char *path = NULL;
-	Dwarf_Files *files;
-	size_t n;
+	size_t at;
 
-	s->call_line = dwarf_unit_number(&s->die, DW_AT_call_line, 0);
-	if (file != UINT64_MAX && dwarf_getsrcfiles((Dwarf_Die *)&unit->die, &files, &n) == 0 &&
-	    file < n)
-		path = dwarf_filesrc(files, file, NULL, NULL);
-	return path ? intern_path(j, unit->comp_dir, path, &s->call_file) : 0;
+	if (!raw)
+		return 0;
+	at = (uintptr_t)raw - (uintptr_t)j->img->base;
+	return at < j->img->len ? intern_once(j, raw, ret) : intern(j, raw, ret);
 }
 
-static int describe(struct job *j, const struct dwarf_unit *unit, struct scope *s)
+static int intern_path(struct job *j, struct line_program *p, uint64_t file, const char **ret)
 {
-	Dwarf_Addr entry;
+	char path[LINE_PATH_MAX];
+	const char **known;
+	int r = 0;
+
+	if (!p || file >= p->files.n)
+		return 0;
+	known = &p->files.data[file].interned;
+	if (!*known && line_program_path(p, file, path))
+		r = name_table_intern_file(j->all->names, path, known);
+	if (r == 0)
+		*ret = *known;
+	return r;
+}
+
+static int describe_call(struct job *j, struct share *sh, const struct dwarf_entry *e,
+			 struct scope *s)
+{
+	uint64_t file = dwarf_entry_number(sh->unit, e, SLOT_CALL_FILE, UINT64_MAX);
+
+	s->call_line = dwarf_entry_number(sh->unit, e, SLOT_CALL_LINE, 0);
+	return intern_path(j, sh->callers, file, &s->call_file);
+}
+
+/* Of a function in several pieces, where it is entered may be an offset. */
+static uint64_t entry_of(const struct dwarf_unit *u, const struct dwarf_entry *e)
+{
+	struct dwarf_value v, entry;
+	uint64_t low = u->base, pc;
+
+	if (dwarf_entry_value(u, e, SLOT_LOW_PC, &v) && dwarf_value_address(u, &v, &low) < 0)
+		return 0;
+	if (!dwarf_entry_value(u, e, SLOT_ENTRY_PC, &entry))
+		return e->abbrev->slots[SLOT_LOW_PC] ? low : 0;
+	if (dwarf_value_address(u, &entry, &pc) == 0)
+		return pc;
+	return dwarf_value_number(u, &entry, &pc) == 0 ? low + pc : 0;
+}
+
+static int describe(struct job *j, struct share *sh, struct scope *s)
+{
+	struct dwarf_entry e;
 	int r;
 
 	if (s->is_described)
 		return 0;
 	s->is_described = true;
-	r = intern_function(j, function_name(j, &s->die), &s->name);
+	r = dwarf_entry_read(sh->unit, s->at, &e);
+	if (r < 0) /* it was read before */
+		return 0;
+	r = intern_function(j, dwarf_function_name(&j->functions, sh->unit, s->at), &s->name);
 	if (r == 0 && s->parent != SCOPE_NONE)
-		return describe_call(j, unit, s);
-	if (dwarf_entrypc(&s->die, &entry) == 0)
-		s->entry = entry;
+		return describe_call(j, sh, &e, s);
+	s->entry = entry_of(sh->unit, &e);
 	return r;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
-
-struct place {
-	const char *file;
-	uint32_t line;
-};
-
-static int place_of(struct job *j, struct dwarf_unit *lines, uint64_t vaddr, struct place *ret)
-{
-	Dwarf_Line *line = lines ? dwarf_getsrc_die(&lines->die, vaddr) : NULL;
-	const char *path;
-	int no = 0;
-
-	if (!line)
-		return 0;
-	if (dwarf_lineno(line, &no) == 0 && no > 0)
-		ret->line = no;
-	path = dwarf_linesrc(line, NULL, NULL);
-	return path ? intern_path(j, lines->comp_dir, path, &ret->file) : 0;
-}
 
 /* A symbol's name is kept where it is sure. NULL: it has none. */
 static const struct sym_frame *outermost_name(const struct sym_query *q, const struct scope *s)
@@ -219,12 +209,12 @@ static size_t chain_len(const struct unit_scopes *scopes, uint32_t innermost)
 }
 
 /* The address's own place is where the innermost function is; its call is where its caller is. */
-static int fill_frames(struct job *j, const struct dwarf_unit *unit, struct unit_scopes *scopes,
-		       uint32_t innermost, struct sym_frame *frames)
+static int fill_frames(struct job *j, struct share *sh, uint32_t innermost,
+		       struct sym_frame *frames)
 {
 	for (uint32_t i = innermost; i != SCOPE_NONE; frames++) {
-		struct scope *s = &scopes->scopes.data[i];
-		int r = describe(j, unit, s);
+		struct scope *s = &sh->scopes.scopes.data[i];
+		int r = describe(j, sh, s);
 
 		if (r < 0)
 			return r;
@@ -247,34 +237,24 @@ static const struct scope *outermost(const struct unit_scopes *scopes, uint32_t 
 	return s;
 }
 
-/* One unit's share of the batch. */
-struct share {
-	struct dwarf_unit *unit;  /* NULL: not to be had */
-	struct dwarf_unit *lines; /* the one with a line table; NULL: none */
-	struct unit_scopes scopes;
-	const struct unit_hit *hits;
-	size_t n;
-};
-
 static int answer(struct job *j, struct share *sh, size_t i)
 {
 	struct sym_query *q = sh->hits[i].query;
 	uint32_t innermost = sh->scopes.of_hit ? sh->scopes.of_hit[i] : SCOPE_NONE;
 	size_t n = innermost == SCOPE_NONE ? 1 : chain_len(&sh->scopes, innermost);
-	struct place place = { 0 };
-	struct sym_frame *frames;
+	struct sym_frame *frames = name_table_frames(j->all->names, n);
 	const struct sym_frame *name;
 	const struct scope *outer;
-	int r = place_of(j, sh->lines, q->vaddr, &place);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	frames = name_table_frames(j->all->names, n);
 	if (!frames)
 		return -ENOMEM;
-	frames[0].file = place.file;
-	frames[0].line = place.line;
-	r = fill_frames(j, sh->unit, &sh->scopes, innermost, frames);
+	if (sh->places[i].known) {
+		frames[0].line = sh->places[i].line;
+		r = intern_path(j, sh->lines, sh->places[i].file, &frames[0].file);
+	}
+	if (r == 0)
+		r = fill_frames(j, sh, innermost, frames);
 	if (r < 0)
 		return r;
 
@@ -293,40 +273,31 @@ static int answer(struct job *j, struct share *sh, size_t i)
 
 /* --- units ------------------------------------------------------------------------------------ */
 
-/* 0: there is none. */
-static uint64_t line_program_len(const struct job *j, const Dwarf_Die *die)
+static void take_effort(struct job *j, uint64_t n)
 {
-	const struct debug_bytes *b = &j->img->sections[DEBUG_LINE];
-	uint64_t off = dwarf_unit_number(die, DW_AT_stmt_list, UINT64_MAX), len;
-	struct dw_cursor c;
-
-	if (off >= b->len)
-		return 0;
-	c = dw_cursor_of(b->data + off, b->len - off, 0);
-	len = dw_u32(&c);
-	if (len == UINT32_MAX) /* the form of 64 bits */
-		len = dw_u64(&c);
-	return c.bad ? 0 : len;
+	j->effort.left -= n < j->effort.left ? n : j->effort.left;
 }
 
-static void load_lines(struct job *j, struct dwarf_unit *unit, struct share *sh)
+/* Without lines there are names. */
+static int find_lines(struct job *j, struct dwarf_unit *unit, struct share *sh,
+		      struct line_program *p)
 {
-	uint64_t len = line_program_len(j, &unit->die);
-	Dwarf_Lines *lines;
-	size_t n;
+	uint64_t len;
+	int r = line_program_open(unit, p);
 
-	if (len == 0 || len > LINE_PROGRAM_MAX || dwarf_getsrclines(&unit->die, &lines, &n) < 0)
-		return;
-	j->held += n * LINE_SIZE;
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	len = p->end - p->pos;
 	j->touched += len;
-	sh->lines = unit;
+	take_effort(j, len / LINE_EFFORT);
+	sh->lines = p;
+	return line_program_run(p, sh->hits, sh->n, &j->code, sh->places);
 }
 
-static int answer_share(struct job *j, struct share *sh, struct dwarf_unit *lines)
+static int answer_all(struct job *j, struct share *sh)
 {
 	int r = 0;
 
-	load_lines(j, lines, sh);
 	if (sh->unit)
 		r = unit_scopes_find(sh->unit, sh->hits, sh->n, &j->effort, &sh->scopes);
 	for (size_t i = 0; r == 0 && i < sh->n; i++)
@@ -337,52 +308,53 @@ static int answer_share(struct job *j, struct share *sh, struct dwarf_unit *line
 
 static int answer_split(struct job *j, struct share *sh, struct dwarf_unit *skeleton)
 {
+	CLEANUP(line_program_clear) struct line_program files = { 0 };
 	struct split_unit split = { 0 };
 	int r = split_unit_open(&j->split, skeleton, &split);
 
 	if (r == -ENOMEM)
 		return r;
 	sh->unit = r == 0 ? &split.unit : NULL;
-	r = answer_share(j, sh, skeleton);
+	sh->callers = NULL;
+	r = r == 0 ? line_program_open(&split.unit, &files) : 0;
+	if (r == 0)
+		sh->callers = &files;
+	if (r != -ENOMEM)
+		r = answer_all(j, sh);
 	split_unit_close(&split);
 	return r;
 }
 
+static bool is_skeleton(struct job *j, struct dwarf_unit *u)
+{
+	struct dwarf_entry own;
+
+	return dwarf_entry_read(u, u->entries, &own) == 0 && own.abbrev->slots[SLOT_DWO_NAME] &&
+	       dwarf_functions_attach(&j->functions, u) == 0 && split_unit_is_skeleton(&u->die);
+}
+
 static int answer_unit(struct job *j, const struct unit_hit *hits, size_t n)
 {
-	struct share sh = { .hits = hits, .n = n };
-	uint64_t off = hits->unit, next;
-	struct dwarf_unit unit;
-	size_t header;
-	Dwarf_Die die;
+	CLEANUP(dwarf_unit_clear) struct dwarf_unit unit = { 0 };
+	CLEANUP(line_program_clear) struct line_program lines = { 0 };
+	CLEANUP(freep) struct line_place *places = calloc(n, sizeof(*places));
+	struct share sh = { .unit = &unit, .hits = hits, .n = n, .places = places };
+	uint64_t next;
+	int r;
 
-	if (dwarf_next_unit(j->dwarf, off, &next, &header, NULL, NULL, NULL, NULL, NULL, NULL) ||
-	    !dwarf_offdie(j->dwarf, off + header, &die) || dwarf_unit_init(j->img, &die, &unit) < 0)
+	if (!places)
+		return -ENOMEM;
+	if (dwarf_unit_open(j->img, hits->unit, &unit, &next) < 0)
 		return 0;
-	j->touched += next - off;
-	if (split_unit_is_skeleton(&die))
-		return answer_split(j, &sh, &unit);
-	sh.unit = &unit;
-	return answer_share(j, &sh, &unit);
+	j->touched += unit.end - unit.begin;
+	r = find_lines(j, &unit, &sh, &lines);
+	if (r < 0)
+		return r;
+	sh.callers = sh.lines;
+	return is_skeleton(j, &unit) ? answer_split(j, &sh, &unit) : answer_all(j, &sh);
 }
 
 /* --- files ------------------------------------------------------------------------------------ */
-
-static int open_dwarf(struct job *j)
-{
-	dwarf_end(j->dwarf);
-	dwarf_end(j->alt);
-	j->alt = NULL;
-	j->held = 0;
-	j->dwarf = dwarf_begin_elf(j->img->elf, DWARF_C_READ, NULL);
-	if (!j->dwarf)
-		return -ENODATA;
-	if (j->alt_img)
-		j->alt = dwarf_begin_elf(j->alt_img->elf, DWARF_C_READ, NULL);
-	if (j->alt)
-		dwarf_setalt(j->dwarf, j->alt);
-	return 0;
-}
 
 /* Without the supplementary file there are fewer names. */
 static int open_alt(struct job *j)
@@ -403,8 +375,7 @@ static int open_files(struct job *j)
 		return -ENODATA;
 	if (r == 0)
 		r = open_alt(j);
-	if (r == 0)
-		r = open_dwarf(j);
+	j->functions = (struct dwarf_functions){ .img = j->img, .alt_img = j->alt_img };
 	j->split = (struct split_units){ .source = j->in->source,
 					 .img = j->img,
 					 .budget = j->in->budget };
@@ -412,7 +383,7 @@ static int open_files(struct job *j)
 }
 
 /* Memory for a unit is given back when there has been enough of them. */
-static int stay_small(struct job *j)
+static void stay_small(struct job *j)
 {
 	if (j->touched > TOUCHED_MAX) {
 		debug_image_forget(j->img);
@@ -422,7 +393,8 @@ static int stay_small(struct job *j)
 			debug_image_forget(j->split.package);
 		j->touched = 0;
 	}
-	return j->held > HELD_MAX ? open_dwarf(j) : 0;
+	if (j->functions.held > HELD_MAX)
+		dwarf_functions_forget(&j->functions);
 }
 
 static int answer_units(struct job *j, const struct unit_index *index)
@@ -435,8 +407,7 @@ static int answer_units(struct job *j, const struct unit_index *index)
 		if (index->hits[i].unit == UINT64_MAX)
 			break;
 		r = answer_unit(j, &index->hits[i], end - i);
-		if (r == 0)
-			r = stay_small(j);
+		stay_small(j);
 	}
 	return r;
 }
@@ -466,7 +437,6 @@ int dwarf_names_answer(const struct dwarf_names_input *in, struct sym_batch *b)
 	if (r < 0)
 		return r;
 	find.img = j.img;
-	find.dwarf = j.dwarf;
 	r = unit_index_build(&find, &index);
 	return r < 0 ? r : answer_units(&j, &index);
 }

@@ -45,13 +45,13 @@ static void add_parts_of_skeleton(const struct split_units *s, const struct dwar
 	const Dwarf_Die *die = &skeleton->die;
 
 	parts[DEBUG_ADDR] = skeleton->addrs;
-	if (skeleton->version < 5)
+	if (skeleton->format.version < 5)
 		parts[DEBUG_RANGES] = from(sections[DEBUG_RANGES],
-					   dwarf_unit_number(die, DW_AT_GNU_ranges_base, 0));
+					   dwarf_die_number(die, DW_AT_GNU_ranges_base, 0));
 	/* For its table of files. */
 	if (parts[DEBUG_LINE].len == 0)
 		parts[DEBUG_LINE] = from(sections[DEBUG_LINE],
-					 dwarf_unit_number(die, DW_AT_stmt_list, UINT64_MAX));
+					 dwarf_die_number(die, DW_AT_stmt_list, UINT64_MAX));
 	if (parts[DEBUG_LINE_STR].len == 0)
 		parts[DEBUG_LINE_STR] = sections[DEBUG_LINE_STR];
 }
@@ -74,6 +74,7 @@ static int open_parts(const struct split_units *s, const struct dwarf_unit *skel
 		      struct debug_bytes parts[DEBUG_SECTIONS], struct split_unit *u)
 {
 	Dwarf_Die die;
+	uint64_t next;
 	int r;
 
 	add_parts_of_skeleton(s, skeleton, parts);
@@ -85,9 +86,13 @@ static int open_parts(const struct split_units *s, const struct dwarf_unit *skel
 		return -EBADMSG;
 	r = find_unit(u, unit_id(&skeleton->die), &die);
 	if (r == 0)
-		r = dwarf_unit_init(u->joined, &die, &u->unit);
+		r = dwarf_unit_open(u->joined, dwarf_dieoffset(&die) - dwarf_cuoffset(&die),
+				    &u->unit, &next);
 	if (r < 0)
 		return r;
+	u->unit.die = die;
+	if (u->unit.lines == UINT64_MAX)
+		u->unit.lines = 0; /* of files, the first of its part */
 	u->unit.base = skeleton->base;
 	if (skeleton->comp_dir)
 		u->unit.comp_dir = skeleton->comp_dir;
@@ -96,6 +101,7 @@ static int open_parts(const struct split_units *s, const struct dwarf_unit *skel
 
 void split_unit_close(struct split_unit *u)
 {
+	dwarf_unit_clear(&u->unit);
 	dwarf_end(u->dwarf);
 	debug_image_close(u->joined);
 	debug_image_close(u->whole);
@@ -283,9 +289,9 @@ static int from_file(struct split_units *s, const struct dwarf_unit *skeleton, s
 
 static const char *either_string(const Dwarf_Die *die, unsigned name, unsigned old_name)
 {
-	const char *s = dwarf_unit_string(die, name);
+	const char *s = dwarf_die_string(die, name);
 
-	return s ? s : dwarf_unit_string(die, old_name);
+	return s ? s : dwarf_die_string(die, old_name);
 }
 
 static int from_files(struct split_units *s, const struct dwarf_unit *skeleton,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sym/unit_index.h"
 
+#include "sym/dwarf_entry.h"
 #include "unwind/dw_cursor.h"
 
 struct search {
@@ -89,23 +90,20 @@ static void by_aranges(struct search *s)
 
 /* --- units ------------------------------------------------------------------------------------ */
 
-/* libdw keeps what it knows of each unit, 300 bytes: so no more of them than a step is worth. */
 static void by_units(struct search *s)
 {
-	uint64_t off = 0, next;
-	size_t header;
+	uint64_t next;
 
-	while (s->missing && dwarf_effort_take(s->in->effort) &&
-	       dwarf_next_unit(s->in->dwarf, off, &next, &header, NULL, NULL, NULL, NULL, NULL,
-			       NULL) == 0) {
-		struct dwarf_unit unit;
-		Dwarf_Die die;
+	for (uint64_t off = 0; off != UINT64_MAX && s->missing; off = next) {
+		CLEANUP(dwarf_unit_clear) struct dwarf_unit unit = { 0 };
+		struct dwarf_entry own;
 
+		if (!dwarf_effort_take(s->in->effort))
+			break;
 		s->unit = off;
-		if (dwarf_offdie(s->in->dwarf, off + header, &die) &&
-		    dwarf_unit_init(s->in->img, &die, &unit) == 0)
-			(void)dwarf_unit_ranges(&unit, &die, s->in->effort, claim, s);
-		off = next;
+		if (dwarf_unit_open(s->in->img, off, &unit, &next) == 0 &&
+		    dwarf_entry_read(&unit, unit.entries, &own) == 0)
+			(void)dwarf_unit_ranges(&unit, &own, s->in->effort, claim, s);
 	}
 }
 

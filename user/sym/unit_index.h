@@ -20,7 +20,6 @@ struct unit_index {
 
 struct unit_index_input {
 	const struct debug_image *img;
-	Dwarf *dwarf; /* of img */
 	const struct elf_code
 		*code; /* ranges that begin elsewhere are of code the linker threw away */
 	struct sym_batch *batch;

@@ -3,27 +3,24 @@
 
 #include <dwarf.h>
 
+#include "sym/dwarf_entry.h"
+
 /* Deeper nesting of blocks, classes and inlined calls is nobody's program. */
 #define DEPTH_MAX 512
 
 /* Scopes of one unit; each is one that has an address of the batch in it. */
 #define SCOPES_MAX (1U << 22)
 
-struct level {
-	Dwarf_Die die;
-	uint32_t scope; /* that this entry stands in */
-};
-
 struct walk {
-	const struct dwarf_unit *unit;
+	struct dwarf_unit *unit;
 	const struct unit_hit *hits;
 	size_t n;
 	struct dwarf_effort *effort;
 	struct unit_scopes *out;
-	bool everywhere;       /* look for functions inside others, too */
-	bool hit;	       /* the entry at hand has an address of the batch */
-	uint32_t outer, inner; /* the scope that it stands in, and its own */
-	struct level stack[DEPTH_MAX];
+	bool everywhere;	   /* look for functions inside others, too */
+	bool hit;		   /* the entry at hand has an address of the batch */
+	uint32_t outer, inner;	   /* the scope that it stands in, and its own */
+	uint32_t stack[DEPTH_MAX]; /* the scope that entries of each level stand in */
 };
 
 static size_t first_at_or_above(const struct walk *w, uint64_t vaddr)
@@ -62,7 +59,7 @@ static int take_range(void *arg, uint64_t start, uint64_t end)
 }
 
 /* Does the entry hold an address? If so, it becomes the scope *@scope. */
-static int try_scope(struct walk *w, Dwarf_Die *die, uint32_t *scope, bool inlined)
+static int try_scope(struct walk *w, const struct dwarf_entry *e, uint32_t *scope, bool inlined)
 {
 	uint32_t index = w->out->scopes.n;
 	int r;
@@ -70,11 +67,11 @@ static int try_scope(struct walk *w, Dwarf_Die *die, uint32_t *scope, bool inlin
 	w->hit = false;
 	w->outer = *scope;
 	w->inner = index;
-	r = dwarf_unit_ranges(w->unit, die, w->effort, take_range, w);
+	r = dwarf_unit_ranges(w->unit, e, w->effort, take_range, w);
 	if (r < 0 || !w->hit)
 		return r < 0 ? r : 0;
 	r = vec_push(&w->out->scopes,
-		     (struct scope){ .die = *die, .parent = inlined ? *scope : SCOPE_NONE });
+		     (struct scope){ .at = e->at, .parent = inlined ? *scope : SCOPE_NONE });
 	if (r < 0)
 		return r;
 	*scope = index;
@@ -91,33 +88,33 @@ static int find_any(void *arg, uint64_t start, uint64_t end)
 	return 0;
 }
 
-static bool block_is_hit(struct walk *w, Dwarf_Die *die)
+static bool block_is_hit(struct walk *w, const struct dwarf_entry *e)
 {
 	w->hit = false;
-	return dwarf_unit_ranges(w->unit, die, w->effort, find_any, w) == 0 || w->hit;
+	return dwarf_unit_ranges(w->unit, e, w->effort, find_any, w) == 0 || w->hit;
 }
 
 /* 1: what is inside the entry is of interest, in the scope *@scope. */
-static int visit(struct walk *w, Dwarf_Die *die, uint32_t *scope)
+static int visit(struct walk *w, const struct dwarf_entry *e, uint32_t *scope)
 {
 	bool inside = *scope != SCOPE_NONE;
 	int r;
 
-	switch (dwarf_tag(die)) {
+	switch (e->abbrev->tag) {
 	case DW_TAG_subprogram:
 		if (w->out->scopes.n >= SCOPES_MAX)
 			return 0;
-		r = try_scope(w, die, scope, false);
+		r = try_scope(w, e, scope, false);
 		return r ? r : w->everywhere;
 	case DW_TAG_inlined_subroutine:
 		if (!inside || w->out->scopes.n >= SCOPES_MAX)
 			return 0;
-		return try_scope(w, die, scope, true);
+		return try_scope(w, e, scope, true);
 	case DW_TAG_lexical_block:
 	case DW_TAG_try_block:
 	case DW_TAG_catch_block:
 	case DW_TAG_with_stmt:
-		return w->everywhere || (inside && block_is_hit(w, die));
+		return w->everywhere || (inside && block_is_hit(w, e));
 	case DW_TAG_namespace:
 	case DW_TAG_module:
 		return 1;
@@ -132,30 +129,41 @@ static int visit(struct walk *w, Dwarf_Die *die, uint32_t *scope)
 	}
 }
 
-/* Depth first, without recursion: the stack holds the way from the unit down. */
+/* Where to go on: behind the entry, or inside it. NULL: its end cannot be found. */
+static const uint8_t *pass(struct walk *w, const struct dwarf_entry *e, bool inside)
+{
+	if (!e->abbrev->has_children || inside)
+		return e->end;
+	return dwarf_entry_skip(w->unit, e, w->effort);
+}
+
+/* Depth first, without recursion. */
 static int walk_unit(struct walk *w)
 {
-	int depth = 0;
+	const uint8_t *at = w->unit->entries;
+	struct dwarf_entry e;
+	int depth = -1; /* of the unit's own entry */
 
-	if (dwarf_child((Dwarf_Die *)&w->unit->die, &w->stack[0].die) != 0)
-		return 0;
-	w->stack[0].scope = SCOPE_NONE;
+	while (at && dwarf_effort_take(w->effort) && dwarf_entry_read(w->unit, at, &e) == 0) {
+		uint32_t scope = depth < 0 ? SCOPE_NONE : w->stack[depth];
+		int r = 1;
 
-	while (depth >= 0 && dwarf_effort_take(w->effort)) {
-		struct level *l = &w->stack[depth];
-		uint32_t scope = l->scope;
-		int r = visit(w, &l->die, &scope);
-
-		if (r < 0)
-			return r;
-		if (r > 0 && depth + 1 < DEPTH_MAX && dwarf_child(&l->die, &l[1].die) == 0) {
-			l[1].scope = scope;
-			depth++;
+		if (!e.abbrev) {
+			at = e.end;
+			if (--depth < 0)
+				break;
 			continue;
 		}
-		while (depth >= 0 &&
-		       dwarf_siblingof(&w->stack[depth].die, &w->stack[depth].die) != 0)
-			depth--;
+		if (depth >= 0)
+			r = visit(w, &e, &scope);
+		if (r < 0)
+			return r;
+		r = r && e.abbrev->has_children && depth + 1 < DEPTH_MAX;
+		if (r)
+			w->stack[++depth] = scope;
+		at = pass(w, &e, r);
+		if (depth < 0)
+			break;
 	}
 	return 0;
 }
@@ -176,7 +184,7 @@ static int walk_once(struct walk *w)
 	return walk_unit(w);
 }
 
-int unit_scopes_find(const struct dwarf_unit *unit, const struct unit_hit *hits, size_t n,
+int unit_scopes_find(struct dwarf_unit *unit, const struct unit_hit *hits, size_t n,
 		     struct dwarf_effort *effort, struct unit_scopes *ret)
 {
 	CLEANUP(freep) struct walk *w = calloc(1, sizeof(*w));

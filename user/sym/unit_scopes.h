@@ -10,7 +10,7 @@
 
 /* A function, or a call that was inlined. */
 struct scope {
-	Dwarf_Die die;
+	const uint8_t *at; /* its entry */
 	uint32_t parent; /* index of what it was inlined into; SCOPE_NONE: a function of its own */
 	bool is_described;
 	/* From here on once it is described. */
@@ -29,7 +29,7 @@ struct unit_scopes {
  * Walks the unit once, twice where a function is not found among those that stand alone. @hits are
  * those of the unit, sorted by address. -ENOMEM.
  */
-int unit_scopes_find(const struct dwarf_unit *unit, const struct unit_hit *hits, size_t n,
+int unit_scopes_find(struct dwarf_unit *unit, const struct unit_hit *hits, size_t n,
 		     struct dwarf_effort *effort, struct unit_scopes *ret);
 void unit_scopes_clear(struct unit_scopes *s);
 
