@@ -129,11 +129,17 @@ static uint64_t mix(uint64_t h)
 uint64_t hash_bytes(uint64_t seed, const void *buf, size_t len)
 {
 	const uint8_t *p = buf;
-	uint64_t h = seed ^ 0xcbf29ce484222325ULL;
+	uint64_t h = (seed ^ 0xcbf29ce484222325ULL) + len, v;
 
-	while (len--)
-		h = (h ^ *p++) * 0x100000001b3ULL;
-	return mix(h);
+	for (; len >= sizeof(v); p += sizeof(v), len -= sizeof(v)) {
+		memcpy(&v, p, sizeof(v));
+		h = (h ^ v) * 0x9e3779b97f4a7c15ULL;
+		h ^= h >> 32;
+	}
+	v = 0;
+	if (len)
+		memcpy(&v, p, len);
+	return mix(h ^ v);
 }
 
 uint64_t hash_u64(uint64_t seed, uint64_t v)

@@ -40,7 +40,7 @@ void *hashmap_next(const struct hashmap *map, size_t *pos);
 /* Frees the table, not the values. */
 void hashmap_clear(struct hashmap *map);
 
-/* FNV-1a with a final mix; @seed chains several calls. Start with 0. */
+/* Eight bytes a step, with a final mix; @seed chains several calls. Start with 0. */
 uint64_t hash_bytes(uint64_t seed, const void *buf, size_t len);
 uint64_t hash_u64(uint64_t seed, uint64_t v);
 
