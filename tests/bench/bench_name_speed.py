@@ -3,7 +3,8 @@
 """
 What do names cost? (a) A million addresses in 200 files with symbol tables alone, when everything
 is in memory; (b) a recording of perf with inlined calls and lines, against perf script; (c) addresses
-of files of all kinds, against blazesym and llvm-symbolizer; (d) a debug file of 1 GB.
+of files of all kinds, against blazesym and llvm-symbolizer; (d) a debug file of 1 GB; (e) the
+addresses of (c) once more, after the names were forgotten, from the cache in memory.
 CPU time is of whole processes and what they start, unless it is said to be of the rounds alone.
 """
 
@@ -18,7 +19,7 @@ import subprocess
 import sys
 from bisect import bisect_right
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import name_files
 from measure import BUILD, ROOT, machine, spread, table
@@ -27,9 +28,10 @@ from name_truth import NAME_ADDRESSES, ElfMap
 FOLDER = name_files.FOLDER
 CRATE = ROOT / "tests" / "bench" / "blazesym_names"
 BLAZESYM = BUILD / "blazesym_names"
-TARGET_NAMES, TARGET_PERF, TARGET_BLAZESYM, TARGET_MIB = 1e6, 0.1, 1.0, 300
+TARGET_NAMES, TARGET_PERF, TARGET_BLAZESYM, TARGET_MIB, TARGET_AGAIN = 1e6, 0.1, 1.0, 300, 0.1
 FILES, PER_FILE = 200, 5000
 UNITS = 220  # of 5 MB each
+AGAIN = 40  # rounds
 TIMEOUT = 1200
 SYMBOL = re.compile(r"^([0-9a-f]+) ([0-9a-f]+) [tTwWi] ", re.MULTILINE)
 IN_FILE = re.compile(r"^\s*([0-9a-f]+) .*\((/[^)]+)\)$", re.MULTILINE)
@@ -52,9 +54,9 @@ def run(argv, text, **options):
         return out.read(), used.ru_utime + used.ru_stime, used.ru_maxrss
 
 
-def ours(text, rounds=1):
+def ours(text, rounds=1, *options):
     """What name_addresses says of itself, and what the process took."""
-    out, seconds, _ = run([NAME_ADDRESSES, "-q", "-r", rounds], text)
+    out, seconds, _ = run([NAME_ADDRESSES, "-q", "-r", rounds, *options], text)
     return [float(n) for n in out.split()], seconds
 
 
@@ -252,16 +254,23 @@ PEERS = ["", "addresses", "frames", "blazesym's", "CPU ms", "MiB", "blazesym CPU
          "llvm CPU ms", "MiB", "times blazesym", "times llvm"]  # fmt: skip
 
 
-def measure_peers(options, program):
-    rows, ratios = [], []
+def of_all_kinds(seed):
+    """(name, path, sorted addresses) of each file that there is."""
     for name in KINDS:
         try:
             subject = name_files.SUBJECTS[name]()
         except (name_files.Missing, OSError, subprocess.SubprocessError) as e:
             print(f"not measured: {name}: {e}")
             continue
-        vaddrs = sorted(name_files.random_addresses(subject.path, 5000, random.Random(options.seed)))
-        row, ratio = compare_peers(name, subject.path, vaddrs, program, options.rounds)
+        yield name, subject.path, sorted(
+            name_files.random_addresses(subject.path, 5000, random.Random(seed))
+        )
+
+
+def measure_peers(options, program):
+    rows, ratios = [], []
+    for name, path, vaddrs in of_all_kinds(options.seed):
+        row, ratio = compare_peers(name, path, vaddrs, program, options.rounds)
         rows.append(row)
         ratios += [median(ratio)] if ratio else []
     print("(c) 5,000 random instructions of each file, each file by a process of its own")
@@ -312,6 +321,24 @@ def measure_large(options, program):
     return judge("MiB at the peak", numbers[3] / 1024, TARGET_MIB)
 
 
+# --- (e) names that were known ----------------------------------------------------------------------
+
+
+def measure_again(options):
+    rows, first, again = [], 0, 0
+    for name, path, vaddrs in of_all_kinds(options.seed):
+        elf = ElfMap(path)
+        text = as_input({path: {elf.offset(a) for a in vaddrs}})
+        runs = [ours(text, AGAIN, "-c")[0] for _ in range(options.rounds)]
+        # A limit of CPU time makes its clock one of ticks: so means.
+        anew, later = mean(r[6] for r in runs), mean(s for r in runs for s in r[7:])
+        first, again = first + anew, again + later
+        rows.append([name, len(vaddrs), f"{anew * 1e3:.1f}", f"{later * 1e3:.1f}", f"{later / anew:.3f}" if anew else "-"])
+    print("(e) names that were forgotten, from the cache in memory")
+    table(["", "addresses", "anew, CPU ms", "again", "times"], rows)
+    return judge("times the first naming, all files", again / first, TARGET_AGAIN)
+
+
 def judge(what, value, target, at_least=False):
     fine = value >= target if at_least else value <= target
     form = "{:,.0f}" if abs(value) > 100 else "{:.3f}"
@@ -324,9 +351,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("parts", nargs="*", help="of a b c d (all)", metavar="PART")
+    parser.add_argument("parts", nargs="*", help="of a b c d e (all)", metavar="PART")
     options = parser.parse_args()
-    parts = options.parts or list("abcd")
+    parts = options.parts or list("abcde")
     print(machine(), flush=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     program = blazesym() if set(parts) & {"c", "d"} else None
@@ -336,6 +363,7 @@ def main():
             ("b", lambda: measure_recording(options)),
             ("c", lambda: measure_peers(options, program)),
             ("d", lambda: measure_large(options, program)),
+            ("e", lambda: measure_again(options)),
         ) if part in parts
     ]  # fmt: skip
     sys.exit(not all([measure() for measure in done]))

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * name_addresses [-q] [-r ROUNDS]: names addresses. Standard input has a line @PATH for each ELF
- * file, and behind it the file offsets in it, hexadecimal, one a line. Prints for each its ELF
+ * name_addresses [-q] [-c] [-r ROUNDS]: names addresses. Standard input has a line @PATH for each
+ * ELF file, and behind it the file offsets in it, hexadecimal, one a line. Prints for each its ELF
  * virtual address and the start of its symbol, then of each frame, innermost first, function, file
  * and line behind a tab (? and 0: not known); with -q nothing of these. With ROUNDS all is named as
- * often by the same symbolizer. The last line is for the benchmarks: addresses, those with a name,
+ * often by the same symbolizer; with -c it has a cache in memory, and forgets its names after each
+ * round. The last line is for the benchmarks: addresses, those with a name,
  * frames, by how many KiB resident memory had grown at its peak, afterwards, and when all was
  * freed, and seconds of CPU time of each round.
  */
@@ -19,6 +20,7 @@
 
 #include "base/vec.h"
 #include "sym/file_finder.h"
+#include "sym/symbol_cache.h"
 #include "sym/symbolizer.h"
 
 struct file {
@@ -137,23 +139,32 @@ static void print_all(bool quiet)
 
 int main(int argc, char **argv)
 {
+	CLEANUP(symbol_cache_freep) struct symbol_cache *cache = NULL;
 	CLEANUP(symbolizer_freep) struct symbolizer *s = NULL;
 	VEC(double) seconds = { 0 };
 	long rounds = 1, before, after;
-	bool quiet = false;
+	bool quiet = false, cached = false;
 
-	for (int c; (c = getopt(argc, argv, "qr:")) != -1;) {
+	for (int c; (c = getopt(argc, argv, "cqr:")) != -1;) {
 		if (c == '?')
 			return 2;
 		quiet |= c == 'q';
+		cached |= c == 'c';
 		rounds = c == 'r' ? atol(optarg) : rounds;
 	}
 	if (read_files(stdin) < 0 || symbolizer_new(&s) < 0)
 		return 1;
 	symbolizer_allow_mapping(s);
+	if (cached && symbol_cache_new(NULL, &SYMBOL_CACHE_LIMITS_DEFAULT, &cache) < 0)
+		return 1;
+	if (cached)
+		symbolizer_use_cache(s, cache);
 	before = status_kib("VmRSS: %ld");
-	for (long i = 0; i < rounds; i++)
+	for (long i = 0; i < rounds; i++) {
+		if (cached)
+			symbolizer_forget(s);
 		(void)vec_push(&seconds, name_all(s));
+	}
 	after = status_kib("VmRSS: %ld");
 	print_all(quiet);
 	symbolizer_free(TAKE_PTR(s));

@@ -8,13 +8,14 @@
 #include "elf/elf_file.h"
 
 /* Goes up when the same file would get other names. */
-#define RULES 1
+#define RULES 2
 
 void cached_names_clear(struct cached_names *c)
 {
 	free(c->offsets);
 	free(c->index);
 	free(c->results);
+	free(c->strings);
 	*c = (struct cached_names){ 0 };
 }
 
@@ -58,29 +59,40 @@ int cached_names_origin(int fd, const struct sym_file_source *files, struct symb
 	int r;
 
 	r = elf_file_open_fd(fd, &ef);
-	if (r == 0)
-		r = elf_file_build_id(ef, &id, &len);
 	if (r < 0)
 		return r;
-	if (len == 0 || len > SYMBOL_IMAGE_ID)
-		return -ENODATA;
-	memcpy(o.build_id, id, len);
-	o.build_id_len = len;
+	if (elf_file_build_id(ef, &id, &len) == 0 && len <= SYMBOL_IMAGE_ID) {
+		memcpy(o.build_id, id, len);
+		o.build_id_len = len;
+	}
 	r = add_identity(fd, &o.files);
 	if (r < 0)
 		return r;
-	add_debug_file(files, &o, &o.files);
+	if (o.build_id_len)
+		add_debug_file(files, &o, &o.files);
 	*ret = o;
 	return 0;
 }
 
 /* --- names ------------------------------------------------------------------------------------ */
 
+/* Places beside each other have strings in common, and long ones. */
 static int string_of(struct cached_names *c, uint32_t at, const char **ret)
 {
+	struct cached_string *s = &c->strings[hash_u64(0, at) % CACHED_STRINGS];
 	const char *text = c->image->strings.data + at;
+	int r;
 
-	return at ? frame_store_string(c->store, text, strlen(text), ret) : 0;
+	if (!at)
+		return 0;
+	if (s->at != at) {
+		r = frame_store_string(c->store, text, strlen(text), &s->kept);
+		if (r < 0)
+			return r;
+		s->at = at;
+	}
+	*ret = s->kept;
+	return 0;
 }
 
 static int fill(struct cached_names *c, const struct symbol_place *p, struct sym_result *res)
@@ -113,7 +125,8 @@ static int allocate(struct cached_names *c, size_t n)
 	c->offsets = calloc(n + 1, sizeof(*c->offsets));
 	c->index = calloc(n + 1, sizeof(*c->index));
 	c->results = calloc(n + 1, sizeof(*c->results));
-	return c->offsets && c->index && c->results ? 0 : -ENOMEM;
+	c->strings = calloc(CACHED_STRINGS, sizeof(*c->strings));
+	return c->offsets && c->index && c->results && c->strings ? 0 : -ENOMEM;
 }
 
 int cached_names_look(struct symbol_cache *cache, const struct symbol_origin *origin,

@@ -8,6 +8,14 @@
 #include "sym/names_client.h"
 #include "sym/symbol_cache.h"
 
+/* A string of the image that has been kept. */
+struct cached_string {
+	uint32_t at; /* in the image; 0: none */
+	const char *kept;
+};
+
+#define CACHED_STRINGS 1024
+
 struct cached_names {
 	struct symbol_image *image;
 	struct frame_store *store; /* what results will point to */
@@ -15,6 +23,7 @@ struct cached_names {
 	uint64_t *offsets; /* the missing ones */
 	size_t *index;	   /* of each in the request */
 	struct sym_result *results;
+	struct cached_string *strings; /* some of those that were met, by hash of their place */
 };
 
 /* A zeroed one holds nothing. */
@@ -22,8 +31,8 @@ void cached_names_clear(struct cached_names *c);
 
 /*
  * Which contents of @cache belong to @fd, whose other files @files opens: its build id, which
- * anybody may claim, and which file it is, and which debug file there is for it. -ENODATA: it has
- * no build id; what open(2) and fstat(2) say.
+ * anybody may claim, if it has one, and which file it is, and which debug file there is for it.
+ * What open(2) and fstat(2) say.
  */
 int cached_names_origin(int fd, const struct sym_file_source *files, struct symbol_origin *ret);
 

@@ -101,6 +101,11 @@ int frame_store_list(struct frame_store *fs, const struct sym_frame *frames, siz
 	return 0;
 }
 
+size_t frame_store_size(const struct frame_store *fs)
+{
+	return fs->memory.total + (fs->strings.cap + fs->lists.cap) * sizeof(struct hashmap_slot);
+}
+
 void frame_store_clear(struct frame_store *fs)
 {
 	hashmap_clear(&fs->strings);

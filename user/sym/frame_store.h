@@ -20,6 +20,10 @@ int frame_store_string(struct frame_store *fs, const char *str, size_t len, cons
 int frame_store_list(struct frame_store *fs, const struct sym_frame *frames, size_t n,
 		     struct sym_frame **ret);
 
+/* Bytes of memory that it takes. */
+size_t frame_store_size(const struct frame_store *fs);
+
+/* It can be used on. */
 void frame_store_clear(struct frame_store *fs);
 
 #endif

@@ -119,6 +119,8 @@ int name_table_intern(struct name_table *t, const char *raw, const char *suffix,
 		if (r < 0)
 			return r;
 		n = TAKE_PTR(made);
+		t->bytes += sizeof(*n) + strlen(n->raw) + strlen(key.suffix) + strlen(n->readable) +
+			    strlen(n->linkage);
 	}
 	*ret = &n->frame;
 	return 0;
@@ -174,6 +176,7 @@ int name_table_intern_file(struct name_table *t, const char *path, const char **
 		if (r < 0)
 			return r;
 		f = TAKE_PTR(made);
+		t->bytes += sizeof(*f) + strlen(f->raw) + strlen(f->readable);
 	}
 	*ret = f->readable;
 	return 0;
@@ -186,6 +189,12 @@ struct sym_frame *name_table_frames(struct name_table *t, size_t n)
 	if (frames)
 		memset(frames, 0, n * sizeof(*frames));
 	return frames;
+}
+
+size_t name_table_size(const struct name_table *t)
+{
+	return t->bytes + t->frames.total +
+	       (t->by_raw.cap + t->files.cap) * sizeof(struct hashmap_slot);
 }
 
 void name_table_clear(struct name_table *t)
@@ -202,4 +211,5 @@ void name_table_clear(struct name_table *t)
 		file_free(f);
 	hashmap_clear(&t->files);
 	arena_clear(&t->frames);
+	t->bytes = 0;
 }

@@ -11,6 +11,7 @@ struct name_table {
 	struct hashmap by_raw;
 	struct hashmap files;
 	struct arena frames;
+	size_t bytes; /* of names and paths */
 };
 
 /*
@@ -26,6 +27,10 @@ int name_table_intern_file(struct name_table *t, const char *path, const char **
 /* @n zeroed frames that live as long as the table. NULL: no memory. */
 struct sym_frame *name_table_frames(struct name_table *t, size_t n);
 
+/* Bytes of memory that it takes. */
+size_t name_table_size(const struct name_table *t);
+
+/* It can be used on. */
 void name_table_clear(struct name_table *t);
 
 #endif

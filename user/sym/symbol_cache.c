@@ -90,7 +90,7 @@ static bool path_of(const struct symbol_cache *c, const struct symbol_origin *o,
 	uint64_t which = hash_u64(o->rules, o->files);
 	int n;
 
-	if (!c->folder)
+	if (!c->folder || !o->build_id_len)
 		return false;
 	format_hex(o->build_id, o->build_id_len, hex);
 	n = snprintf(buf, len, "%s/%s-%016" PRIx64 ".sym", c->folder, hex, which);
@@ -207,13 +207,19 @@ static void drop(struct symbol_cache *c, size_t i)
 	c->entries.data[i] = c->entries.data[--c->entries.n];
 }
 
-/* Room for an entry that is about to come. */
-static void keep_budget(struct symbol_cache *c)
+size_t symbol_cache_memory(const struct symbol_cache *c)
 {
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < c->entries.n; i++)
 		bytes += symbol_image_size(&c->entries.data[i]->image);
+	return bytes;
+}
+
+void symbol_cache_bound(struct symbol_cache *c)
+{
+	size_t bytes = symbol_cache_memory(c);
+
 	while (c->entries.n && bytes > c->limits.memory_bytes) {
 		size_t oldest = 0;
 
@@ -233,7 +239,7 @@ static int add(struct symbol_cache *c, const struct symbol_origin *origin, struc
 	if (!e)
 		return -ENOMEM;
 	e->image.origin = *origin;
-	keep_budget(c);
+	symbol_cache_bound(c);
 	r = load(c, e);
 	if (r == 0)
 		r = vec_push(&c->entries, e);

@@ -39,8 +39,8 @@ void symbol_cache_free(struct symbol_cache *c);
 DEFINE_CLEANUP(struct symbol_cache *, symbol_cache_free)
 
 /*
- * What is known of the file of this origin, which has a build id; empty if there is nothing.
- * Borrowed until the next call. -ENOMEM.
+ * What is known of the file of this origin; empty if there is nothing. Without a build id it is
+ * kept in memory only. Borrowed until the next call. -ENOMEM.
  */
 int symbol_cache_get(struct symbol_cache *c, const struct symbol_origin *origin,
 		     struct symbol_image **ret);
@@ -48,6 +48,12 @@ int symbol_cache_get(struct symbol_cache *c, const struct symbol_origin *origin,
 /* Writes what was added since, and keeps the folder within its limit. Failures are in the totals.
  */
 void symbol_cache_save(struct symbol_cache *c);
+
+/* Drops what is beyond the budget of memory, which entries may have outgrown since they came. */
+void symbol_cache_bound(struct symbol_cache *c);
+
+/* Bytes of memory that the names take. */
+size_t symbol_cache_memory(const struct symbol_cache *c);
 
 struct symbol_cache_totals symbol_cache_totals(const struct symbol_cache *c);
 

@@ -21,6 +21,7 @@ struct symbolizer {
 	struct symbol_cache *cache; /* likewise */
 	struct bad_files bad;
 	bool may_map;
+	enum symbolizer_detail detail;
 	uint64_t debug_left_out;
 };
 
@@ -38,10 +39,28 @@ void symbolizer_free(struct symbolizer *s)
 {
 	if (!s)
 		return;
-	name_table_clear(&s->names);
-	frame_store_clear(&s->frames);
+	s->cache = NULL; /* it may be gone */
+	symbolizer_forget(s);
 	bad_files_clear(&s->bad);
 	free(s);
+}
+
+void symbolizer_forget(struct symbolizer *s)
+{
+	name_table_clear(&s->names);
+	frame_store_clear(&s->frames);
+	if (s->cache)
+		symbol_cache_bound(s->cache);
+}
+
+size_t symbolizer_memory(const struct symbolizer *s)
+{
+	return name_table_size(&s->names) + frame_store_size(&s->frames);
+}
+
+void symbolizer_set_detail(struct symbolizer *s, enum symbolizer_detail detail)
+{
+	s->detail = detail;
 }
 
 void symbolizer_use_worker(struct symbolizer *s, struct worker *w)
@@ -79,7 +98,9 @@ static void no_names(const uint64_t *addrs, size_t n, struct sym_result *results
 static int by_worker(struct symbolizer *s, int fd, const struct sym_file_source *files,
 		     const struct names_request *q)
 {
-	struct names_client client = { s->worker, files, &s->frames, &s->debug_left_out, false };
+	bool symbols_only = s->detail == SYMBOLIZER_SYMBOLS_ONLY;
+	struct names_client client = { s->worker, files, &s->frames, &s->debug_left_out,
+				       symbols_only };
 	const struct worker_failure *why = worker_last_failure(s->worker);
 	const struct sym_bad_file *bad = bad_files_find(&s->bad, fd);
 	char reason[WORKER_TEXT_MAX];
@@ -94,7 +115,7 @@ static int by_worker(struct symbolizer *s, int fd, const struct sym_file_source 
 		worker_failure_print(why, reason);
 	}
 	client.symbols_only = true;
-	nameless = bad && bad->nameless;
+	nameless = bad ? bad->nameless : symbols_only;
 	if (!nameless)
 		nameless = names_client_ask(&client, fd, q) < 0;
 	if (!bad && bad_files_add(&s->bad, fd, reason, nameless) == -ENOMEM)
@@ -109,6 +130,7 @@ static int in_this_process(struct symbolizer *s, int fd, const struct sym_file_s
 		.names = &s->names,
 		.files = files,
 		.may_map = s->may_map,
+		.symbols_only = s->detail == SYMBOLIZER_SYMBOLS_ONLY,
 		.debug_left_out = &s->debug_left_out,
 	};
 
@@ -154,7 +176,7 @@ static int ask_beside_cache(struct symbolizer *s, int fd, const struct sym_file_
 		return r;
 	rest = (struct names_request){ c.offsets, c.results, c.n_missing };
 	r = ask(s, fd, &source, &rest);
-	cached_names_take(&c, q, r == 0 && !observed.failed);
+	cached_names_take(&c, q, r == 0 && !observed.failed && s->detail == SYMBOLIZER_FULL);
 	return r;
 }
 

@@ -15,7 +15,7 @@
 
 /* One function at an address; several, innermost first, where calls were inlined. */
 struct sym_frame {
-	const char *function; /* demangled; owned by the symbolizer, valid until it is freed */
+	const char *function; /* demangled; owned by the symbolizer until it forgets it */
 	const char *linkage;  /* the linker's name; NULL: the same */
 	const char *file;     /* source file, or NULL */
 	uint32_t line;	      /* 0: unknown */
@@ -42,7 +42,7 @@ DEFINE_CLEANUP(struct symbolizer *, symbolizer_free)
  */
 void symbolizer_use_worker(struct symbolizer *s, struct worker *w);
 
-/* From now on names of ELF files with a build id are taken from @c, and added; it is borrowed. */
+/* From now on names of ELF files are taken from @c, and added; it is borrowed. */
 void symbolizer_use_cache(struct symbolizer *s, struct symbol_cache *c);
 
 /*
@@ -52,6 +52,24 @@ void symbolizer_use_cache(struct symbolizer *s, struct symbol_cache *c);
  * information are left alone.
  */
 void symbolizer_allow_mapping(struct symbolizer *s);
+
+enum symbolizer_detail {
+	SYMBOLIZER_FULL,	 /* inlined calls and lines, too */
+	SYMBOLIZER_SYMBOLS_ONLY, /* what a file's own symbol tables and the cache say: a fraction of
+				    the cost, for one that is behind with its work */
+};
+
+/* From now on; SYMBOLIZER_FULL before. The cache takes no names of less than full detail. */
+void symbolizer_set_detail(struct symbolizer *s, enum symbolizer_detail detail);
+
+/* Bytes of memory that names and frames take. The cache's are its own. */
+size_t symbolizer_memory(const struct symbolizer *s);
+
+/*
+ * Gives that memory back: results of before are not valid any more. Which files the worker failed
+ * on stays known, and names come back from the cache, if there is one, at little cost.
+ */
+void symbolizer_forget(struct symbolizer *s);
 
 /* Files so far whose debug information was left alone, as it is too large or broken. */
 uint64_t symbolizer_debug_left_out(const struct symbolizer *s);
