@@ -22,6 +22,17 @@ static const char *of(const char *name)
 	return buf;
 }
 
+/* A Rust crate without a name: that is what it is called, but nobody could see it. */
+Test(demangle, names_that_would_be_empty_stay)
+{
+	char buf[SIZE];
+
+	for (enum demangle_style style = DEMANGLE_FULL; style <= DEMANGLE_NONE; style++) {
+		cr_assert_eq(demangle_styled("_RCs4697_0", style, buf, sizeof(buf)), false);
+		cr_assert_str_eq(buf, "_RCs4697_0");
+	}
+}
+
 /* What c++filt and rustfilt print for the same names. */
 Test(demangle, readable_forms)
 {

@@ -272,7 +272,7 @@ int demangle_style_parse(const char *str, enum demangle_style *ret)
 bool demangle_styled(const char *name, enum demangle_style style, char *buf, size_t size)
 {
 	struct output out = { .buf = buf, .size = size };
-	bool read = read_in_style(name, style, &out);
+	bool read = read_in_style(name, style, &out) && out.len > 0;
 
 	if (!read) {
 		CLEANUP(freep)
