@@ -87,3 +87,9 @@ bool utf8_is_printable(const void *buf, size_t len)
 			return false;
 	return valid_from(p, plain, len) == len;
 }
+
+void utf8_replace_invalid(char *buf, size_t len)
+{
+	for (size_t i = utf8_valid_len(buf, len); i < len; i += utf8_valid_len(buf + i, len - i))
+		buf[i] = '?';
+}

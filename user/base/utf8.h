@@ -15,4 +15,7 @@ size_t utf8_valid_len(const void *buf, size_t len);
 /* Valid, and nothing that moves the cursor of who prints it: no byte below 0x20, no 0x7f. */
 bool utf8_is_printable(const void *buf, size_t len);
 
+/* Each byte that belongs to no valid character becomes '?'. */
+void utf8_replace_invalid(char *buf, size_t len);
+
 #endif

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/utf8.h"
+#include "export/answer_line.h"
 #include "export/pyroscope_url.h"
 
 #define WORDS_MAX 240 /* of the server's text, in bytes */
@@ -17,33 +17,16 @@ struct words {
 	char message[WORDS_MAX + 1];
 };
 
-/* Copies a line of foreign text: control characters become spaces, bytes that are no UTF-8 '?'. */
-static void copy_line(char *to, size_t size, const char *from)
+static void copy_text(char *to, size_t size, const char *text)
 {
-	size_t len = strlen(from), n = len < size ? len : size - 1;
-
-	if (n < len) /* not in the middle of a character */
-		n = utf8_valid_len(from, n) ?: n;
-	memcpy(to, from, n);
-	to[n] = '\0';
-	for (size_t i = utf8_valid_len(to, n); i < n; i += utf8_valid_len(to + i, n - i))
-		to[i] = '?';
-	for (size_t i = 0; i < n; i++) {
-		if ((unsigned char)to[i] < 0x20 || to[i] == 0x7f)
-			to[i] = ' ';
-		/* U+0080 to U+009f are control characters as well. */
-		if ((unsigned char)to[i] == 0xc2 && (unsigned char)to[i + 1] < 0xa0)
-			to[i] = to[i + 1] = '?';
-	}
-	while (n > 0 && to[n - 1] == ' ')
-		to[--n] = '\0';
+	answer_line(to, size, text, strlen(text));
 }
 
 static void copy_member(char *to, size_t size, const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 
-	copy_line(to, size, text ? text : "");
+	copy_text(to, size, text ? text : "");
 }
 
 static struct words words_of(const struct http_response *resp)
@@ -55,7 +38,7 @@ static struct words words_of(const struct http_response *resp)
 		copy_member(w.code, sizeof(w.code), json, "code");
 		copy_member(w.message, sizeof(w.message), json, "message");
 	} else if (resp->body_len && resp->body[0] != '<') { /* pages of HTML say little */
-		copy_line(w.message, sizeof(w.message), resp->body);
+		answer_line(w.message, sizeof(w.message), resp->body, resp->body_len);
 	}
 	json_decref(json);
 	return w;
@@ -132,7 +115,7 @@ static void explain_status(const char *where, const struct http_response *resp, 
 	char redirect[WORDS_MAX + 1] = "";
 
 	if (resp->redirect)
-		copy_line(redirect, sizeof(redirect), pyroscope_url_redact(resp->redirect));
+		copy_text(redirect, sizeof(redirect), pyroscope_url_redact(resp->redirect));
 	if (*redirect)
 		snprintf(ret, size, "%s answered %ld: it redirects to %s; give that address", where,
 			 resp->status, redirect);
@@ -147,7 +130,7 @@ static void explain_error(const char *where, int err, const struct http_response
 {
 	char why[sizeof(resp->error)];
 
-	copy_line(why, sizeof(why), resp->error);
+	copy_text(why, sizeof(why), resp->error);
 	switch (err) {
 	case -ECANCELED:
 		snprintf(ret, size, "push to %s was interrupted", where);

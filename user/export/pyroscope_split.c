@@ -72,10 +72,8 @@ static char *clean_copy(struct arena *a, const char *str, size_t len)
 {
 	char *copy = arena_strndup(a, str, len);
 
-	if (!copy)
-		return NULL;
-	for (size_t i = utf8_valid_len(copy, len); i < len; i += utf8_valid_len(copy + i, len - i))
-		copy[i] = '?';
+	if (copy)
+		utf8_replace_invalid(copy, len);
 	return copy;
 }
 
