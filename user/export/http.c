@@ -1,32 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "export/http.h"
 
-#include <curl/curl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
 
+#include "export/http_answer.h"
+#include "export/http_memory.h"
+#include "export/http_setup.h"
+
 struct http {
 	CURL *curl;
+	struct http_files files;
 	char error[CURL_ERROR_SIZE];
 };
 
-/* curl_global_init() must not run twice at once; it is never undone. */
-static void init_once(void)
-{
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 int http_new(struct http **ret)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	CLEANUP(http_freep) struct http *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return -ENOMEM;
 
-	pthread_once(&once, init_once);
+	http_memory_init();
 	h->curl = curl_easy_init();
 	if (!h->curl)
 		return -ENOMEM;
@@ -48,19 +44,9 @@ void http_response_clear(struct http_response *resp)
 {
 	free(resp->body);
 	free(resp->redirect);
+	free(resp->grpc_message);
+	free(resp->grpc_details);
 	*resp = (struct http_response){ 0 };
-}
-
-/* Taking less than was offered ends the transfer: what counts is in the first bytes. */
-static size_t on_body(char *data, size_t one, size_t len, void *arg)
-{
-	struct http_response *resp = arg;
-	size_t room = HTTP_BODY_MAX - resp->body_len;
-	size_t take = len < room ? len : room;
-
-	memcpy(resp->body + resp->body_len, data, take);
-	resp->body_len += take;
-	return take;
 }
 
 static int on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
@@ -80,9 +66,12 @@ static void set_bounds(CURL *c, const struct http_request *req)
 	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(c, CURLOPT_XFERINFODATA, (void *)req->stop);
 	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* those of a proxy */
 #if LIBCURL_VERSION_NUM >= 0x075700
 	/* Or a name server that does not answer holds up the clean-up past every deadline. */
 	curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
+	/* A day is a long time for authorities that have been replaced; and they are large. */
+	curl_easy_setopt(c, CURLOPT_CA_CACHE_TIMEOUT, 0L);
 #endif
 #if LIBCURL_VERSION_NUM >= 0x075500
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -91,7 +80,7 @@ static void set_bounds(CURL *c, const struct http_request *req)
 #endif
 }
 
-static void set_request(struct http *h, const struct http_request *req, struct http_response *resp)
+static void set_request(struct http *h, const struct http_request *req)
 {
 	CURL *c = h->curl;
 
@@ -103,33 +92,20 @@ static void set_request(struct http *h, const struct http_request *req, struct h
 	curl_easy_setopt(c, CURLOPT_POST, 1L);
 	curl_easy_setopt(c, CURLOPT_POSTFIELDS, req->body);
 	curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->len);
-	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(c, CURLOPT_WRITEDATA, resp);
 }
 
-static void slist_freep(struct curl_slist **list)
+/* Connections that were made with other certificates than are there now are closed. */
+static int renew(struct http *h, const struct endpoint_options *opt)
 {
-	curl_slist_free_all(*list);
-}
+	CURL *fresh;
 
-static int set_headers(CURL *c, const struct http_request *req, struct curl_slist **list)
-{
-	CLEANUP(freep) char *type = NULL;
-	struct curl_slist *head;
-
-	if (asprintf(&type, "Content-Type: %s", req->content_type) < 0) {
-		type = NULL;
+	if (!opt || !http_files_changed(opt, &h->files))
+		return 0;
+	fresh = curl_easy_init();
+	if (!fresh)
 		return -ENOMEM;
-	}
-	head = curl_slist_append(NULL, type);
-	if (!head)
-		return -ENOMEM;
-	*list = head;
-	/* Bodies over 1 MB would wait a second for a "100 Continue" that many servers never send.
-	 */
-	if (!curl_slist_append(head, "Expect:"))
-		return -ENOMEM;
-	curl_easy_setopt(c, CURLOPT_HTTPHEADER, head);
+	curl_easy_cleanup(h->curl);
+	h->curl = fresh;
 	return 0;
 }
 
@@ -168,54 +144,88 @@ static int errno_of(CURLcode code)
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		return -EHOSTUNREACH;
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_ISSUER_ERROR:
+		return -EKEYREJECTED;
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CACERT_BADFILE:
+		return -ENOKEY;
 	default:
 		return -EIO;
 	}
 }
 
-static int take_info(struct http *h, CURLcode code, struct http_response *resp)
+/* An answer that was cut off at its body is an answer, unless we were told to stop. */
+static bool is_answer(const struct http_answer *a, CURLcode code, long status)
 {
+	if (code == CURLE_OK)
+		return true;
+	if (!a->resp->sent || a->flooded || a->repeated || code == CURLE_ABORTED_BY_CALLBACK)
+		return false;
+	return (status >= 200 && code == CURLE_WRITE_ERROR) || status >= 300;
+}
+
+static int explain(struct http *h, const struct http_answer *a, CURLcode code)
+{
+	const char *why = h->error[0] ? h->error : curl_easy_strerror(code);
+	int r = errno_of(code);
+
+	if (a->flooded)
+		why = "the answer's headers have no end";
+	if (a->repeated)
+		why = "the connection was closed before an answer came";
+	snprintf(a->resp->error, sizeof(a->resp->error), "%s", why);
+	return a->repeated ? -EIO : r;
+}
+
+static int take_info(struct http *h, CURLcode code, struct http_answer *a)
+{
+	struct http_response *resp = a->resp;
 	curl_off_t retry_after = 0;
 	const char *redirect = NULL;
-	long request_size = 0;
 
-	resp->body[resp->body_len] = '\0';
-	curl_easy_getinfo(h->curl, CURLINFO_REQUEST_SIZE, &request_size);
-	resp->sent = request_size > 0;
+	http_answer_finish(a);
 	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &resp->status);
 	curl_easy_getinfo(h->curl, CURLINFO_RETRY_AFTER, &retry_after);
 	resp->retry_after_s = retry_after;
 	curl_easy_getinfo(h->curl, CURLINFO_REDIRECT_URL, &redirect);
 	resp->redirect = redirect ? strdup(redirect) : NULL;
 
-	/* An answer that was cut off at its body is an answer, unless we were told to stop. */
-	if (code == CURLE_OK || (resp->status >= 200 && code == CURLE_WRITE_ERROR))
+	if (is_answer(a, code, resp->status))
 		return 0;
 	resp->status = 0;
-	snprintf(resp->error, sizeof(resp->error), "%s",
-		 h->error[0] ? h->error : curl_easy_strerror(code));
-	return errno_of(code);
+	return explain(h, a, code);
+}
+
+static int perform(struct http *h, const struct http_request *req, struct http_answer *a)
+{
+	CLEANUP(http_lists_clear) struct http_lists lists = { 0 };
+	int r;
+
+	set_request(h, req);
+	http_answer_listen(h->curl, a);
+	r = http_setup(h->curl, req, &lists, a->resp->error, sizeof(a->resp->error));
+	if (r >= 0)
+		r = take_info(h, perform_without_sigpipe(h->curl), a);
+	/* Headers, credentials and the buffers die here, the handle lives on. */
+	curl_easy_reset(h->curl);
+	return r == -EINVAL ? -ENOKEY : r;
 }
 
 int http_post(struct http *h, const struct http_request *req, struct http_response *ret)
 {
-	CLEANUP(slist_freep) struct curl_slist *headers = NULL;
-	CURLcode code;
+	struct http_answer answer = { .resp = ret, .once = req->once };
 	int r;
 
-	*ret = (struct http_response){ .body = malloc(HTTP_BODY_MAX + 1) };
+	*ret = (struct http_response){ .body = malloc(HTTP_BODY_MAX + 1), .grpc_status = -1 };
 	if (!ret->body)
 		return -ENOMEM;
 	ret->body[0] = '\0';
 
-	h->error[0] = '\0';
-	set_request(h, req, ret);
-	r = set_headers(h->curl, req, &headers);
+	r = renew(h, req->options);
 	if (r < 0)
 		return r;
-	code = perform_without_sigpipe(h->curl);
-	r = take_info(h, code, ret);
-	/* Headers and the buffers die here, the handle lives on. */
-	curl_easy_reset(h->curl);
-	return r;
+	h->error[0] = '\0';
+	return perform(h, req, &answer);
 }
