@@ -14,6 +14,9 @@ uint64_t monotonic_ns(void);
 /* CLOCK_THREAD_CPUTIME_ID: what this thread has used. */
 uint64_t thread_cpu_ns(void);
 
+/* CLOCK_BOOTTIME: since the machine was started, sleep included; nobody sets it. */
+uint64_t boottime_ns(void);
+
 /* CLOCK_REALTIME: since 1970, UTC. */
 uint64_t realtime_ns(void);
 

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Profiles on disk until their endpoints have them: the side that writes. Each endpoint has a queue
+ * of its own, so that a dead one holds back no other; a profile is on disk once. Bounded in bytes
+ * and age a queue, the oldest out first. A process or machine that dies at any moment leaves whole
+ * profiles. Who reads is export/spool_queue.h, in this or another process. See spool_dir.h for how
+ * both work at the same time.
+ */
+#ifndef EXPORT_SPOOL_H
+#define EXPORT_SPOOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "export/delivery_stats.h"
+
+struct spool_options {
+	const char *dir;
+	uint64_t max_bytes; /* of a queue; 0: no limit */
+	uint64_t max_age_s; /* 0: no limit */
+};
+
+struct spool_target {
+	const char *name;	      /* of the endpoint */
+	struct delivery_stats *stats; /* or NULL */
+};
+
+struct spool;
+
+/*
+ * One in a folder at a time. What a killed process left half done is finished or removed.
+ * -EBUSY: another process has it; -EPERM: the folder belongs to somebody else or others may write
+ * to it; -ENOMEM; what mkdir(2) and open(2) say. A process that is forked off must spool_close()
+ * its copy, or the folder stays taken as long as it lives.
+ */
+int spool_open(const struct spool_options *opt, struct spool **ret);
+void spool_close(struct spool *s); /* NULL is fine */
+DEFINE_CLEANUP(struct spool *, spool_close)
+
+/* Limits may change; the folder may not. */
+void spool_set_limits(struct spool *s, uint64_t max_bytes, uint64_t max_age_s);
+
+/*
+ * Into which queues profiles go from now on. Those of other names keep what they have until it is
+ * too old. -EINVAL: a name that cannot be one; -ENOMEM; what mkdir(2) says. Then all is as before.
+ */
+int spool_set_queues(struct spool *s, const struct spool_target *targets, size_t n);
+
+struct spool_profile {
+	const void *pprof; /* gzip'd */
+	size_t len;
+	uint64_t samples; /* sum of samples/count */
+	uint64_t time_ns; /* CLOCK_REALTIME at its start */
+};
+
+/*
+ * When it returns 0 the profile is on disk, in every queue. When the disk is full the oldest
+ * profiles make room. Else the samples are counted as unspooled where it could not be put, and the
+ * result says why: -ENOSPC, -EIO, … -ENOENT: there are no queues; -EFBIG.
+ */
+int spool_put(struct spool *s, const struct spool_profile *p);
+
+/* Applies the limits, which spool_put() does, too. */
+void spool_trim(struct spool *s);
+
+#endif
