@@ -353,8 +353,15 @@ static int deliver(const struct split *split, size_t from, size_t to, const stru
 {
 	CLEANUP(arena_clear) struct arena arena = { 0 };
 	CLEANUP(freep) uint8_t *gz = NULL;
-	struct pyroscope_chunk chunk = { .count = count_of(split, from, to) };
+	CLEANUP(freep) uint32_t *which = calloc(to - from, sizeof(*which));
+	struct pyroscope_chunk chunk = { .count = count_of(split, from, to),
+					 .samples = which,
+					 .n_samples = to - from };
 
+	if (!which)
+		return -ENOMEM;
+	for (size_t i = from; i < to; i++)
+		which[i - from] = split->items[i].sample - split->src->samples;
 	chunk.service = clean(&arena, split->items[from].service, PYROSCOPE_LABEL_MAX);
 	if (!chunk.service)
 		return -ENOMEM;

@@ -22,7 +22,9 @@ struct pyroscope_chunk {
 	const char *service;  /* valid UTF-8, at most PYROSCOPE_LABEL_MAX bytes */
 	const uint8_t *pprof; /* gzip'd; NULL: a single sample that is too large to be sent */
 	size_t len;
-	uint64_t count; /* samples/count */
+	uint64_t count;		 /* samples/count */
+	const uint32_t *samples; /* which of the profile */
+	size_t n_samples;
 };
 
 /* A negative return ends the split and is its result. */
