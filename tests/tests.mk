@@ -95,12 +95,20 @@ bpf-insns: $(TB)/bpf/count_insns $(BUILDDIR)/bpf/spanprof.linked.o
 # --- end to end --------------------------------------------------------------------------------
 NAME_PLACES := $(TB)/name_places
 
+DELIVER := $(TB)/deliver
+
+$(DELIVER): tests/delivery/deliver.c $(BUILDDIR)/libspanprof.a
+	$(call say,TEST,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -Itests/unit $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(TEST_WARN) $< $(BUILDDIR)/libspanprof.a \
+		$(ALL_LDFLAGS) $(LIBS) -o $@
+
 -include tests/workloads/workloads.mk
 -include tests/sink/sink.mk
 -include tests/tools/tools.mk
 workloads sink:
 
-test-e2e: $(BUILDDIR)/spanprof $(NAME_PLACES) workloads
+test-e2e: $(BUILDDIR)/spanprof $(NAME_PLACES) $(DELIVER) workloads
 	@mkdir -p $(RESULTS)
 	$(Q)SPANPROF_BUILD=$(abspath $(BUILDDIR)) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider \
 		--junitxml=$(RESULTS)/e2e.xml $(PYTEST_ARGS) tests/e2e

@@ -188,6 +188,8 @@ void spool_queue_done(struct spool_queue *q, struct spool_entry *e)
 {
 	(void)spool_unlink(q->fd, &e->name);
 	delivery_stats_add(q->stats, profiles, 1);
+	/* Its header and its samples disagree. */
+	delivery_stats_add(q->stats, damaged, unsettled(e));
 	forget(q, e);
 }
 

@@ -1,0 +1,591 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Delivery to servers that are down, slow, full, wrong or lying. In the end of each test every sample
+that was put is delivered, in the spool, or counted as what became of it.
+"""
+
+import gzip
+import json
+import os
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from conftest import BUILD
+from test_push import sink
+
+PROFILE = 100  # samples in what "put" makes
+SERVICES = 5  # and its requests
+
+
+class Deliver:
+    """The program of tests/delivery."""
+
+    def __init__(self, folder, *endpoints, env=None):
+        path = BUILD / "tests" / "deliver"
+        assert path.exists(), f"{path} is missing: make build/tests/deliver"
+        words = []
+        for e in endpoints:
+            words += ["--"] if words else []
+            words += [f"{k}={v}" for k, v in e.items()]
+        self.folder = folder
+        self.log = open(folder / "events", "a+", encoding="utf-8")
+        self.program = subprocess.Popen(
+            [path, folder / "spool", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self.log, text=True, env={**os.environ, "no_proxy": "*", **(env or {})},
+        )  # fmt: skip
+
+    def ask(self, command):
+        self.program.stdin.write(command + "\n")
+        self.program.stdin.flush()
+        return self.program.stdout.readline().strip()
+
+    def put(self, n=1):
+        return int(self.ask(f"put {n}"))
+
+    def stats(self):
+        return json.loads(self.ask("stats"))
+
+    def quit(self, flush_ms=0):
+        stats = json.loads(self.ask(f"quit {flush_ms}"))
+        self.program.wait()
+        for name, s in stats.items():
+            assert_sums(s, name)
+        return stats
+
+    def events(self):
+        return (self.folder / "events").read_text()
+
+    def wait(self, name, what, seconds=20):
+        """Until what(stats of the endpoint) holds."""
+        end = time.monotonic() + seconds
+        while not what(s := self.stats()[name]):
+            assert time.monotonic() < end, f"{s}\n{self.events()}"
+            time.sleep(0.05)
+        return s
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.program.kill()
+        self.program.wait()
+        self.log.close()
+
+
+def assert_sums(s, name):
+    fates = ("delivered", "rejected", "expired", "damaged", "uncertain", "queue_samples")
+    assert s["found"] + s["put"] == sum(s[f] for f in fates), f"{name}: {s}"
+
+
+def pyroscope(url, **options):
+    return {"name": "p", "type": "pyroscope", "url": url, "timeout": 1000, **options}
+
+
+def received(folder):
+    """Samples of the requests that the sink has taken: at 100 Hz one is 10 ms."""
+    return sum(
+        sum(json.loads(p.read_text()).values()) // 10_000_000 for p in folder.glob("*.spans.json")
+    )
+
+
+def read_request(conn):
+    """Head and body of an HTTP/1.1 request; the head is "" when the client has gone."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = conn.recv(65536)
+        if not part:
+            return "", b""
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(
+        int(line.split(b":")[1]) for line in head.splitlines() if line.lower().startswith(b"content-length")
+    )
+    while len(body) < length:
+        body += conn.recv(65536)
+    return head.decode(), body
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+@contextmanager
+def server(answer, tls=None):
+    """answer(conn, head, n) is called for each request; yields (URL, heads)."""
+    heads, ended, lock = [], threading.Event(), threading.Lock()
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(32)
+
+    def serve(conn):
+        try:
+            conn = tls.wrap_socket(conn, server_side=True) if tls else conn
+            while True:
+                head, _ = read_request(conn)
+                if not head:
+                    return
+                with lock:
+                    heads.append(head)
+                    n = len(heads)
+                if answer(conn, head, n) is False:
+                    return
+        except (OSError, StopIteration):
+            pass
+        finally:
+            conn.close()
+
+    def accept():
+        while not ended.is_set():
+            try:
+                conn, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(conn,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    scheme = "https" if tls else "http"
+    try:
+        yield f"{scheme}://localhost:{listener.getsockname()[1]}", heads
+    finally:
+        ended.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def good(conn, head, n):
+    conn.sendall(OK)
+
+
+# --- all is well --------------------------------------------------------------------------------
+
+
+def test_sink_gets_all(tmp_path):
+    with sink(tmp_path / "got") as url, Deliver(tmp_path, pyroscope(url)) as d:
+        assert d.put(3) == 0
+        s = d.quit(5000)["p"]
+    assert s["delivered"] == 3 * PROFILE == received(tmp_path / "got")
+    assert s["taken"] == 3 * SERVICES and s["queue_entries"] == 0
+
+
+def test_headers_and_secrets(tmp_path):
+    """Token, tenant and header go out; a changed token without a restart; none is in a message."""
+    token = tmp_path / "token"
+    token.write_text("geheim-1\n")
+    with server(good) as (url, heads):
+        e = pyroscope(url, token=token, tenant="team-a", header="x y")
+        with Deliver(tmp_path, e) as d:
+            d.put()
+            d.wait("p", lambda s: s["delivered"] == PROFILE)
+            token.write_text("geheim-2\n")
+            d.put()
+            d.quit(5000)
+            assert "geheim" not in d.events()
+    assert all("X-Scope-OrgID: team-a\r\n" in h and "X-Test: x y" in h for h in heads)
+    assert sum("Authorization: Bearer geheim-1" in h for h in heads) == SERVICES
+    assert sum("Authorization: Bearer geheim-2" in h for h in heads) == SERVICES
+
+
+def test_password(tmp_path):
+    (tmp_path / "password").write_text("geheim")
+    with server(good) as (url, heads):
+        e = pyroscope(url, username="user", password=tmp_path / "password")
+        with Deliver(tmp_path, e) as d:
+            d.put()
+            assert d.quit(5000)["p"]["delivered"] == PROFILE
+    assert all("Authorization: Basic dXNlcjpnZWhlaW0=" in h for h in heads)
+
+
+@pytest.mark.parametrize("content", [None, "", "a\nb", "x" * 10000])
+def test_secret_that_cannot_be_used(tmp_path, content):
+    """Nothing goes out without it."""
+    token = tmp_path / "token"
+    if content is not None:
+        token.write_text(content)
+    with server(good) as (url, heads), Deliver(tmp_path, pyroscope(url, token=token)) as d:
+        d.put()
+        s = d.wait("p", lambda s: s["error"])
+        assert str(token) in s["error"]
+        assert d.quit()["p"]["queue_samples"] == PROFILE
+    assert not heads
+
+
+def test_directory_rotates(tmp_path):
+    e = {"name": "d", "type": "directory", "path": tmp_path / "out", "max_bytes": 5000}
+    with Deliver(tmp_path, e) as d:
+        d.put(20)
+        s = d.quit(5000)["d"]
+    files = list((tmp_path / "out").iterdir())
+    assert s["delivered"] == 20 * PROFILE
+    assert 0 < sum(f.stat().st_size for f in files) <= 5000
+    assert all(f.name.startswith("spanprof-20") and f.name.endswith(".pb.gz") for f in files)
+    assert all(gzip.decompress(f.read_bytes()) for f in files)
+
+
+def test_dead_endpoint_holds_back_no_other(tmp_path):
+    dead = {**pyroscope("http://127.0.0.1:1"), "name": "dead"}
+    directory = {"name": "d", "type": "directory", "path": tmp_path / "out"}
+    with sink(tmp_path / "got") as url, Deliver(tmp_path, dead, pyroscope(url), directory) as d:
+        d.put(5)
+        d.wait("p", lambda s: s["delivered"] == 5 * PROFILE)
+        d.wait("d", lambda s: s["delivered"] == 5 * PROFILE)
+        s = d.quit()
+    assert s["dead"]["queue_samples"] == 5 * PROFILE
+
+
+def test_endpoints_change_while_running(tmp_path):
+    """One that is gone keeps its queue; it is sent when it comes back."""
+    with sink(tmp_path / "got") as url:
+        with Deliver(tmp_path, pyroscope("http://127.0.0.1:1")) as d:
+            d.put(2)
+            d.wait("p", lambda s: s["unreached"])
+            (tmp_path / "set").write_text(f"name=d type=directory path={tmp_path}/out\n")
+            assert d.ask(f"set {tmp_path}/set") == "set"
+            d.put()
+            d.wait("d", lambda s: s["delivered"] == PROFILE)
+            (tmp_path / "set").write_text(f"name=p type=pyroscope url={url} timeout=1000\n")
+            assert d.ask(f"set {tmp_path}/set") == "set"
+            d.put()
+            s = d.quit(5000)
+    assert s["p"]["delivered"] == 3 * PROFILE == received(tmp_path / "got")
+
+
+# --- servers that do not take it ----------------------------------------------------------------
+
+
+def test_down_then_up_after_restart(tmp_path):
+    with Deliver(tmp_path, pyroscope("http://127.0.0.1:1")) as d:
+        d.put(10)
+        d.wait("p", lambda s: s["unreached"])
+        assert d.quit()["p"]["queue_samples"] == 10 * PROFILE
+        assert d.events().count("failing") == 1
+    with sink(tmp_path / "got") as url, Deliver(tmp_path, pyroscope(url)) as d:
+        s = d.quit(5000)["p"]
+    assert s["found"] == s["delivered"] == 10 * PROFILE == received(tmp_path / "got")
+
+
+def test_flapping(tmp_path):
+    """Refuses every third request for now: each is delivered once."""
+    def answer(conn, head, n):
+        conn.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n" if n % 3 == 0 else OK)
+
+    with server(answer) as (url, heads), Deliver(tmp_path, pyroscope(url)) as d:
+        d.put(2)
+        d.wait("p", lambda s: s["delivered"] == 2 * PROFILE, 40)
+        s = d.quit(2000)["p"]
+        assert "recovered" in d.events()
+    assert s["taken"] == 2 * SERVICES and s["later"] >= 2
+    assert len(heads) == s["taken"] + s["later"]
+
+
+def test_retry_after_in_a_storm(tmp_path):
+    times = []
+
+    def answer(conn, head, n):
+        times.append(time.monotonic())
+        busy = b"HTTP/1.1 429 No\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n"
+        conn.sendall(busy if n == 1 else OK)
+
+    with server(answer) as (url, _), Deliver(tmp_path, pyroscope(url)) as d:
+        d.put()
+        d.wait("p", lambda s: s["delivered"] == PROFILE)
+        d.quit()
+    assert times[1] - times[0] >= 3
+
+
+def hang(conn, head, n):
+    time.sleep(5)
+
+
+def hang_after_headers(conn, head, n):
+    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+    time.sleep(5)
+
+
+def one_byte_a_second(conn, head, n):
+    for c in b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n":
+        conn.sendall(bytes([c]))
+        time.sleep(1)
+
+
+def endless_1xx(conn, head, n):
+    while True:
+        conn.sendall(b"HTTP/1.1 102 Wait\r\n\r\n")
+
+
+def header_flood(conn, head, n):
+    conn.sendall(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        conn.sendall(b"X-Flood: " + b"x" * 1000 + b"\r\n")
+
+
+def close(conn, head, n):
+    return False
+
+
+@pytest.mark.parametrize(
+    "answer", [hang, hang_after_headers, one_byte_a_second, endless_1xx, header_flood, close]
+)
+def test_no_answer_costs_one_request(tmp_path, answer):
+    """It may have been counted; after that the server must answer before it gets another one."""
+    with server(answer) as (url, heads), Deliver(tmp_path, pyroscope(url)) as d:
+        d.put(3)
+        d.wait("p", lambda s: s["no_answer"] >= 2)
+        s = d.quit()["p"]
+    assert 0 < s["uncertain"] < PROFILE and s["delivered"] == 0
+    assert s["uncertain"] + s["queue_samples"] == 3 * PROFILE
+    assert [h for h in heads[1:] if "Content-Length: 0\r\n" not in h + "\r\n"] == []
+
+
+def garbage(conn, head, n):
+    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+
+
+def endless_body(conn, head, n):
+    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
+    while True:
+        conn.sendall(b"x" * 65536)
+
+
+def bomb(conn, head, n):
+    body = gzip.compress(bytes(50_000_000))
+    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def denied(conn, head, n):
+    conn.sendall(b"HTTP/1.1 401 No\r\nContent-Length: 9\r\n\r\nno org id")
+
+
+def missing(conn, head, n):
+    conn.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize("answer", [garbage, endless_body, bomb, denied, missing])
+def test_not_this_server_keeps_all(tmp_path, answer):
+    """What a person can mend: nothing is lost meanwhile, and it is not asked all the time."""
+    with server(answer) as (url, heads), Deliver(tmp_path, pyroscope(url)) as d:
+        d.put(2)
+        d.wait("p", lambda s: s["denied"])
+        time.sleep(2)
+        s = d.quit()["p"]
+    assert s["queue_samples"] == 2 * PROFILE and len(heads) == 1
+
+
+def test_redirect_is_not_followed(tmp_path):
+    """Nor do credentials."""
+    (tmp_path / "token").write_text("geheim")
+    with server(good) as (other, stolen):
+        def answer(conn, head, n):
+            conn.sendall(f"HTTP/1.1 307 No\r\nLocation: {other}/\r\nContent-Length: 0\r\n\r\n".encode())
+
+        with server(answer) as (url, _):
+            with Deliver(tmp_path, pyroscope(url, token=tmp_path / "token")) as d:
+                d.put()
+                s = d.wait("p", lambda s: s["error"])
+                assert "redirects to" in s["error"]
+                assert d.quit()["p"]["queue_samples"] == PROFILE
+    assert not stolen
+
+
+def test_refused_for_good(tmp_path):
+    """In the server's own words."""
+    with sink(tmp_path / "got", "-answer", "400") as url, Deliver(tmp_path, pyroscope(url)) as d:
+        d.put(3)
+        s = d.quit(5000)["p"]
+        assert d.events().count("refused") == 1
+    assert s["rejected"] == 3 * PROFILE and s["queue_entries"] == 0
+    assert "outside of ingestion window" in s["error"]
+
+
+def test_too_large_is_halved(tmp_path):
+    """Down to single samples of the profile: one of the services has four."""
+    sizes = []
+
+    def answer(conn, head, n):
+        length = int(head.lower().split("content-length:")[1].split()[0])
+        sizes.append(length)
+        small = length < 520
+        conn.sendall(OK if small else b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n")
+
+    with server(answer) as (url, _), Deliver(tmp_path, pyroscope(url)) as d:
+        d.put()
+        s = d.quit(5000)["p"]
+    assert s["delivered"] + s["rejected"] == PROFILE and s["queue_entries"] == 0
+    assert s["too_large"] > 0 and s["taken"] > 0, sizes
+
+
+def test_unknown_name(tmp_path):
+    with Deliver(tmp_path, pyroscope("http://no-such-host.invalid:4040")) as d:
+        d.put()
+        s = d.wait("p", lambda s: s["error"], 40)
+        assert "no-such-host.invalid" in s["error"]
+        assert d.quit()["p"]["queue_samples"] == PROFILE
+
+
+def test_stop_within_a_second(tmp_path):
+    with server(hang) as (url, heads), Deliver(tmp_path, pyroscope(url, timeout=60000)) as d:
+        d.put()
+        while not heads:
+            time.sleep(0.02)
+        start = time.monotonic()
+        s = d.quit()["p"]
+        assert time.monotonic() - start < 2.5
+    assert s["uncertain"] + s["queue_samples"] == PROFILE
+
+
+def test_full_disk(tmp_path):
+    """The oldest make room; nothing is fatal."""
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "none", folder], check=True)
+    try:
+        with Deliver(tmp_path, pyroscope("http://127.0.0.1:1")) as d:
+            assert d.put(100) == 0
+            s = d.quit()["p"]
+        assert s["expired"] > 0 and s["queue_entries"] > 0
+        with sink(tmp_path / "got") as url, Deliver(tmp_path, pyroscope(url)) as d:
+            d.put(100)
+            d.quit(5000)
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+# --- TLS ----------------------------------------------------------------------------------------
+
+
+def openssl(*words, cwd):
+    subprocess.run(["openssl", *words], cwd=cwd, check=True, capture_output=True)
+
+
+class Authority:
+    def __init__(self, folder, name):
+        self.folder, self.name = folder, name
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out",
+                f"{name}.pem", cwd=folder)  # fmt: skip
+
+    @property
+    def path(self):
+        return self.folder / f"{self.name}.pem"
+
+    def issue(self, name, host, days=2):
+        (self.folder / "ext").write_text(f"subjectAltName=DNS:{host}\n")
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr", cwd=self.folder)  # fmt: skip
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{self.name}.pem", "-CAkey",
+                f"{self.name}.key", "-CAcreateserial", "-days", str(days), "-extfile", "ext",
+                "-out", f"{name}.pem", cwd=self.folder)  # fmt: skip
+        return self.folder / f"{name}.pem", self.folder / f"{name}.key"
+
+
+def tls_server(cert, key, client_ca=None, newest=None):
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    c.load_cert_chain(cert, key)
+    if newest:
+        c.minimum_version = ssl.TLSVersion.TLSv1
+        c.maximum_version = newest
+        c.set_ciphers("ALL:@SECLEVEL=0")
+    if client_ca:
+        c.load_verify_locations(client_ca)
+        c.verify_mode = ssl.CERT_REQUIRED
+    return c
+
+
+@pytest.fixture
+def ca(tmp_path):
+    return Authority(tmp_path, "authority")
+
+
+def deliver_to(tmp_path, context, **options):
+    """One profile; the statistics when it is delivered or has failed."""
+    with server(good, context) as (url, heads), Deliver(tmp_path, pyroscope(url, **options)) as d:
+        d.put()
+        d.wait("p", lambda s: s["delivered"] == PROFILE or s["unreached"] + s["no_answer"])
+        return d.quit()["p"], heads
+
+
+def test_tls(tmp_path, ca):
+    s, _ = deliver_to(tmp_path, tls_server(*ca.issue("server", "localhost")), ca=ca.path)
+    assert s["delivered"] == PROFILE, s
+
+
+def test_tls_server_name(tmp_path, ca):
+    """The certificate's name is not that of the URL; the Host header stays the URL's."""
+    context = tls_server(*ca.issue("server", "profiles.example"))
+    s, heads = deliver_to(tmp_path, context, ca=ca.path, server_name="profiles.example")
+    assert s["delivered"] == PROFILE, s
+    assert "Host: localhost:" in heads[0]
+
+
+def expired(tmp_path, ca):
+    return tls_server(*ca.issue("server", "localhost", days=-1)), {"ca": ca.path}
+
+
+def wrong_host(tmp_path, ca):
+    return tls_server(*ca.issue("server", "other.example")), {"ca": ca.path}
+
+
+def unknown_authority(tmp_path, ca):
+    return tls_server(*ca.issue("server", "localhost")), {"ca": Authority(tmp_path, "b").path}
+
+
+def systems_authorities(tmp_path, ca):
+    return tls_server(*ca.issue("server", "localhost")), {}
+
+
+def old_tls(tmp_path, ca):
+    context = tls_server(*ca.issue("server", "localhost"), newest=ssl.TLSVersion.TLSv1_1)
+    return context, {"ca": ca.path}
+
+
+BAD_TLS = [expired, wrong_host, unknown_authority, systems_authorities, old_tls]
+
+
+@pytest.mark.parametrize("make", BAD_TLS)
+def test_bad_tls_gets_nothing(tmp_path, ca, make):
+    context, options = make(tmp_path, ca)
+    s, heads = deliver_to(tmp_path, context, **options)
+    assert s["queue_samples"] == PROFILE and s["unreached"] and not heads
+    assert "SSL" in s["error"] or "certificate" in s["error"] or "TLS" in s["error"], s["error"]
+
+
+def test_insecure(tmp_path, ca):
+    context, options = wrong_host(tmp_path, ca)
+    assert deliver_to(tmp_path, context, insecure=1, **options)[0]["delivered"] == PROFILE
+
+
+def test_client_certificate_is_read_again(tmp_path, ca):
+    """One of an unknown authority first, then a good one under the same name."""
+    other = Authority(tmp_path, "other")
+    cert, key = (Path(p) for p in other.issue("client", "client"))
+    context = tls_server(*ca.issue("server", "localhost"), client_ca=ca.path)
+    with server(good, context) as (url, heads):
+        e = pyroscope(url, ca=ca.path, cert=cert, key=key)
+        with Deliver(tmp_path, e) as d:
+            d.put()
+            d.wait("p", lambda s: s["unreached"] + s["no_answer"])
+            assert not heads
+            ca.issue("client", "client")
+            d.wait("p", lambda s: s["queue_entries"] == 0)
+            s = d.quit()["p"]
+    assert s["delivered"] + s["uncertain"] == PROFILE and s["delivered"] > 0
+
+
+# --- kill -9 ------------------------------------------------------------------------------------
+
+
+def test_kill_9_sends_nothing_twice(tmp_path):
+    with sink(tmp_path / "got") as url:
+        for _ in range(20):
+            with Deliver(tmp_path, pyroscope(url)) as d:
+                d.put(3)  # and killed at once
+        with Deliver(tmp_path, pyroscope(url)) as d:
+            s = d.quit(20000)["p"]
+        got = received(tmp_path / "got")
+    assert s["queue_entries"] == 0
+    assert 60 * PROFILE - 20 * 50 <= got <= 60 * PROFILE, (got, s)

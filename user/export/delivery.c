@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "export/delivery.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/vec.h"
+#include "export/endpoint.h"
+#include "export/endpoint_equal.h"
+#include "export/spool_queue.h"
+
+#define STACK_SIZE	(512 * 1024)
+#define BACKOFF_MS	1000ULL
+#define BACKOFF_SLOW_MS (60 * 1000ULL)
+#define BACKOFF_MAX_MS	(5 * 60 * 1000ULL)
+#define RETRY_AFTER_MAX 3600
+#define LOOK_MS		(30 * 1000ULL) /* without being woken */
+#define BEAT_MS		1000ULL
+
+struct courier {
+	const struct endpoint_options *opt;
+	struct delivery *delivery;
+	struct delivery_stats *stats;
+	pthread_t thread;
+	atomic_int stop;
+	unsigned seen; /* of delivery.wakes */
+	unsigned failures;
+	uint64_t failing_since_ns; /* CLOCK_REALTIME; 0: it works */
+	uint64_t replayed;
+	bool refusing;	  /* of a row of refusals the first is told */
+	atomic_bool idle; /* its queue was empty, or it fails */
+};
+
+struct couriers {
+	VEC(struct courier *) all;
+};
+
+struct delivery {
+	struct delivery_options opt;
+	struct couriers couriers;
+	pthread_mutex_t lock;
+	pthread_cond_t woken;
+	unsigned wakes;
+};
+
+/* --- one endpoint ----------------------------------------------------------------------------- */
+
+static void tell(struct courier *c, enum delivery_change change, const char *message)
+{
+	struct delivery_event event = {
+		.change = change,
+		.endpoint = c->opt->name,
+		.since_ns = c->failing_since_ns,
+		.replayed = c->replayed,
+		.message = message,
+	};
+
+	if (c->delivery->opt.on_event)
+		c->delivery->opt.on_event(&event, c->delivery->opt.arg);
+}
+
+static bool stopped(struct courier *c)
+{
+	return atomic_load(&c->stop) != 0;
+}
+
+static struct timespec in_ms(uint64_t ms)
+{
+	uint64_t end = monotonic_ns() + ms * NSEC_PER_MSEC;
+
+	return (struct timespec){ end / NSEC_PER_SEC, end % NSEC_PER_SEC };
+}
+
+/* True if it was woken by something new. */
+static bool wait_step(struct courier *c, uint64_t ms)
+{
+	struct delivery *d = c->delivery;
+	struct timespec end = in_ms(ms < BEAT_MS ? ms : BEAT_MS);
+	bool woken;
+	int r = 0;
+
+	delivery_stats_set(c->stats, heartbeat_ns, monotonic_ns());
+	pthread_mutex_lock(&d->lock);
+	while (c->seen == d->wakes && !stopped(c) && r == 0)
+		r = pthread_cond_timedwait(&d->woken, &d->lock, &end);
+	woken = c->seen != d->wakes;
+	c->seen = d->wakes;
+	pthread_mutex_unlock(&d->lock);
+	return woken;
+}
+
+/* Until @ms have passed or it is stopped; with @for_news, or something new is there. */
+static void wait_ms(struct courier *c, struct spool_queue *q, uint64_t ms, bool for_news)
+{
+	uint64_t end = monotonic_ns() + ms * NSEC_PER_MSEC, now;
+
+	while (!stopped(c) && (now = monotonic_ns()) < end) {
+		if (!wait_step(c, (end - now) / NSEC_PER_MSEC + 1))
+			continue;
+		if (for_news)
+			return;
+		if (q)
+			spool_queue_look(q); /* numbers of the queue stay true while it waits */
+	}
+}
+
+/* Give or take a quarter: not all agents of a cluster at once. */
+static uint64_t jitter(uint64_t ms)
+{
+	uint32_t random = 0;
+
+	(void)!getrandom(&random, sizeof(random), GRND_NONBLOCK);
+	return ms - ms / 4 + random % (ms / 2 + 1);
+}
+
+static uint64_t backoff_ms(const struct courier *c, const struct verdict_detail *v)
+{
+	uint64_t ms = v->verdict == VERDICT_HOPELESS ? BACKOFF_SLOW_MS : BACKOFF_MS;
+	uint64_t wish = v->retry_after_s > 0 ? v->retry_after_s : 0;
+
+	for (unsigned i = 1; i < c->failures && ms < BACKOFF_MAX_MS; i++)
+		ms *= 2;
+	ms = jitter(ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS);
+	wish = (wish < RETRY_AFTER_MAX ? wish : RETRY_AFTER_MAX) * 1000;
+	return ms < wish ? wish : ms;
+}
+
+static void note_failure(struct courier *c, const char *message)
+{
+	c->failures++;
+	delivery_stats_set_error(c->stats, message);
+	if (c->failing_since_ns)
+		return;
+	c->failing_since_ns = realtime_ns();
+	c->replayed = 0;
+	delivery_stats_set(c->stats, failing_since_ns, c->failing_since_ns);
+	delivery_stats_set(c->stats, state, DELIVERY_FAILING);
+	tell(c, DELIVERY_EVENT_FAILING, message);
+}
+
+/* It has recovered when what had to wait is gone. */
+static void note_recovery(struct courier *c)
+{
+	if (!c->failing_since_ns)
+		return;
+	tell(c, DELIVERY_EVENT_RECOVERED, "");
+	c->failing_since_ns = 0;
+	delivery_stats_set(c->stats, failing_since_ns, 0);
+}
+
+static void note_success(struct courier *c, const struct verdict_detail *v)
+{
+	c->failures = 0;
+	c->replayed++;
+	delivery_stats_set(c->stats, state, DELIVERY_ACTIVE);
+	if (*v->message) {
+		delivery_stats_set_error(c->stats, v->message);
+		if (!c->refusing)
+			tell(c, DELIVERY_EVENT_REFUSED, v->message);
+	}
+	c->refusing = *v->message != '\0';
+}
+
+/* The entry is given back, whatever happens. Returns how long to wait before the next; 0: not. */
+static uint64_t send_entry(struct courier *c, struct endpoint *e, struct spool_queue *q,
+			   struct spool_entry *entry)
+{
+	struct verdict_detail v;
+	int r = endpoint_send(e, q, entry, &c->stop, &v);
+
+	if (r == -EBADMSG) {
+		spool_queue_set_aside(q, entry);
+		return 0;
+	}
+	if (r == 0 && v.verdict == VERDICT_TAKEN) {
+		spool_queue_done(q, entry);
+		note_success(c, &v);
+		return 0;
+	}
+	spool_queue_release(q, entry);
+	if (r == -ECANCELED)
+		return 0;
+	note_failure(c, r < 0 ? strerror(-r) : v.message);
+	return backoff_ms(c, &v);
+}
+
+static void serve(struct courier *c, struct endpoint *e, struct spool_queue *q)
+{
+	while (!stopped(c)) {
+		struct spool_entry entry;
+		int r = spool_queue_take(q, &entry);
+		uint64_t wait = r == 0 ? send_entry(c, e, q, &entry) : LOOK_MS;
+
+		delivery_stats_set(c->stats, heartbeat_ns, monotonic_ns());
+		if (r == -ENOENT)
+			note_recovery(c);
+		if (wait) {
+			atomic_store(&c->idle, true);
+			wait_ms(c, q, wait, r != 0);
+		}
+		atomic_store(&c->idle, false);
+	}
+}
+
+/* The queue is another process's, or the disk is away: perhaps not for ever. */
+static int prepare(struct courier *c, struct endpoint **ret_e, struct spool_queue **ret_q)
+{
+	char message[256] = "";
+	int r = 0;
+
+	if (!*ret_e)
+		r = endpoint_new(c->opt, c->stats, ret_e, message, sizeof(message));
+	if (r >= 0)
+		r = spool_queue_open(c->delivery->opt.spool_dir, c->opt->name, c->stats, ret_q);
+	if (r < 0 && !c->failures) {
+		if (!*message)
+			snprintf(message, sizeof(message), "it cannot be used: %s", strerror(-r));
+		delivery_stats_set_error(c->stats, message);
+		tell(c, DELIVERY_EVENT_UNUSABLE, message);
+	}
+	c->failures = r < 0 ? c->failures + 1 : 0;
+	return r;
+}
+
+static void *run(void *arg)
+{
+	struct courier *c = arg;
+	CLEANUP(endpoint_freep) struct endpoint *e = NULL;
+	CLEANUP(spool_queue_closep) struct spool_queue *q = NULL;
+
+	while (!stopped(c) && prepare(c, &e, &q) < 0)
+		wait_ms(c, NULL, BACKOFF_MS, false);
+	if (q)
+		serve(c, e, q);
+	atomic_store(&c->idle, true);
+	return NULL;
+}
+
+/* --- all of them ------------------------------------------------------------------------------ */
+
+int delivery_new(const struct delivery_options *opt, struct delivery **ret)
+{
+	struct delivery *d = calloc(1, sizeof(*d));
+	pthread_condattr_t attr;
+
+	if (!d)
+		return -ENOMEM;
+	d->opt = *opt;
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&d->woken, &attr);
+	pthread_condattr_destroy(&attr);
+	*ret = d;
+	return 0;
+}
+
+void delivery_wake(struct delivery *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->wakes++;
+	pthread_cond_broadcast(&d->woken);
+	pthread_mutex_unlock(&d->lock);
+}
+
+static int start(struct delivery *d, const struct endpoint_options *opt, struct courier **ret)
+{
+	CLEANUP(freep) struct courier *c = calloc(1, sizeof(*c));
+	pthread_attr_t attr;
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	c->opt = opt;
+	c->delivery = d;
+	c->seen = d->wakes;
+	c->stats = delivery_stats_of(d->opt.stats, d->opt.n_stats, opt->name);
+	if (!c->stats)
+		return -EINVAL;
+	delivery_stats_set(c->stats, type, opt->type);
+	delivery_stats_set(c->stats, state, DELIVERY_ACTIVE);
+	delivery_stats_set(c->stats, failing_since_ns, 0);
+	delivery_stats_set(c->stats, heartbeat_ns, monotonic_ns());
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	r = -pthread_create(&c->thread, &attr, run, c);
+	pthread_attr_destroy(&attr);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(c);
+	return 0;
+}
+
+static void ask_to_stop(struct courier *c)
+{
+	atomic_store(&c->stop, 1);
+}
+
+static void join(struct courier *c)
+{
+	pthread_join(c->thread, NULL);
+	delivery_stats_set(c->stats, state, DELIVERY_REMOVED);
+	free(c);
+}
+
+static bool has_twins(const struct endpoint_options *set, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = i + 1; k < n; k++)
+			if (strcmp(set[i].name, set[k].name) == 0)
+				return true;
+	return false;
+}
+
+static const struct endpoint_options *find_equal(const struct endpoint_options *set, size_t n,
+						 const struct endpoint_options *opt)
+{
+	for (size_t i = 0; i < n; i++)
+		if (endpoint_options_equal(&set[i], opt))
+			return &set[i];
+	return NULL;
+}
+
+static struct courier *find_courier(const struct delivery *d, const char *name)
+{
+	for (size_t i = 0; i < d->couriers.all.n; i++)
+		if (strcmp(d->couriers.all.data[i]->opt->name, name) == 0)
+			return d->couriers.all.data[i];
+	return NULL;
+}
+
+/* Those that are not in the new set as they are. All are asked first, as each may take a second. */
+static void stop_others(struct delivery *d, const struct endpoint_options *set, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < d->couriers.all.n; i++)
+		if (!find_equal(set, n, d->couriers.all.data[i]->opt))
+			ask_to_stop(d->couriers.all.data[i]);
+	delivery_wake(d);
+	for (size_t i = 0; i < d->couriers.all.n; i++) {
+		struct courier *c = d->couriers.all.data[i];
+
+		if (stopped(c))
+			join(c);
+		else
+			d->couriers.all.data[kept++] = c;
+	}
+	d->couriers.all.n = kept;
+}
+
+int delivery_set(struct delivery *d, const struct endpoint_options *set, size_t n)
+{
+	int first = 0;
+
+	if (has_twins(set, n))
+		return -EINVAL;
+	stop_others(d, set, n);
+	for (size_t i = 0; i < n; i++) {
+		struct courier *c = find_courier(d, set[i].name);
+		int r = c ? 0 : vec_reserve(&d->couriers.all, 1);
+
+		if (r == 0 && !c)
+			r = start(d, &set[i], &c);
+		if (r == 0 && !find_courier(d, set[i].name))
+			d->couriers.all.data[d->couriers.all.n++] = c;
+		if (first == 0)
+			first = r;
+	}
+	return first;
+}
+
+static bool all_idle(const struct delivery *d)
+{
+	for (size_t i = 0; i < d->couriers.all.n; i++)
+		if (!atomic_load(&d->couriers.all.data[i]->idle))
+			return false;
+	return true;
+}
+
+static void flush(struct delivery *d, unsigned ms)
+{
+	const struct timespec step = { .tv_nsec = 20 * NSEC_PER_MSEC };
+	uint64_t end = monotonic_ns() + ms * NSEC_PER_MSEC;
+
+	if (!ms)
+		return;
+	for (size_t i = 0; i < d->couriers.all.n; i++)
+		atomic_store(&d->couriers.all.data[i]->idle, false);
+	delivery_wake(d);
+	while (monotonic_ns() < end && !all_idle(d))
+		nanosleep(&step, NULL);
+}
+
+void delivery_stop(struct delivery *d, unsigned flush_ms)
+{
+	if (!d)
+		return;
+
+	flush(d, flush_ms);
+	stop_others(d, NULL, 0);
+	vec_free(&d->couriers.all);
+	pthread_cond_destroy(&d->woken);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}

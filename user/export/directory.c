@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "export/directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/folder.h"
+#include "base/io.h"
+#include "base/vec.h"
+
+#define PREFIX	    "spanprof-"
+#define SUFFIX	    ".pb.gz"
+#define TIME_FORMAT "%Y%m%dT%H%M%SZ"
+#define NAME_LEN    (sizeof(PREFIX) - 1 + 16 + 1 + 16 + sizeof(SUFFIX) - 1)
+
+struct file {
+	char name[NAME_LEN + 1]; /* sorts by time */
+	uint64_t bytes;
+	time_t time;
+};
+
+struct files {
+	VEC(struct file) all;
+	uint64_t bytes;
+};
+
+static void files_clear(struct files *f)
+{
+	vec_free(&f->all);
+}
+
+static void closedirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* The time that is in the name; false if it is none of ours. */
+static bool parse_name(const char *name, time_t *ret)
+{
+	struct tm tm = { 0 };
+	const char *rest;
+
+	if (strlen(name) != NAME_LEN || strncmp(name, PREFIX, strlen(PREFIX)) != 0)
+		return false;
+	rest = strptime(name + strlen(PREFIX), TIME_FORMAT, &tm);
+	if (!rest || *rest != '-' || strspn(rest + 1, "0123456789abcdef") != 16 ||
+	    strcmp(rest + 17, SUFFIX) != 0)
+		return false;
+	*ret = timegm(&tm);
+	return true;
+}
+
+static int list(DIR *dir, struct files *ret)
+{
+	int r = 0;
+
+	for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
+		struct file f;
+		struct stat st;
+
+		if (!parse_name(e->d_name, &f.time) ||
+		    fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISREG(st.st_mode))
+			continue;
+		memcpy(f.name, e->d_name, sizeof(f.name));
+		f.bytes = st.st_size;
+		ret->bytes += f.bytes;
+		r = vec_push(&ret->all, f);
+	}
+	return r;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
+}
+
+/* The newest one always stays: it is what has just been written. */
+static void rotate(const struct endpoint_options *opt)
+{
+	CLEANUP(closedirp) DIR *dir = opendir(opt->path);
+	CLEANUP(files_clear) struct files f = { 0 };
+	time_t now = realtime_ns() / NSEC_PER_SEC;
+
+	if (!dir || list(dir, &f) < 0 || !f.all.n)
+		return;
+	qsort(f.all.data, f.all.n, sizeof(f.all.data[0]), by_name);
+	for (size_t i = 0; i + 1 < f.all.n; i++) {
+		const struct file *file = &f.all.data[i];
+		bool many = opt->max_bytes && f.bytes > opt->max_bytes;
+		bool old = opt->max_age_s && now > file->time &&
+			   (uint64_t)(now - file->time) > opt->max_age_s;
+
+		if ((many || old) && unlinkat(dirfd(dir), file->name, 0) == 0)
+			f.bytes -= file->bytes;
+	}
+}
+
+static int write_file(const char *path, const void *pprof, size_t len)
+{
+	CLEANUP(atomic_file_closep) struct atomic_file *f = NULL;
+	int r = atomic_file_replace(path, &f);
+
+	if (r >= 0)
+		r = atomic_file_write(f, pprof, len);
+	return r < 0 ? r : atomic_file_commit(f);
+}
+
+int directory_put(const struct endpoint_options *opt, uint64_t time_ns, uint64_t seq,
+		  const void *pprof, size_t len)
+{
+	time_t seconds = time_ns / NSEC_PER_SEC;
+	char path[PATH_MAX], when[32];
+	struct tm tm;
+	int r = folder_make(opt->path, 0755);
+
+	if (r < 0)
+		return r;
+	gmtime_r(&seconds, &tm);
+	strftime(when, sizeof(when), TIME_FORMAT, &tm);
+	if (snprintf(path, sizeof(path), "%s/" PREFIX "%s-%016" PRIx64 SUFFIX, opt->path, when,
+		     seq) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	r = write_file(path, pprof, len);
+	rotate(opt);
+	return r;
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "export/endpoint.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "export/directory.h"
+#include "export/endpoint_request.h"
+#include "export/http.h"
+#include "export/pyroscope_answer.h"
+#include "export/pyroscope_url.h"
+
+#define TIMEOUT_MS 10000
+
+struct endpoint {
+	const struct endpoint_options *opt;
+	struct delivery_stats *stats;
+	struct pyroscope_url url;
+	struct http *http;
+	bool must_probe; /* the last request got no answer */
+};
+
+/* One profile on its way. */
+struct sending {
+	struct endpoint *endpoint;
+	struct spool_queue *queue;
+	struct spool_entry *entry;
+	const atomic_int *stop;
+	struct endpoint_requests todo;
+	struct verdict_detail *ret;
+};
+
+void endpoint_free(struct endpoint *e)
+{
+	if (!e)
+		return;
+
+	http_free(e->http);
+	pyroscope_url_clear(&e->url);
+	free(e);
+}
+
+static int open_pyroscope(struct endpoint *e, char *message, size_t size)
+{
+	int r;
+
+	if (!e->opt->url) {
+		snprintf(message, size, "it has no url");
+		return -EINVAL;
+	}
+	r = pyroscope_url_parse(e->opt->url, &e->url, message, size);
+	return r < 0 ? r : http_new(&e->http);
+}
+
+static int open_directory(struct endpoint *e, char *message, size_t size)
+{
+	if (e->opt->path && e->opt->path[0] == '/')
+		return 0;
+	snprintf(message, size, "its path is not absolute");
+	return -EINVAL;
+}
+
+int endpoint_new(const struct endpoint_options *opt, struct delivery_stats *stats,
+		 struct endpoint **ret, char *message, size_t size)
+{
+	CLEANUP(endpoint_freep) struct endpoint *e = calloc(1, sizeof(*e));
+	int r = -ENOTSUP;
+
+	if (!e)
+		return -ENOMEM;
+	e->opt = opt;
+	e->stats = stats;
+	if (opt->type == ENDPOINT_PYROSCOPE)
+		r = open_pyroscope(e, message, size);
+	else if (opt->type == ENDPOINT_DIRECTORY)
+		r = open_directory(e, message, size);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(e);
+	return 0;
+}
+
+/* --- one request ------------------------------------------------------------------------------ */
+
+static enum delivery_outcome outcome_of(int err, const struct http_response *resp, enum verdict v)
+{
+	if (err < 0)
+		return resp->sent ? DELIVERY_NO_ANSWER : DELIVERY_UNREACHED;
+	switch (v) {
+	case VERDICT_TAKEN:
+		return DELIVERY_TAKEN;
+	case VERDICT_REFUSED:
+		return DELIVERY_REFUSED;
+	case VERDICT_TOO_LARGE:
+		return DELIVERY_TOO_LARGE;
+	case VERDICT_HOPELESS:
+		return DELIVERY_DENIED;
+	default:
+		return DELIVERY_LATER;
+	}
+}
+
+/* In the words of the server's limits for body and profile; that of the rate is another one. */
+static bool is_too_large(const struct http_response *resp)
+{
+	if (resp->status == 413)
+		return true;
+	if (resp->status != 400 && resp->status != 429)
+		return false;
+	return strstr(resp->body, "larger than") || strstr(resp->body, "exceeds limit of");
+}
+
+static enum verdict judge(int err, const struct http_response *resp)
+{
+	if (err < 0)
+		return VERDICT_RETRY;
+	if (is_too_large(resp))
+		return VERDICT_TOO_LARGE;
+	switch (pyroscope_judge(err, resp)) {
+	case PYROSCOPE_TAKEN:
+		return VERDICT_TAKEN;
+	case PYROSCOPE_REFUSED:
+		return VERDICT_REFUSED;
+	case PYROSCOPE_RETRY:
+		return VERDICT_RETRY;
+	default:
+		return VERDICT_HOPELESS;
+	}
+}
+
+static int post(struct endpoint *e, const void *body, size_t len, const atomic_int *stop,
+		struct http_response *ret)
+{
+	struct http_request req = {
+		.url = e->url.endpoint,
+		.content_type = "application/proto",
+		.body = body,
+		.len = len,
+		.timeout_ms = e->opt->timeout_ms ? e->opt->timeout_ms : TIMEOUT_MS,
+		.stop = stop,
+		.options = e->opt,
+		.once = true,
+	};
+
+	return http_post(e->http, &req, ret);
+}
+
+static void explain(struct endpoint *e, int err, const struct http_response *resp,
+		    struct verdict_detail *ret)
+{
+	ret->retry_after_s = resp->retry_after_s;
+	if (err == 0 && ret->verdict == VERDICT_TAKEN)
+		return;
+	pyroscope_explain(e->url.shown, err, resp, ret->message, sizeof(ret->message));
+}
+
+/* An empty request is answered by a server that is well, with 400, and changes nothing there. */
+static int probe(struct sending *s)
+{
+	CLEANUP(http_response_clear) struct http_response resp = { 0 };
+	struct endpoint *e = s->endpoint;
+	uint64_t start = monotonic_ns();
+	int r = post(e, "", 0, s->stop, &resp);
+
+	if (r == -ECANCELED || r == -ENOMEM)
+		return r;
+	e->must_probe = r < 0;
+	s->ret->verdict = r < 0 ? VERDICT_RETRY : VERDICT_TAKEN;
+	if (r < 0) {
+		delivery_stats_request(e->stats, outcome_of(r, &resp, VERDICT_RETRY), 0,
+				       monotonic_ns() - start);
+		explain(e, r, &resp, s->ret);
+	}
+	return 0;
+}
+
+/* --- one profile ------------------------------------------------------------------------------ */
+
+static int note(struct sending *s, enum spool_fate fate, const struct endpoint_request *req)
+{
+	struct spool_record rec = { .fate = fate };
+
+	if (req) {
+		rec.n_ranges = req->ranges.n;
+		rec.samples = req->samples;
+	}
+	return spool_queue_note(s->queue, s->entry, &rec, req ? req->ranges.data : NULL);
+}
+
+/* 0: there is an answer, or none, in *ret_verdict and s->ret. */
+static int exchange(struct sending *s, const struct endpoint_request *req, bool *ret_uncertain)
+{
+	CLEANUP(http_response_clear) struct http_response resp = { 0 };
+	struct endpoint *e = s->endpoint;
+	uint64_t start = monotonic_ns();
+	int r = post(e, req->body, req->len, s->stop, &resp);
+
+	s->ret->verdict = judge(r, &resp);
+	*ret_uncertain = r < 0 && resp.sent;
+	e->must_probe = *ret_uncertain;
+	delivery_stats_request(e->stats, outcome_of(r, &resp, s->ret->verdict), req->len,
+			       monotonic_ns() - start);
+	explain(e, r, &resp, s->ret);
+	return r == -ECANCELED || r == -ENOMEM ? r : 0;
+}
+
+static int add_half(struct sending *s, struct endpoint_request *half)
+{
+	int r = endpoint_requests_make(s->endpoint->opt, s->entry, half->ranges.data,
+				       half->ranges.n, &s->todo);
+
+	endpoint_request_clear(half);
+	return r;
+}
+
+/* What a server with lower limits than we know of wants. */
+static int halve(struct sending *s, const struct endpoint_request *req)
+{
+	struct endpoint_request first = { 0 }, second = { 0 };
+	int r = endpoint_request_halve(req, &first, &second);
+	int r2 = r < 0 ? r : add_half(s, &second);
+
+	if (r2 >= 0)
+		r2 = add_half(s, &first);
+	endpoint_request_clear(&first);
+	endpoint_request_clear(&second);
+	return r2;
+}
+
+static enum spool_fate fate_of(enum verdict v, bool uncertain)
+{
+	if (uncertain)
+		return SPOOL_UNCERTAIN;
+	if (v == VERDICT_TAKEN)
+		return SPOOL_TAKEN;
+	return v == VERDICT_REFUSED ? SPOOL_REJECTED : SPOOL_BACK;
+}
+
+static int send_request(struct sending *s, const struct endpoint_request *req)
+{
+	bool uncertain = false;
+	int r, noted;
+
+	if (!req->body) {
+		snprintf(s->ret->message, sizeof(s->ret->message),
+			 "a stack is larger than the server takes, and was not sent");
+		return note(s, SPOOL_REJECTED, req);
+	}
+	r = note(s, SPOOL_BEGUN, req);
+	if (r < 0)
+		return r;
+	r = exchange(s, req, &uncertain);
+	if (s->ret->verdict == VERDICT_TOO_LARGE && req->n_pprof_samples == 1)
+		s->ret->verdict = VERDICT_REFUSED;
+	noted = note(s, fate_of(s->ret->verdict, uncertain), NULL);
+	if (r >= 0)
+		r = noted;
+	if (r >= 0 && s->ret->verdict == VERDICT_TOO_LARGE)
+		r = halve(s, req);
+	return r;
+}
+
+static bool goes_on(enum verdict v)
+{
+	return v == VERDICT_TAKEN || v == VERDICT_REFUSED || v == VERDICT_TOO_LARGE;
+}
+
+static int send_all(struct sending *s)
+{
+	int r = endpoint_requests_make(s->endpoint->opt, s->entry, NULL, 0, &s->todo);
+
+	if (r >= 0 && s->endpoint->must_probe)
+		r = probe(s);
+	while (r >= 0 && s->todo.all.n && goes_on(s->ret->verdict)) {
+		CLEANUP(endpoint_request_clear)
+		struct endpoint_request req = s->todo.all.data[--s->todo.all.n];
+
+		r = send_request(s, &req);
+	}
+	if (r >= 0 && goes_on(s->ret->verdict))
+		s->ret->verdict = VERDICT_TAKEN;
+	return r;
+}
+
+static int send_pyroscope(struct endpoint *e, struct spool_queue *q, struct spool_entry *entry,
+			  const atomic_int *stop, struct verdict_detail *ret)
+{
+	struct sending s = { .endpoint = e, .queue = q, .entry = entry, .stop = stop, .ret = ret };
+	int r = send_all(&s);
+
+	endpoint_requests_clear(&s.todo);
+	return r;
+}
+
+/* The same again writes the same file. */
+static int send_directory(struct endpoint *e, struct spool_queue *q, struct spool_entry *entry,
+			  struct verdict_detail *ret)
+{
+	struct spool_record rec = { .fate = SPOOL_TAKEN,
+				    .n_ranges = 1,
+				    .samples = entry->header.samples };
+	const struct spool_range all = { 0, UINT32_MAX };
+	uint64_t start = monotonic_ns();
+	int r = directory_put(e->opt, entry->header.time_ns, entry->name.seq, entry->pprof,
+			      entry->len);
+
+	delivery_stats_request(e->stats, r < 0 ? DELIVERY_LATER : DELIVERY_TAKEN, entry->len,
+			       monotonic_ns() - start);
+	if (r >= 0)
+		return spool_queue_note(q, entry, &rec, &all);
+	ret->verdict = VERDICT_RETRY;
+	snprintf(ret->message, sizeof(ret->message), "cannot write to '%s': %s", e->opt->path,
+		 strerror(-r));
+	return 0;
+}
+
+int endpoint_send(struct endpoint *e, struct spool_queue *q, struct spool_entry *entry,
+		  const atomic_int *stop, struct verdict_detail *ret)
+{
+	*ret = (struct verdict_detail){ .verdict = VERDICT_TAKEN };
+	if (e->opt->type == ENDPOINT_DIRECTORY)
+		return send_directory(e, q, entry, ret);
+	return send_pyroscope(e, q, entry, stop, ret);
+}
