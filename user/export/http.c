@@ -44,6 +44,7 @@ void http_response_clear(struct http_response *resp)
 {
 	free(resp->body);
 	free(resp->redirect);
+	free(resp->grpc_status);
 	free(resp->grpc_message);
 	free(resp->grpc_details);
 	*resp = (struct http_response){ 0 };
@@ -94,12 +95,16 @@ static void set_request(struct http *h, const struct http_request *req)
 	curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->len);
 }
 
-/* Connections that were made with other certificates than are there now are closed. */
-static int renew(struct http *h, const struct endpoint_options *opt)
+/*
+ * Connections that were made with other certificates than are there now are closed. libcurl 7.88
+ * cannot use a kept one of HTTP/2 again: "Error in the HTTP2 framing layer", or it crashes.
+ */
+static int renew(struct http *h, const struct http_request *req)
 {
+	bool changed = req->options && http_files_changed(req->options, &h->files);
 	CURL *fresh;
 
-	if (!opt || !http_files_changed(opt, &h->files))
+	if (!changed && !req->grpc)
 		return 0;
 	fresh = curl_easy_init();
 	if (!fresh)
@@ -218,12 +223,12 @@ int http_post(struct http *h, const struct http_request *req, struct http_respon
 	struct http_answer answer = { .resp = ret, .once = req->once };
 	int r;
 
-	*ret = (struct http_response){ .body = malloc(HTTP_BODY_MAX + 1), .grpc_status = -1 };
+	*ret = (struct http_response){ .body = malloc(HTTP_BODY_MAX + 1) };
 	if (!ret->body)
 		return -ENOMEM;
 	ret->body[0] = '\0';
 
-	r = renew(h, req->options);
+	r = renew(h, req);
 	if (r < 0)
 		return r;
 	h->error[0] = '\0';

@@ -44,9 +44,9 @@ struct http_response {
 	long retry_after_s; /* Retry-After; 0: none */
 	char *redirect;	    /* where a 3xx points, or NULL */
 	bool sent;	    /* false: the server cannot have acted on the request */
-	long grpc_status;   /* -1: none */
-	char *grpc_message; /* as it came, percent-encoded, or NULL */
-	char *grpc_details; /* base64, or NULL */
+	char *grpc_status;  /* as it came, like the next two; NULL: none */
+	char *grpc_message; /* percent-encoded */
+	char *grpc_details; /* base64 */
 	char error[256];    /* status == 0: why, in curl's words; never holds credentials */
 };
 

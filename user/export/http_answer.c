@@ -4,7 +4,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/parse.h"
 #include "export/gunzip.h"
 
 #define GRPC_TEXT_MAX 4096
@@ -50,17 +49,10 @@ static void take_text(const char *value, size_t len, char **ret)
 
 static void take_grpc(struct http_response *resp, const char *line, size_t len)
 {
-	char number[12];
-	uint64_t status;
-	size_t n;
+	size_t n = 0;
 	const char *value = value_of(line, len, "grpc-status", &n);
 
-	if (value && n < sizeof(number)) {
-		memcpy(number, value, n);
-		number[n] = '\0';
-		if (parse_u64(number, 0, INT32_MAX, &status) == 0)
-			resp->grpc_status = status;
-	}
+	take_text(value, n, &resp->grpc_status);
 	value = value_of(line, len, "grpc-message", &n);
 	take_text(value, n, &resp->grpc_message);
 	value = value_of(line, len, "grpc-status-details-bin", &n);
@@ -102,7 +94,6 @@ static int on_request(void *arg, char *ip, char *local_ip, int port, int local_p
 
 void http_answer_listen(CURL *curl, struct http_answer *a)
 {
-	a->resp->grpc_status = -1;
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, a);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
