@@ -589,3 +589,210 @@ def test_kill_9_sends_nothing_twice(tmp_path):
         got = received(tmp_path / "got")
     assert s["queue_entries"] == 0
     assert 60 * PROFILE - 20 * 50 <= got <= 60 * PROFILE, (got, s)
+
+
+# --- OTLP ---------------------------------------------------------------------------------------
+
+
+def otlp(url, kind="http", **options):
+    return {"name": "o", "type": f"otlp_{kind}", "url": url, "timeout": 1000, **options}
+
+
+def http_answer(status, body=b"", *headers):
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def test_otlp_http(tmp_path):
+    with server(lambda conn, head, n: conn.sendall(http_answer(200))) as (url, heads):
+        with Deliver(tmp_path, otlp(url)) as d:
+            d.put(3)
+            assert d.quit(5000)["o"]["delivered"] == 3 * PROFILE
+    assert len(heads) == 3
+    for line in ("POST /v1development/profiles ", "Content-Type: application/x-protobuf\r\n",
+                 "Content-Encoding: gzip\r\n"):  # fmt: skip
+        assert all(line in h for h in heads)
+
+
+def test_otlp_no_answer_is_sent_again(tmp_path):
+    """As the specification has it."""
+    with server(lambda c, h, n: False if n == 1 else c.sendall(http_answer(200))) as (url, heads):
+        with Deliver(tmp_path, otlp(url)) as d:
+            d.put()
+            s = d.wait("o", lambda s: s["delivered"])
+            d.quit()
+    assert s["delivered"] == PROFILE and s["no_answer"] == 1 and len(heads) == 2
+
+
+def test_otlp_partial_success(tmp_path):
+    """Of the request's profiles two were dropped: their share of the samples is rejected."""
+    text = b"no room"
+    partial = b"\x08\x02\x12" + bytes([len(text)]) + text
+    body = b"\x0a" + bytes([len(partial)]) + partial
+    with server(lambda c, h, n: c.sendall(http_answer(200, body))) as (url, heads):
+        with Deliver(tmp_path, otlp(url)) as d:
+            d.put()
+            s = d.quit(5000)["o"]
+    assert 0 < s["rejected"] < PROFILE and s["partial"] == 1 and "no room" in s["error"]
+    assert len(heads) == 1
+
+
+@pytest.mark.parametrize("status, fate", [(400, "rejected"), (500, "rejected"), (503, "kept"), (401, "kept")])
+def test_otlp_failures(tmp_path, status, fate):
+    with server(lambda c, h, n: c.sendall(http_answer(status, b"words"))) as (url, _):
+        with Deliver(tmp_path, otlp(url)) as d:
+            d.put()
+            d.wait("o", lambda s: s["refused"] + s["later"] + s["denied"])
+            s = d.quit()["o"]
+    assert s["rejected" if fate == "rejected" else "queue_samples"] == PROFILE
+
+
+def test_otlp_too_large_is_halved(tmp_path):
+    def answer(conn, head, n):
+        length = int(head.lower().split("content-length:")[1].split()[0])
+        conn.sendall(http_answer(200 if length < 700 else 413))
+
+    with server(answer) as (url, heads), Deliver(tmp_path, otlp(url)) as d:
+        d.put()
+        s = d.quit(5000)["o"]
+    assert s["delivered"] == PROFILE and s["too_large"] >= 1 and s["taken"] >= 2
+    assert len(heads) == s["taken"] + s["too_large"]
+
+
+# --- gRPC: frames of HTTP/2 by hand ---
+
+
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
+END_STREAM, END_HEADERS = 1, 4
+
+
+def literal(name, value):
+    """A header field without indexing and Huffman code; names and values below 127 bytes."""
+    return b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+
+
+def trailers(stream, status, message=""):
+    fields = b"\x88" + literal("content-type", "application/grpc") + literal("grpc-status", status)
+    return frame(HEADERS, END_STREAM | END_HEADERS, stream, fields + literal("grpc-message", message))
+
+
+def take(conn, n):
+    data = b""
+    while len(data) < n:
+        part = conn.recv(n - len(data))
+        if not part:
+            raise OSError("gone")
+        data += part
+    return data
+
+
+@contextmanager
+def grpc_server(answer):
+    """answer(conn, stream, n) when a request is whole; yields (URL, bodies)."""
+    bodies = []
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(8)
+
+    def serve(conn):
+        try:
+            assert take(conn, 24).startswith(b"PRI * HTTP/2.0")
+            conn.sendall(frame(SETTINGS, 0, 0))
+            body = b""
+            while True:
+                head = take(conn, 9)
+                payload = take(conn, int.from_bytes(head[:3], "big"))
+                kind, flags, stream = head[3], head[4], int.from_bytes(head[5:9], "big")
+                if kind == SETTINGS and not flags & 1:
+                    conn.sendall(frame(SETTINGS, 1, 0))
+                if kind == DATA:
+                    body += payload
+                if kind == DATA and flags & END_STREAM:
+                    bodies.append(body)
+                    body = b""
+                    if answer(conn, stream, len(bodies)) is False:
+                        return
+        except OSError:
+            pass
+        finally:
+            conn.close()
+
+    def accept():
+        while True:
+            try:
+                conn, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(conn,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", bodies
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def grpc_ok(conn, stream, n):
+    head = frame(HEADERS, END_HEADERS, stream, b"\x88" + literal("content-type", "application/grpc"))
+    end = frame(HEADERS, END_STREAM | END_HEADERS, stream, literal("grpc-status", "0"))
+    conn.sendall(head + frame(DATA, 0, stream, bytes(5)) + end)
+
+
+def test_grpc(tmp_path):
+    with grpc_server(grpc_ok) as (url, bodies), Deliver(tmp_path, otlp(url, "grpc")) as d:
+        d.put(3)
+        assert d.quit(5000)["o"]["delivered"] == 3 * PROFILE
+    assert len(bodies) == 3
+    for body in bodies:  # compressed, and the length of what follows
+        assert body[0] == 1 and int.from_bytes(body[1:5], "big") == len(body) - 5
+        assert gzip.decompress(body[5:])
+
+
+@pytest.mark.parametrize(
+    "status, message, fate",
+    [("3", "bad%20dictionary", "rejected"), ("14", "away", "queue_samples"),
+     ("16", "who are you", "queue_samples"), ("12", "unknown service", "queue_samples")],
+)  # fmt: skip
+def test_grpc_failures(tmp_path, status, message, fate):
+    def answer(conn, stream, n):
+        conn.sendall(trailers(stream, status, message))
+
+    with grpc_server(answer) as (url, _), Deliver(tmp_path, otlp(url, "grpc")) as d:
+        d.put()
+        d.wait("o", lambda s: s["refused"] + s["later"] + s["denied"])
+        s = d.quit()["o"]
+    assert s[fate] == PROFILE and message.replace("%20", " ") in s["error"]
+
+
+def reset(conn, stream, n):
+    conn.sendall(frame(RST_STREAM, 0, stream, (2).to_bytes(4, "big")))
+
+
+def goaway(conn, stream, n):
+    conn.sendall(frame(GOAWAY, 0, 0, bytes(4) + (2).to_bytes(4, "big")))
+    return False
+
+
+@pytest.mark.parametrize("failure", [reset, goaway])
+def test_grpc_reset(tmp_path, failure):
+    """Sent again, and taken then."""
+    def answer(conn, stream, n):
+        return failure(conn, stream, n) if n <= 2 else grpc_ok(conn, stream, n)
+
+    with grpc_server(answer) as (url, bodies), Deliver(tmp_path, otlp(url, "grpc")) as d:
+        d.put(2)
+        d.wait("o", lambda s: s["delivered"] == 2 * PROFILE, 30)
+        s = d.quit()["o"]
+    assert s["no_answer"] >= 1 and len(bodies) >= 4
+
+
+def test_grpc_server_that_has_no_http2(tmp_path):
+    with server(good) as (url, _), Deliver(tmp_path, otlp(url, "grpc")) as d:
+        d.put()
+        d.wait("o", lambda s: s["no_answer"] + s["unreached"] + s["denied"])
+        assert d.quit()["o"]["queue_samples"] == PROFILE

@@ -5,9 +5,12 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "export/answer_line.h"
 #include "export/directory.h"
 #include "export/endpoint_request.h"
 #include "export/http.h"
+#include "export/otlp_answer.h"
+#include "export/otlp_body.h"
 #include "export/pyroscope_answer.h"
 #include "export/pyroscope_url.h"
 
@@ -16,7 +19,8 @@
 struct endpoint {
 	const struct endpoint_options *opt;
 	struct delivery_stats *stats;
-	struct pyroscope_url url;
+	struct pyroscope_url url; /* url.shown is that of any type */
+	char *otlp_url;
 	struct http *http;
 	bool must_probe; /* the last request got no answer */
 };
@@ -38,10 +42,30 @@ void endpoint_free(struct endpoint *e)
 
 	http_free(e->http);
 	pyroscope_url_clear(&e->url);
+	free(e->otlp_url);
 	free(e);
 }
 
-static int open_pyroscope(struct endpoint *e, char *message, size_t size)
+static bool ends_with(const char *str, const char *end)
+{
+	size_t len = strlen(str), n = strlen(end);
+
+	return len >= n && strcmp(str + len - n, end) == 0;
+}
+
+/* The user may have given the path or not. */
+static int make_otlp_url(struct endpoint *e)
+{
+	const char *path = e->opt->type == ENDPOINT_OTLP_GRPC ? OTLP_GRPC_PATH : OTLP_HTTP_PATH;
+	bool whole = ends_with(e->url.shown, path);
+
+	if (asprintf(&e->otlp_url, "%s%s", e->url.shown, whole ? "" : path) >= 0)
+		return 0;
+	e->otlp_url = NULL;
+	return -ENOMEM;
+}
+
+static int open_server(struct endpoint *e, char *message, size_t size)
 {
 	int r;
 
@@ -50,6 +74,8 @@ static int open_pyroscope(struct endpoint *e, char *message, size_t size)
 		return -EINVAL;
 	}
 	r = pyroscope_url_parse(e->opt->url, &e->url, message, size);
+	if (r >= 0 && e->opt->type != ENDPOINT_PYROSCOPE)
+		r = make_otlp_url(e);
 	return r < 0 ? r : http_new(&e->http);
 }
 
@@ -65,16 +91,14 @@ int endpoint_new(const struct endpoint_options *opt, struct delivery_stats *stat
 		 struct endpoint **ret, char *message, size_t size)
 {
 	CLEANUP(endpoint_freep) struct endpoint *e = calloc(1, sizeof(*e));
-	int r = -ENOTSUP;
+	int r;
 
 	if (!e)
 		return -ENOMEM;
 	e->opt = opt;
 	e->stats = stats;
-	if (opt->type == ENDPOINT_PYROSCOPE)
-		r = open_pyroscope(e, message, size);
-	else if (opt->type == ENDPOINT_DIRECTORY)
-		r = open_directory(e, message, size);
+	r = opt->type == ENDPOINT_DIRECTORY ? open_directory(e, message, size)
+					    : open_server(e, message, size);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(e);
@@ -83,13 +107,14 @@ int endpoint_new(const struct endpoint_options *opt, struct delivery_stats *stat
 
 /* --- one request ------------------------------------------------------------------------------ */
 
-static enum delivery_outcome outcome_of(int err, const struct http_response *resp, enum verdict v)
+static enum delivery_outcome outcome_of(int err, const struct http_response *resp,
+					const struct verdict_detail *v)
 {
 	if (err < 0)
 		return resp->sent ? DELIVERY_NO_ANSWER : DELIVERY_UNREACHED;
-	switch (v) {
+	switch (v->verdict) {
 	case VERDICT_TAKEN:
-		return DELIVERY_TAKEN;
+		return v->rejected ? DELIVERY_PARTIAL : DELIVERY_TAKEN;
 	case VERDICT_REFUSED:
 		return DELIVERY_REFUSED;
 	case VERDICT_TOO_LARGE:
@@ -111,13 +136,11 @@ static bool is_too_large(const struct http_response *resp)
 	return strstr(resp->body, "larger than") || strstr(resp->body, "exceeds limit of");
 }
 
-static enum verdict judge(int err, const struct http_response *resp)
+static enum verdict pyroscope_verdict(const struct http_response *resp)
 {
-	if (err < 0)
-		return VERDICT_RETRY;
 	if (is_too_large(resp))
 		return VERDICT_TOO_LARGE;
-	switch (pyroscope_judge(err, resp)) {
+	switch (pyroscope_judge(0, resp)) {
 	case PYROSCOPE_TAKEN:
 		return VERDICT_TAKEN;
 	case PYROSCOPE_REFUSED:
@@ -129,30 +152,71 @@ static enum verdict judge(int err, const struct http_response *resp)
 	}
 }
 
+static void judge_otlp(struct endpoint *e, int err, const struct http_response *resp,
+		       struct verdict_detail *ret)
+{
+	const struct otlp_http_answer http = { resp->status, resp->retry_after_s, resp->body,
+					       resp->body_len };
+	const struct otlp_grpc_answer grpc = { resp->status,	   resp->grpc_status,
+					       resp->grpc_message, resp->grpc_details,
+					       resp->body,	   resp->body_len };
+
+	if (err < 0)
+		answer_line(ret->message, sizeof(ret->message), resp->error, strlen(resp->error));
+	else if (e->opt->type == ENDPOINT_OTLP_GRPC)
+		otlp_judge_grpc(&grpc, ret);
+	else
+		otlp_judge_http(&http, ret);
+}
+
+/* Where, for the messages that do not say it. */
+static void prefix(struct endpoint *e, struct verdict_detail *ret)
+{
+	char words[VERDICT_MESSAGE_MAX];
+
+	if (!*ret->message)
+		return;
+	memcpy(words, ret->message, sizeof(words));
+	snprintf(ret->message, sizeof(ret->message), "%.200s: %.300s", e->url.shown, words);
+}
+
+static void judge(struct endpoint *e, int err, const struct http_response *resp,
+		  struct verdict_detail *ret)
+{
+	ret->verdict = VERDICT_RETRY;
+	ret->retry_after_s = resp->retry_after_s;
+	ret->rejected = 0;
+	if (e->otlp_url) {
+		judge_otlp(e, err, resp, ret);
+		prefix(e, ret);
+		return;
+	}
+	if (err == 0)
+		ret->verdict = pyroscope_verdict(resp);
+	if (ret->verdict != VERDICT_TAKEN)
+		pyroscope_explain(e->url.shown, err, resp, ret->message, sizeof(ret->message));
+}
+
 static int post(struct endpoint *e, const void *body, size_t len, const atomic_int *stop,
 		struct http_response *ret)
 {
+	bool grpc = e->opt->type == ENDPOINT_OTLP_GRPC, otlp = e->otlp_url != NULL;
 	struct http_request req = {
-		.url = e->url.endpoint,
-		.content_type = "application/proto",
+		.url = otlp ? e->otlp_url : e->url.endpoint,
+		.content_type = grpc   ? "application/grpc"
+				: otlp ? "application/x-protobuf"
+				       : "application/proto",
 		.body = body,
 		.len = len,
 		.timeout_ms = e->opt->timeout_ms ? e->opt->timeout_ms : TIMEOUT_MS,
 		.stop = stop,
 		.options = e->opt,
-		.once = true,
+		.gzip = otlp,
+		.grpc = grpc,
+		.once = !otlp,
 	};
 
 	return http_post(e->http, &req, ret);
-}
-
-static void explain(struct endpoint *e, int err, const struct http_response *resp,
-		    struct verdict_detail *ret)
-{
-	ret->retry_after_s = resp->retry_after_s;
-	if (err == 0 && ret->verdict == VERDICT_TAKEN)
-		return;
-	pyroscope_explain(e->url.shown, err, resp, ret->message, sizeof(ret->message));
 }
 
 /* An empty request is answered by a server that is well, with 400, and changes nothing there. */
@@ -166,11 +230,10 @@ static int probe(struct sending *s)
 	if (r == -ECANCELED || r == -ENOMEM)
 		return r;
 	e->must_probe = r < 0;
-	s->ret->verdict = r < 0 ? VERDICT_RETRY : VERDICT_TAKEN;
 	if (r < 0) {
-		delivery_stats_request(e->stats, outcome_of(r, &resp, VERDICT_RETRY), 0,
+		judge(e, r, &resp, s->ret);
+		delivery_stats_request(e->stats, outcome_of(r, &resp, s->ret), 0,
 				       monotonic_ns() - start);
-		explain(e, r, &resp, s->ret);
 	}
 	return 0;
 }
@@ -196,12 +259,11 @@ static int exchange(struct sending *s, const struct endpoint_request *req, bool 
 	uint64_t start = monotonic_ns();
 	int r = post(e, req->body, req->len, s->stop, &resp);
 
-	s->ret->verdict = judge(r, &resp);
-	*ret_uncertain = r < 0 && resp.sent;
+	judge(e, r, &resp, s->ret);
+	*ret_uncertain = r < 0 && resp.sent && !e->otlp_url;
 	e->must_probe = *ret_uncertain;
-	delivery_stats_request(e->stats, outcome_of(r, &resp, s->ret->verdict), req->len,
+	delivery_stats_request(e->stats, outcome_of(r, &resp, s->ret), req->len,
 			       monotonic_ns() - start);
-	explain(e, r, &resp, s->ret);
 	return r == -ECANCELED || r == -ENOMEM ? r : 0;
 }
 
@@ -237,6 +299,31 @@ static enum spool_fate fate_of(enum verdict v, bool uncertain)
 	return v == VERDICT_REFUSED ? SPOOL_REJECTED : SPOOL_BACK;
 }
 
+/* Which of the samples were in the profiles that were dropped the server does not say. */
+static int note_partial(struct sending *s, const struct endpoint_request *req)
+{
+	struct endpoint_request rejected = *req, taken = *req;
+	uint64_t n = req->n_profiles > s->ret->rejected ? req->n_profiles : s->ret->rejected;
+	int r;
+
+	rejected.samples = (double)req->samples * s->ret->rejected / n + 0.5;
+	taken.samples -= rejected.samples;
+	r = note(s, SPOOL_TAKEN, &taken);
+	return r < 0 ? r : note(s, SPOOL_REJECTED, &rejected);
+}
+
+/* OTLP has a request repeated that got no answer, so that of it only the outcome is noted. */
+static int note_outcome(struct sending *s, const struct endpoint_request *req, bool uncertain)
+{
+	enum spool_fate fate = fate_of(s->ret->verdict, uncertain);
+
+	if (!s->endpoint->otlp_url)
+		return note(s, fate, NULL);
+	if (fate == SPOOL_BACK)
+		return 0;
+	return s->ret->rejected ? note_partial(s, req) : note(s, fate, req);
+}
+
 static int send_request(struct sending *s, const struct endpoint_request *req)
 {
 	bool uncertain = false;
@@ -247,13 +334,13 @@ static int send_request(struct sending *s, const struct endpoint_request *req)
 			 "a stack is larger than the server takes, and was not sent");
 		return note(s, SPOOL_REJECTED, req);
 	}
-	r = note(s, SPOOL_BEGUN, req);
+	r = s->endpoint->otlp_url ? 0 : note(s, SPOOL_BEGUN, req);
 	if (r < 0)
 		return r;
 	r = exchange(s, req, &uncertain);
 	if (s->ret->verdict == VERDICT_TOO_LARGE && req->n_pprof_samples == 1)
 		s->ret->verdict = VERDICT_REFUSED;
-	noted = note(s, fate_of(s->ret->verdict, uncertain), NULL);
+	noted = note_outcome(s, req, uncertain);
 	if (r >= 0)
 		r = noted;
 	if (r >= 0 && s->ret->verdict == VERDICT_TOO_LARGE)
@@ -283,8 +370,8 @@ static int send_all(struct sending *s)
 	return r;
 }
 
-static int send_pyroscope(struct endpoint *e, struct spool_queue *q, struct spool_entry *entry,
-			  const atomic_int *stop, struct verdict_detail *ret)
+static int send_requests(struct endpoint *e, struct spool_queue *q, struct spool_entry *entry,
+			 const atomic_int *stop, struct verdict_detail *ret)
 {
 	struct sending s = { .endpoint = e, .queue = q, .entry = entry, .stop = stop, .ret = ret };
 	int r = send_all(&s);
@@ -321,5 +408,5 @@ int endpoint_send(struct endpoint *e, struct spool_queue *q, struct spool_entry 
 	*ret = (struct verdict_detail){ .verdict = VERDICT_TAKEN };
 	if (e->opt->type == ENDPOINT_DIRECTORY)
 		return send_directory(e, q, entry, ret);
-	return send_pyroscope(e, q, entry, stop, ret);
+	return send_requests(e, q, entry, stop, ret);
 }

@@ -17,7 +17,7 @@ struct endpoint;
 
 /*
  * @opt is borrowed until the endpoint is freed; @stats may be NULL. -EINVAL, with a message: the
- * options cannot be used; -ENOTSUP: no endpoint of this type yet; -ENOMEM.
+ * options cannot be used; -ENOMEM.
  */
 int endpoint_new(const struct endpoint_options *opt, struct delivery_stats *stats,
 		 struct endpoint **ret, char *message, size_t size);
@@ -32,7 +32,7 @@ DEFINE_CLEANUP(struct endpoint *, endpoint_free)
  * A request that was sent and got no answer may have been counted. Pyroscope cannot tell that it
  * has had it before, so that it is not sent again: its samples are counted as uncertain. Until the
  * server has answered an empty request nothing else is sent to it, so that one that hangs costs one
- * request, not all.
+ * request, not all. OTLP wants such a request to be repeated, and so it is.
  */
 int endpoint_send(struct endpoint *e, struct spool_queue *q, struct spool_entry *entry,
 		  const atomic_int *stop, struct verdict_detail *ret);

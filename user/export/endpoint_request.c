@@ -5,6 +5,9 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "export/otlp.h"
+#include "export/otlp_body.h"
+#include "export/otlp_count.h"
 #include "export/pprof.h"
 #include "export/pyroscope_body.h"
 
@@ -128,12 +131,42 @@ static int on_chunk(const struct pyroscope_chunk *chunk, void *arg)
 	return r;
 }
 
+static int on_otlp_chunk(const struct otlp_chunk *chunk, void *arg)
+{
+	struct maker *m = arg;
+	const struct otlp_encoding encoding = { .gzip = true,
+						.grpc = m->opt->type == ENDPOINT_OTLP_GRPC };
+	CLEANUP(endpoint_request_clear)
+	struct endpoint_request req = { .samples = chunk->count,
+					.n_pprof_samples = chunk->n_samples };
+	int r = make_ranges(&m->part, chunk->samples, chunk->n_samples, &req);
+
+	if (r >= 0 && chunk->request) {
+		req.n_profiles = otlp_count_profiles(chunk->request, chunk->len);
+		r = otlp_body(&encoding, chunk->request, chunk->len, &req.body, &req.len);
+	}
+	if (r >= 0)
+		r = vec_push(&m->ret->all, req);
+	if (r >= 0)
+		req = (struct endpoint_request){ 0 };
+	return r;
+}
+
+static int split(struct maker *m)
+{
+	struct pyroscope_keys keys = { m->opt->series_labels, m->opt->n_series_labels };
+	const struct otlp_options otlp = { 0 };
+
+	if (m->opt->type == ENDPOINT_PYROSCOPE)
+		return pyroscope_split(&m->part.pprof, &keys, on_chunk, m);
+	return otlp_split(&m->part.pprof, &otlp, on_otlp_chunk, m);
+}
+
 static int make(const struct endpoint_options *opt, const struct spool_entry *entry,
 		const struct spool_range *only, size_t n_only, struct endpoint_requests *ret)
 {
 	CLEANUP(pprof_freep) struct pprof *p = NULL;
 	struct maker m = { .opt = opt, .ret = ret };
-	struct pyroscope_keys keys = { opt->series_labels, opt->n_series_labels };
 	int r = pprof_decode(entry->pprof, entry->len, &p);
 
 	if (r == -EFBIG)
@@ -141,7 +174,7 @@ static int make(const struct endpoint_options *opt, const struct spool_entry *en
 	if (r >= 0)
 		r = select_part(p, entry, only, n_only, &m.part);
 	if (r >= 0)
-		r = pyroscope_split(&m.part.pprof, &keys, on_chunk, &m);
+		r = split(&m);
 	part_clear(&m.part);
 	return r == -EINVAL ? -EBADMSG : r;
 }

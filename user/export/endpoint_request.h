@@ -11,6 +11,7 @@ struct endpoint_request {
 	size_t len;
 	uint64_t samples;
 	size_t n_pprof_samples;
+	uint64_t n_profiles; /* OTLP's: what a partial success counts in */
 	VEC(struct spool_range) ranges;
 };
 
