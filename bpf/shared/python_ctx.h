@@ -34,9 +34,11 @@
 #define PY_KEYS_UNICODE 1 /* dk_kind: entries without hashes */
 #define PY_KEYS_SPLIT	2
 
-#define PY_LONG_SIZE   16
 #define PY_LONG_DIGITS 24
 #define PY_DIGIT_BITS  30
+
+#define PY_TUPLE_ITEMS	     24 /* since 3.14 there is a hash before them */
+#define PY_CONTEXT_ITEMS_MAX 64
 
 static inline long py_word(struct ctx_memory *mem, __u64 addr, __u64 *ret)
 {
@@ -53,63 +55,81 @@ struct py_keys {
 	__u32 key;  /* in an entry */
 };
 
-/* Before 3.11: refcnt, size, lookup, usable, nentries, indices. */
-static inline enum ctx_found py_keys_old(struct ctx_memory *mem, __u64 keys, struct py_keys *ret)
-{
-	__u64 w[5] = { 0 };
+/* What is behind the reference count of a dict's keys: with the first entries of small dicts, as
+ * each read of its own costs. */
+#define PY_KEYS_HEAD 4	/* words that all have */
+#define PY_KEYS_NEAR 12 /* words that are read of most */
 
-	if (ctx_read(mem, w, sizeof(w), keys))
-		return CTX_UNREADABLE;
-	if (w[1] == 0 || w[1] > 1ULL << 31 || w[1] & (w[1] - 1) || w[4] > w[1])
+/* Before 3.11: size, lookup, usable, nentries, indices. */
+static inline enum ctx_found py_keys_old(const __u64 *w, __u64 keys, struct py_keys *ret)
+{
+	if (w[0] == 0 || w[0] > 1ULL << 31 || w[0] & (w[0] - 1) || w[3] > w[0])
 		return CTX_MALFORMED;
-	ret->entries = keys + 40 + w[1] * (w[1] <= 0xff ? 1 : w[1] <= 0xffff ? 2 : 4);
-	ret->n = w[4];
+	ret->entries = keys + 40 + w[0] * (w[0] <= 0xff ? 1 : w[0] <= 0xffff ? 2 : 4);
+	ret->n = w[3];
 	ret->size = 24;
 	ret->key = 8;
 	return CTX_FOUND;
 }
 
-/* From 3.11 on: refcnt, log2_size, log2_index_bytes, kind, version, usable, nentries, indices. */
-static inline enum ctx_found py_keys_new(struct ctx_memory *mem, __u64 keys, struct py_keys *ret)
+/* From 3.11 on: log2_size, log2_index_bytes, kind, version, usable, nentries, indices. */
+static inline enum ctx_found py_keys_new(const __u64 *w, __u64 keys, struct py_keys *ret)
 {
-	__u64 w[4] = { 0 };
-	__u32 log2_index_bytes, kind;
+	__u32 log2_index_bytes = w[0] >> 8 & 0xff, kind = w[0] >> 16 & 0xff;
 
-	if (ctx_read(mem, w, sizeof(w), keys))
-		return CTX_UNREADABLE;
-	log2_index_bytes = w[1] >> 8 & 0xff;
-	kind = w[1] >> 16 & 0xff;
-	if (log2_index_bytes > 34 || kind > PY_KEYS_SPLIT || w[3] > 1ULL << 31)
+	if (log2_index_bytes > 34 || kind > PY_KEYS_SPLIT || w[2] > 1ULL << 31)
 		return CTX_MALFORMED;
 	ret->entries = keys + 32 + (1ULL << log2_index_bytes);
-	ret->n = w[3];
+	ret->n = w[2];
 	ret->size = kind ? 16 : 24;
 	ret->key = kind ? 0 : 8;
 	return CTX_FOUND;
 }
 
+/* @w has PY_KEYS_NEAR words; those that cannot be read are 0. */
 static inline enum ctx_found py_keys_of(struct ctx_memory *mem, const struct python_info *py,
-					__u64 keys, struct py_keys *ret)
+					__u64 keys, __u64 *w, struct py_keys *ret)
 {
-	return py->flags & PYTHON_KEYS_NEW ? py_keys_new(mem, keys, ret)
-					   : py_keys_old(mem, keys, ret);
+	if (ctx_read(mem, w, PY_KEYS_NEAR * sizeof(*w), keys + 8) &&
+	    ctx_read(mem, w, PY_KEYS_HEAD * sizeof(*w), keys + 8))
+		return CTX_UNREADABLE;
+	return py->flags & PYTHON_KEYS_NEW ? py_keys_new(w, keys, ret) : py_keys_old(w, keys, ret);
+}
+
+/* The value of @key by the first two entries, as most contexts have no more; 0: by others. */
+static inline __u64 py_dict_near(const struct py_keys *keys, __u64 from, const __u64 *w, __u64 key)
+{
+	if (keys->entries - from == 40 && keys->size == 16) {
+		if (keys->n > 0 && w[4] == key)
+			return w[5];
+		return keys->n > 1 && w[6] == key ? w[7] : 0;
+	}
+	if (keys->entries - from == 48 && keys->size == 24) {
+		if (keys->n > 0 && w[6] == key)
+			return w[7];
+		return keys->n > 1 && w[9] == key ? w[10] : 0;
+	}
+	return 0;
 }
 
 /* The value of the dict at @dict whose key is the very object @key. */
 static inline enum ctx_found py_dict_get(struct ctx_memory *mem, const struct python_info *py,
 					 __u64 dict, __u64 key, __u64 *ret)
 {
-	__u64 w[2] = { 0 }, pair[2] = { 0 };
+	__u64 d[2] = { 0 }, pair[2] = { 0 }, w[PY_KEYS_NEAR] = { 0 };
 	enum ctx_found found;
 	struct py_keys keys;
 
-	if (ctx_read(mem, w, sizeof(w), dict + PY_DICT_KEYS))
+	if (ctx_read(mem, d, sizeof(d), dict + PY_DICT_KEYS))
 		return CTX_UNREADABLE;
-	if (w[1])
+	if (d[1])
 		return CTX_MALFORMED; /* the values of an object: this is none */
-	found = py_keys_of(mem, py, w[0], &keys);
+	found = py_keys_of(mem, py, d[0], w, &keys);
 	if (found != CTX_FOUND)
 		return found;
+	*ret = py_dict_near(&keys, d[0], w, key);
+	if (*ret)
+		return CTX_FOUND;
 	NO_UNROLL
 	for (__u32 i = 0; i < PY_DICT_LOOKED; i++) {
 		if (i >= keys.n)
@@ -126,19 +146,35 @@ static inline enum ctx_found py_dict_get(struct ctx_memory *mem, const struct py
 
 /* --- attributes of objects -------------------------------------------------------------------- */
 
+/* The begin of an object. Where values are found by a word before it, with that: in one read. */
+struct py_head {
+	__u64 before[4];
+	__u64 refcnt, type;
+};
+
+static inline long py_head_read(struct ctx_memory *mem, const struct python_info *py, __u64 obj,
+				struct py_head *ret)
+{
+	__u32 values = py->flags & PYTHON_VALUES;
+
+	if (values == PYTHON_VALUES_3_11 || values == PYTHON_VALUES_3_12)
+		return ctx_read(mem, ret, sizeof(*ret), obj - sizeof(ret->before));
+	return ctx_read(mem, &ret->type, sizeof(ret->type), obj + PY_OB_TYPE);
+}
+
 /* The values of an object that has no dict of its own yet; 0: it has one. */
 static inline long py_values(struct ctx_memory *mem, const struct python_info *py, __u64 obj,
-			     const struct python_type *type, __u64 *ret)
+			     const struct py_head *head, const struct python_type *type, __u64 *ret)
 {
 	__u64 w = 0;
 
 	*ret = 0;
 	switch (py->flags & PYTHON_VALUES) {
 	case PYTHON_VALUES_3_11: /* a pointer to them before the object */
-		return py_word(mem, obj - 32, ret);
+		*ret = head->before[0];
+		return 0;
 	case PYTHON_VALUES_3_12: /* the same word as the dict's, marked by an odd address */
-		if (py_word(mem, obj - 24, &w))
-			return -1;
+		w = head->before[1];
 		*ret = w & 1 ? w + 1 : 0;
 		return 0;
 	case PYTHON_VALUES_3_13: /* behind the object: capacity, size, embedded, valid */
@@ -155,11 +191,12 @@ static inline long py_values(struct ctx_memory *mem, const struct python_info *p
 
 /* The attribute of number type->slot. */
 static inline enum ctx_found py_attribute(struct ctx_memory *mem, const struct python_info *py,
-					  __u64 obj, const struct python_type *type, __u64 *ret)
+					  __u64 obj, const struct py_head *head,
+					  const struct python_type *type, __u64 *ret)
 {
 	__u64 values = 0;
 
-	if (py_values(mem, py, obj, type, &values))
+	if (py_values(mem, py, obj, head, type, &values))
 		return CTX_UNREADABLE;
 	if (!values)
 		return CTX_MALFORMED; /* somebody has taken its __dict__ */
@@ -170,9 +207,31 @@ static inline enum ctx_found py_attribute(struct ctx_memory *mem, const struct p
 
 /* --- the trie --------------------------------------------------------------------------------- */
 
+/* A node behind its reference count, with the first of its pairs: many have no more. */
+#define PY_PAIRS_NEAR 2
+
 struct py_node {
-	__u64 refcnt, type, size, bitmap;
+	__u64 type, size, bitmap;
+	__u64 pairs[PY_PAIRS_NEAR][2];
 };
+
+static inline long py_node_read(struct ctx_memory *mem, __u64 addr, struct py_node *ret)
+{
+	if (!ctx_read(mem, ret, sizeof(*ret), addr + PY_OB_TYPE))
+		return 0;
+	return ctx_read(mem, ret, __builtin_offsetof(struct py_node, pairs), addr + PY_OB_TYPE);
+}
+
+/* Pair number @i of the node at @addr. A key and a value of 0: it was not read with the node. */
+static inline long py_node_pair(struct ctx_memory *mem, __u64 addr, const struct py_node *n,
+				__u32 i, __u64 *ret)
+{
+	ret[0] = i == 0 ? n->pairs[0][0] : i == 1 ? n->pairs[1][0] : 0;
+	ret[1] = i == 0 ? n->pairs[0][1] : i == 1 ? n->pairs[1][1] : 0;
+	if (ret[0] | ret[1])
+		return 0;
+	return ctx_read(mem, ret, 16, addr + PY_NODE_PAIRS + 16ULL * i);
+}
 
 static inline __u32 py_popcount(__u32 v)
 {
@@ -183,15 +242,15 @@ static inline __u32 py_popcount(__u32 v)
 
 /* Of variables whose hashes are equal. */
 static inline enum ctx_found py_collision_get(struct ctx_memory *mem, const struct python_info *py,
-					      __u64 node, __u64 size, __u64 *ret)
+					      __u64 addr, const struct py_node *node, __u64 *ret)
 {
 	__u64 pair[2] = { 0 };
 
 	NO_UNROLL
 	for (__u32 i = 0; i < PY_COLLISIONS; i++) {
-		if (2ULL * i >= size)
+		if (2ULL * i >= node->size)
 			return CTX_NONE;
-		if (ctx_read(mem, pair, sizeof(pair), node + PY_NODE_PAIRS + 16 * i))
+		if (py_node_pair(mem, addr, node, i, pair))
 			return CTX_UNREADABLE;
 		if (pair[0] == py->variable) {
 			*ret = pair[1];
@@ -201,15 +260,19 @@ static inline enum ctx_found py_collision_get(struct ctx_memory *mem, const stru
 	return CTX_MALFORMED;
 }
 
-/* One step down from *@node. CTX_FOUND: *@ret is the value, or if that is 0 *@node the next. */
-static inline enum ctx_found py_node_step(struct ctx_memory *mem, const struct python_info *py,
-					  __u32 part, __u64 *node, __u64 *ret)
+/*
+ * One step down from *@node. CTX_FOUND: *@ret is the value, or if that is 0 *@node the next. Not in
+ * line: Linux 5.10 refuses a loop that comes back to its begin without a jump, as clang lays it
+ * out.
+ */
+OUT_OF_LINE enum ctx_found py_node_step(struct ctx_memory *mem, const struct python_info *py,
+					__u32 part, __u64 *node, __u64 *ret)
 {
 	struct py_node n = { 0 };
 	__u64 pair[2] = { 0 }, at = *node;
 	__u32 bitmap;
 
-	if (ctx_read(mem, &n, sizeof(n), at))
+	if (py_node_read(mem, at, &n))
 		return CTX_UNREADABLE;
 	if (n.type == py->node_types[PYTHON_NODE_ARRAY]) {
 		if (py_word(mem, at + PY_NODE_ARRAY + 8 * part, node))
@@ -217,14 +280,13 @@ static inline enum ctx_found py_node_step(struct ctx_memory *mem, const struct p
 		return *node ? CTX_FOUND : CTX_NONE;
 	}
 	if (n.type == py->node_types[PYTHON_NODE_COLLISION])
-		return py_collision_get(mem, py, at, n.size, ret);
+		return py_collision_get(mem, py, at, &n, ret);
 	if (n.type != py->node_types[PYTHON_NODE_BITMAP])
 		return CTX_MALFORMED;
 	bitmap = (__u32)n.bitmap;
 	if (!(bitmap >> part & 1))
 		return CTX_NONE;
-	if (ctx_read(mem, pair, sizeof(pair),
-		     at + PY_NODE_PAIRS + 16ULL * py_popcount(bitmap & ((1U << part) - 1))))
+	if (py_node_pair(mem, at, &n, py_popcount(bitmap & ((1U << part) - 1)), pair))
 		return CTX_UNREADABLE;
 	*node = pair[1];
 	if (!pair[0])
@@ -237,25 +299,27 @@ static inline enum ctx_found py_node_step(struct ctx_memory *mem, const struct p
 static inline enum ctx_found py_hamt_get(struct ctx_memory *mem, const struct python_info *py,
 					 __u64 node, __u64 *ret)
 {
-	__u32 hash = py->hash;
+	enum ctx_found found = CTX_FOUND;
+	__u64 hash = py->hash;
 
 	*ret = 0;
 	NO_UNROLL
 	for (__u32 level = 0; level < PY_HAMT_LEVELS; level++) {
-		enum ctx_found found = py_node_step(mem, py, hash & 31, &node, ret);
-
+		found = py_node_step(mem, py, hash & 31, &node, ret);
 		if (found != CTX_FOUND || *ret)
-			return found;
+			break;
 		hash >>= PY_HAMT_BITS;
 	}
-	return CTX_MALFORMED;
+	return found == CTX_FOUND && !*ret ? CTX_MALFORMED : found;
 }
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
 #define PY_DIGITS_MAX 5
 
+/* A number behind its reference count. */
 struct py_long {
+	__u64 type;
 	__u64 size; /* of digits; from 3.12 on above three bits, before that negative for < 0 */
 	__u32 digit[PY_DIGITS_MAX + 1];
 };
@@ -274,13 +338,13 @@ static inline enum ctx_found py_long_fetch(struct ctx_memory *mem, const struct 
 {
 	__u64 n;
 
-	if (!ctx_read(mem, ret, sizeof(ret->size) + PY_DIGITS_MAX * sizeof(ret->digit[0]),
-		      addr + PY_LONG_SIZE))
-		return CTX_FOUND;
-	if (ctx_read(mem, ret, sizeof(ret->size) + sizeof(ret->digit[0]), addr + PY_LONG_SIZE))
+	if (!ctx_read(mem, ret, __builtin_offsetof(struct py_long, digit[PY_DIGITS_MAX]),
+		      addr + PY_OB_TYPE))
+		return ret->type == py->long_type ? CTX_FOUND : CTX_MALFORMED;
+	if (ctx_read(mem, ret, __builtin_offsetof(struct py_long, digit[1]), addr + PY_OB_TYPE))
 		return CTX_UNREADABLE;
 	n = py_digits(py, ret);
-	if (n > PY_DIGITS_MAX)
+	if (ret->type != py->long_type || n > PY_DIGITS_MAX)
 		return CTX_MALFORMED;
 	n = (n & 7) * sizeof(ret->digit[0]);
 	return n && ctx_read(mem, ret->digit, n, addr + PY_LONG_DIGITS) ? CTX_UNREADABLE
@@ -354,31 +418,44 @@ static inline enum ctx_found py_variable_get(struct ctx_memory *mem, const struc
 static inline enum ctx_found py_span_context(struct ctx_memory *mem, const struct python_info *py,
 					     __u64 span, __u64 *ret)
 {
-	__u64 type = 0;
+	struct py_head head = { 0 };
 
-	if (py_word(mem, span + PY_OB_TYPE, &type))
+	if (py_head_read(mem, py, span, &head))
 		return CTX_UNREADABLE;
-	if (type && type == py->spans[0].type)
-		return py_attribute(mem, py, span, &py->spans[0], ret);
-	if (type && type == py->spans[1].type)
-		return py_attribute(mem, py, span, &py->spans[1], ret);
+	if (head.type && head.type == py->spans[0].type)
+		return py_attribute(mem, py, span, &head, &py->spans[0], ret);
+	if (head.type && head.type == py->spans[1].type)
+		return py_attribute(mem, py, span, &head, &py->spans[1], ret);
 	return CTX_MALFORMED;
 }
+
+/* A tuple behind its reference count, of the SDK's class, and what may be before its items. */
+struct py_tuple {
+	__u64 type, size, items[4];
+};
 
 /* Trace id, span id, is it remote: one of another process is none of this thread's. */
 static inline enum ctx_found py_ids(struct ctx_memory *mem, const struct python_info *py,
 				    __u64 tuple, __u8 *trace_id, __u8 *span_id)
 {
-	__u64 items[3] = { 0 }, high = 0, low = 0, span_high = 0, span = 0;
+	__u64 high = 0, low = 0, span_high = 0, span = 0;
+	struct py_tuple t = { 0 };
 	enum ctx_found found;
 
-	if (ctx_read(mem, items, sizeof(items), tuple + py->tuple_items))
+	if (ctx_read(mem, &t, sizeof(t), tuple + PY_OB_TYPE))
 		return CTX_UNREADABLE;
-	if (items[2] == py->py_true)
+	if (t.type != py->span_context || t.size < 3 || t.size > PY_CONTEXT_ITEMS_MAX)
+		return CTX_MALFORMED;
+	if (py->tuple_items != PY_TUPLE_ITEMS) {
+		t.items[0] = t.items[1];
+		t.items[1] = t.items[2];
+		t.items[2] = t.items[3];
+	}
+	if (t.items[2] == py->py_true)
 		return CTX_NONE;
-	found = py_long_read(mem, py, items[0], &high, &low);
+	found = py_long_read(mem, py, t.items[0], &high, &low);
 	if (found == CTX_FOUND)
-		found = py_long_read(mem, py, items[1], &span_high, &span);
+		found = py_long_read(mem, py, t.items[1], &span_high, &span);
 	if (found != CTX_FOUND)
 		return found;
 	if (span_high)

@@ -31,6 +31,8 @@ struct python_info {
 	__u64 variable; /* the context variable */
 	__u64 span_key; /* of the span, in its value */
 	__u64 py_true;
+	__u64 long_type;    /* of numbers */
+	__u64 span_context; /* the SDK's class of span contexts, which are tuples */
 	__u64 node_types[PYTHON_NODES];
 	struct python_type spans[2]; /* the SDK's, and that of contexts without recording */
 	__u32 hash;		     /* of the variable */
@@ -41,7 +43,7 @@ struct python_info {
 	__u16 tuple_items;
 };
 
-_Static_assert(sizeof(struct python_info) == 96, "map value ABI");
+_Static_assert(sizeof(struct python_info) == 112, "map value ABI");
 
 #define PYTHONS_MAX 2048 /* processes at a time */
 

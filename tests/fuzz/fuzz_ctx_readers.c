@@ -52,6 +52,8 @@ static enum ctx_found look_at_python(struct ctx_memory *mem, const uint8_t *how,
 		.variable = 1,
 		.span_key = 2,
 		.py_true = 3,
+		.long_type = 9,
+		.span_context = 10,
 		.node_types = { 4, 5, 6 },
 		.spans = { { 7, how[1], 16, 16 }, { 8, how[2], 32, 24 } },
 		.hash = how[3],
@@ -59,7 +61,7 @@ static enum ctx_found look_at_python(struct ctx_memory *mem, const uint8_t *how,
 		.state = how[4],
 		.pointed = how[5],
 		.context = 16,
-		.tuple_items = 24,
+		.tuple_items = how[0] & 8 ? 32 : 24,
 	};
 	uint8_t trace_id[16], span_id[8];
 

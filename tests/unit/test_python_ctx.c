@@ -39,6 +39,8 @@
 #define COLLIDE	 0x2003
 #define SDK_SPAN 0x3001
 #define API_SPAN 0x3002
+#define SPAN_CTX 0x3003
+#define PY_LONG	 0x3004
 
 /* All reads on the way, with one level of the trie. */
 #define READS_MAX (41 + 3 * PY_HAMT_LEVELS + PY_COLLISIONS + PY_DICT_LOOKED)
@@ -81,6 +83,7 @@ static const __u16 versions[] = {
 
 static void put_long(__u64 addr, int n, const __u32 *digits)
 {
+	put(addr + 8, PY_LONG);
 	put(addr + 16, py.flags & PYTHON_LONG_TAG ? n << 3 : n);
 	for (int i = 0; i < n; i++)
 		put32(addr + 24 + 4 * i, digits[i]);
@@ -137,6 +140,8 @@ static void put_span(__u64 type)
 
 	put(SPAN + 8, type);
 	put_attribute(TUPLE);
+	put(TUPLE + 8, SPAN_CTX);
+	put(TUPLE + 16, 6);
 	put(TUPLE + py.tuple_items, TRACE);
 	put(TUPLE + py.tuple_items + 8, NUMBER);
 	put(TUPLE + py.tuple_items + 16, 0x1004); /* False */
@@ -164,6 +169,8 @@ static void put_all(__u16 flags)
 		.variable = VARIABLE,
 		.span_key = SPAN_KEY,
 		.py_true = PY_TRUE,
+		.long_type = PY_LONG,
+		.span_context = SPAN_CTX,
 		.node_types = { BITMAP, ARRAY, COLLIDE },
 		.spans = { { SDK_SPAN, 2, 32, 24 }, { API_SPAN, 2, 32, 24 } },
 		.hash = 7 | 9 << 5,
@@ -204,7 +211,7 @@ static void assert_ids(void)
 	cr_assert(eq(int, look(), CTX_FOUND));
 	cr_assert(zero(int, memcmp(trace_id, trace, 16)));
 	cr_assert(zero(int, memcmp(span_id, span, 8)));
-	cr_assert(le(int, mem.n_reads, 20));
+	cr_assert(le(int, mem.n_reads, 15));
 }
 
 /* --- what is there ---------------------------------------------------------------------------- */
@@ -322,6 +329,18 @@ Test(python_ctx, classes_that_are_not_known)
 	cr_assert(eq(int, look(), CTX_MALFORMED));
 	set_up();
 	put(ROOT + 8, 0x2004);
+	cr_assert(eq(int, look(), CTX_MALFORMED));
+	set_up();
+	put(TUPLE + 8, SPAN_CTX + 8);
+	cr_assert(eq(int, look(), CTX_MALFORMED));
+	set_up();
+	put(TUPLE + 16, 2); /* items */
+	cr_assert(eq(int, look(), CTX_MALFORMED));
+	set_up();
+	put(TRACE + 8, PY_LONG + 8);
+	cr_assert(eq(int, look(), CTX_MALFORMED));
+	set_up();
+	put(NUMBER + 8, PY_LONG + 8);
 	cr_assert(eq(int, look(), CTX_MALFORMED));
 }
 

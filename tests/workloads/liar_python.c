@@ -23,7 +23,8 @@ struct object {
 #define ADDRESS(object)	  ((uintptr_t)(object).words)
 
 /* By their symbols; Py_Version is read as eight bytes. */
-uint64_t _PyRuntime[320], _Py_TrueStruct[4], PyContextVar_Type[64], Py_Version = 0x030b02f0;
+uint64_t _PyRuntime[320], _Py_TrueStruct[4], PyContextVar_Type[64], PyLong_Type[64],
+	Py_Version = 0x030b02f0;
 
 /*
  * By their names, which are in words 3. With LIAR_ELSEWHERE they are other objects than in the
@@ -33,7 +34,8 @@ static uint64_t types[2][3][64];
 static uint64_t (*node_types)[64] = types[0];
 static const char node_names[] = "\0hamt_bitmap_node\0hamt_array_node\0hamt_collision_node";
 
-static struct object interpreter, variable, span_key, sdk_span, api_span, runtime_type, runtime;
+static struct object interpreter, variable, span_key, sdk_span, api_span, span_context,
+	runtime_type, runtime;
 static struct object state;
 static uint64_t runtime_values[1];
 
@@ -70,14 +72,16 @@ static void keys_add(struct keys *k, const char *name, uintptr_t value)
 	k->entries[k->head[3]++][1] = value;
 }
 
+static struct module {
+	struct object module;
+	struct dict dict;
+	struct keys keys;
+} modules[4];
+
 /* A module with one global. */
 static uintptr_t module_of(const char *name, uintptr_t value)
 {
-	static struct {
-		struct object module;
-		struct dict dict;
-		struct keys keys;
-	} all[4], *m = all;
+	struct module *m = modules;
 
 	while (AT(m->module, 16))
 		m++;
@@ -103,17 +107,17 @@ static uintptr_t class_of(struct object *type, const char *attribute)
 static void init_modules(void)
 {
 	static struct dict dict;
-	static struct keys modules;
+	static struct keys names;
 
-	keys_add(&modules, "opentelemetry.context",
-		 module_of("_RUNTIME_CONTEXT", ADDRESS(runtime)));
-	keys_add(&modules, "opentelemetry.trace.propagation",
+	keys_add(&names, "opentelemetry.context", module_of("_RUNTIME_CONTEXT", ADDRESS(runtime)));
+	keys_add(&names, "opentelemetry.trace.propagation",
 		 module_of("_SPAN_KEY", ADDRESS(span_key)));
-	keys_add(&modules, "opentelemetry.trace.span",
+	keys_add(&names, "opentelemetry.trace.span",
 		 module_of("NonRecordingSpan", class_of(&api_span, "_context")));
-	keys_add(&modules, "opentelemetry.sdk.trace",
+	keys_add(&names, "opentelemetry.sdk.trace",
 		 module_of("_Span", class_of(&sdk_span, "_context")));
-	dict.keys = (uintptr_t)&modules;
+	keys_add(&modules[2].keys, "SpanContext", ADDRESS(span_context)); /* of trace.span, too */
+	dict.keys = (uintptr_t)&names;
 	AT(interpreter, 888) = (uintptr_t)&dict;
 }
 
@@ -162,13 +166,14 @@ static uint64_t *build_number(struct liar_graph *g, const uint8_t *bytes, size_t
 		v = v << 8 | bytes[i];
 	for (n[2] = 0; v; v >>= DIGIT_BITS)
 		digits[n[2]++] = (uint32_t)v & ((1u << DIGIT_BITS) - 1);
+	n[1] = (uintptr_t)PyLong_Type;
 	liar_id(g, n + 2, 28);
 	return n;
 }
 
 static uint64_t *build_span(struct liar_graph *g, uint32_t number)
 {
-	uint64_t *span = liar_node(g, 48), *values = liar_node(g, 8), *tuple = liar_node(g, 48);
+	uint64_t *span = liar_node(g, 48), *values = liar_node(g, 8), *tuple = liar_node(g, 56);
 	uint8_t span_id[8], trace_id[16];
 
 	liar_span_id(number, span_id);
@@ -176,7 +181,9 @@ static uint64_t *build_span(struct liar_graph *g, uint32_t number)
 	tuple[3] = (uintptr_t)build_number(g, trace_id, sizeof(trace_id));
 	tuple[4] = (uintptr_t)build_number(g, span_id, sizeof(span_id));
 	tuple[5] = (uintptr_t)tuple; /* not True */
-	liar_id(g, tuple + 3, 16);   /* other nodes may look like numbers */
+	tuple[1] = ADDRESS(span_context);
+	tuple[2] = 6;
+	liar_id(g, tuple + 3, 16); /* other nodes may look like numbers */
 	values[0] = (uintptr_t)tuple;
 	span[-4] = (uintptr_t)values;
 	span[1] = ADDRESS(sdk_span);

@@ -40,12 +40,13 @@ static int find_names(struct elf_file *ef, struct python_file *ret)
 
 int python_file_find(struct elf_file *ef, const char *name, struct python_file *ret)
 {
-	static const char *const symbols[] = { "_PyRuntime", "_Py_TrueStruct",
-					       "PyContextVar_Type" };
-	uint64_t *const places[] = { &ret->runtime, &ret->py_true, &ret->context_var };
+	static const char *const symbols[] = { "_PyRuntime", "_Py_TrueStruct", "PyContextVar_Type",
+					       "PyLong_Type" };
+	uint64_t *const places[] = { &ret->runtime, &ret->py_true, &ret->context_var,
+				     &ret->long_type };
 	struct elf_symbol sym;
 
-	for (int i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		int r = elf_file_find_object(ef, symbols[i], &sym);
 
 		if (r < 0)

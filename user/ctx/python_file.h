@@ -14,6 +14,7 @@ struct python_file {
 	uint64_t runtime;		   /* _PyRuntime */
 	uint64_t py_true;		   /* _Py_TrueStruct */
 	uint64_t context_var;		   /* PyContextVar_Type */
+	uint64_t long_type;		   /* PyLong_Type */
 	uint64_t version;		   /* Py_Version, since 3.11; 0: by its name: */
 	unsigned minor;			   /* 11 for 3.11; 0: not known */
 	uint64_t node_names[PYTHON_NODES]; /* of the types of a trie's nodes: which have no symbols

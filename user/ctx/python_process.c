@@ -357,8 +357,9 @@ static int find_entries(struct ctx_memory *mem, const struct py_keys *keys, stru
 static int keys_of(struct ctx_memory *mem, uint64_t keys, struct py_keys *ret)
 {
 	struct python_info py = { .flags = mem->layout->flags };
+	__u64 w[PY_KEYS_NEAR] = { 0 };
 
-	return keys && py_keys_of(mem, &py, keys, ret) == CTX_FOUND ? 0 : -ENOTSUP;
+	return keys && py_keys_of(mem, &py, keys, w, ret) == CTX_FOUND ? 0 : -ENOTSUP;
 }
 
 /* The values of a dict; 0: it has none of that name. */
@@ -415,12 +416,14 @@ static int find_attribute(struct ctx_memory *mem, uint64_t type, const char *nam
 static uint64_t attribute_of(struct ctx_memory *mem, uint64_t obj, const char *name)
 {
 	struct python_info py = { .flags = mem->layout->flags };
+	struct py_head head = { 0 };
 	struct python_type type;
 	__u64 value;
 
-	if (find_attribute(mem, word_at(mem, obj + PY_OB_TYPE), name, &type) < 0)
+	if (!obj || py_head_read(mem, &py, obj, &head) ||
+	    find_attribute(mem, head.type, name, &type) < 0)
 		return 0;
-	return py_attribute(mem, &py, obj, &type, &value) == CTX_FOUND ? value : 0;
+	return py_attribute(mem, &py, obj, &head, &type, &value) == CTX_FOUND ? value : 0;
 }
 
 /* --- OpenTelemetry ---------------------------------------------------------------------------- */
@@ -450,11 +453,20 @@ static int find_variable(struct ctx_memory *mem, const struct wanted *modules,
 static int find_spans(struct ctx_memory *mem, const struct wanted *modules, struct python_info *py)
 {
 	uint64_t sdk = global_of(mem, &modules[MODULE_SDK], "_Span");
-	uint64_t api = global_of(mem, &modules[MODULE_API], "NonRecordingSpan");
-	int r = sdk ? find_attribute(mem, sdk, "_context", &py->spans[0]) : -EAGAIN;
+	struct wanted api[] = { { .name = "NonRecordingSpan" }, { .name = "SpanContext" } };
+	uint64_t module = modules[MODULE_API].value;
+	int r;
 
-	if (r == 0 && api)
-		find_attribute(mem, api, "_context", &py->spans[1]); /* many never have one */
+	if (module)
+		get_items(mem, word_at(mem, module + MODULE_DICT), api, 2);
+	py->span_context = api[1].value;
+	if (!py->span_context)
+		return -EAGAIN;
+	r = sdk ? find_attribute(mem, sdk, "_context", &py->spans[0]) : -EAGAIN;
+
+	if (r == 0 && api[0].value)
+		find_attribute(mem, api[0].value, "_context",
+			       &py->spans[1]); /* many never have one */
 	return r;
 }
 
@@ -503,6 +515,7 @@ int python_find_objects(const struct python_file *file, const struct python_proc
 		return -ENOTSUP;
 	mem.layout = &layouts[minor - MINOR_MIN];
 	ret->py_true = p->bias + file->py_true;
+	ret->long_type = p->bias + file->long_type;
 	ret->context = mem.layout->context;
 	ret->tuple_items = mem.layout->tuple_items;
 	ret->flags = (uint16_t)mem.layout->flags;
