@@ -101,6 +101,8 @@ enum stat_kind {
 	X(PROC_RESCAN, INFO, "process_rescans", "processes whose mappings were read again")        \
 	X(PROC_UNREADABLE, LOSS, "processes_unreadable",                                           \
 	  "processes we have no right to look into")                                               \
+	X(MEMORY_STUCK, LOSS, "memory_reads_stuck",                                                \
+	  "reads of processes' memory given up on: a page that does not come")                     \
 	X(CTX_PROC_MALFORMED, LOSS, "process_context_malformed", "process contexts not decodable") \
 	X(CTX_LABELS_MALFORMED, LOSS, "labels_malformed",                                          \
 	  "labels, or ids in them, of no such form")                                               \

@@ -5,6 +5,7 @@ honest ids are known: nothing else may be reported, every sample must be counted
 that do not lie must not suffer.
 """
 
+import json
 import os
 import re
 import signal
@@ -123,14 +124,18 @@ def test_memory_that_never_comes(spanprof, workloads, tmp_path):
     try:
         time.sleep(0.5)
         began = time.monotonic()
-        done = run(spanprof, "record", "-a", "-d", 2, "-F", 499, "-o", out)
+        done = run(spanprof, "record", "-a", "-d", 2, "-F", 499, "-o", out, "--stats", tmp_path / "stats")
         took = time.monotonic() - began
+        told = run(spanprof, "doctor", "-p", stuck.pid)
     finally:
         for p in (stuck, honest):
             p.kill()
             p.wait()
     assert done.returncode == 0, done.stderr
     assert took < 20
+    assert 1 <= json.loads((tmp_path / "stats").read_text())["memory_reads_stuck"] <= 3
+    assert "memory_reads_stuck" in done.stderr
+    assert "no   memory of the process: it cannot be read" in told.stdout, told.stdout
     counts = load(out).count_by(
         lambda s: next((n for n in ("stuck", "split-le") if any(f.mapping.endswith("/" + n) for f in s.frames)), None)
     )

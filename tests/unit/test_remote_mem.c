@@ -128,12 +128,14 @@ Test(remote_mem, a_page_that_never_comes_costs_a_moment_once)
 	cr_assert(eq(int, remote_mem_read(bad, addr(0), buf, 5), -ETIMEDOUT));
 	cr_assert(lt(u64, monotonic_ns() - start, 5 * NSEC_PER_SEC));
 	cr_assert(eq(uint, remote_mem_stuck(), 1));
+	cr_assert(eq(u64, remote_mem_given_up(), 1));
 	start = monotonic_ns();
 	for (int i = 0; i < 100; i++) {
 		cr_assert(eq(int, remote_mem_read(bad, addr(PAGE), buf, 5), -ETIMEDOUT));
 		cr_assert(zero(int, remote_mem_read(good, addr(PAGE), buf, 5)));
 	}
 	cr_assert(lt(u64, monotonic_ns() - start, NSEC_PER_SEC));
+	cr_assert(eq(u64, remote_mem_given_up(), 1), "of the same process that is no other");
 	kill(bad, SIGKILL);
 }
 
@@ -146,6 +148,7 @@ Test(remote_mem, there_is_an_end_to_the_waiting)
 		cr_assert(eq(int, remote_mem_read(start_child(), addr(0), buf, 5), -ETIMEDOUT));
 	good = start_child();
 	cr_assert(eq(int, remote_mem_read(good, addr(PAGE), buf, 5), -ETIMEDOUT));
+	cr_assert(eq(u64, remote_mem_given_up(), REMOTE_MEM_STUCK_MAX + 1));
 	kill(children[0], SIGKILL);
 	for (int i = 0; i < 200 && remote_mem_stuck() == REMOTE_MEM_STUCK_MAX; i++)
 		usleep(10000);

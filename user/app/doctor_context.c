@@ -7,6 +7,7 @@
 #include "ctx/context_sources.h"
 #include "ctx/context_tracker.h"
 #include "ctx/runtime.h"
+#include "proc/remote_mem.h"
 
 #define DETAIL_MAX 512
 
@@ -27,6 +28,18 @@ static void describe(const struct context_finding *ctx, char ret[DETAIL_MAX])
 		 or_none(pc->service_name), or_none(pc->service_version),
 		 or_none(pc->deployment_environment_name), or_none(pc->schema_version), pc->n_keys,
 		 ctx->is_inherited ? " (of the process that it was forked from)" : "");
+}
+
+/* Reads that were given up on, of those for the lines below. */
+static void report_stuck(enum finding_state *worst)
+{
+	finding_print(
+		&(struct finding){
+			"memory of the process", FINDING_NO,
+			"it cannot be read: a page of it is waited for that a file system or "
+			"another program does not bring (counted as memory_reads_stuck)",
+			"mend what stands behind its files, or its userfaultfd(2)" },
+		worst);
 }
 
 static void report_process_context(const struct context_finding *ctx, enum finding_state *worst)
@@ -183,6 +196,7 @@ int doctor_context(const struct process *p, const char *maps, size_t len,
 {
 	CLEANUP(context_tracker_freep) struct context_tracker *tracker = NULL;
 	struct context_maps text = { .text = maps, .len = len };
+	uint64_t given_up = remote_mem_given_up();
 	struct context_finding ctx;
 	int r;
 
@@ -191,6 +205,8 @@ int doctor_context(const struct process *p, const char *maps, size_t len,
 		&tracker);
 	if (r == 0)
 		r = context_tracker_look(tracker, p, &text, &ctx);
+	if (remote_mem_given_up() != given_up)
+		report_stuck(worst);
 	if (r < 0)
 		return r;
 	report_process_context(&ctx, worst);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "export/profile_pprof.h"
 #include "proc/maps.h"
+#include "proc/remote_mem.h"
 
 #define MAPS_MAX   (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
 #define SWEEP_NS   NSEC_PER_SEC
@@ -183,6 +184,7 @@ int session_open(const struct session_options *opt, struct session **ret)
 	if (r < 0)
 		return log_error_errno(r, "cannot set up the session");
 	handlers.ctx = s;
+	s->stuck_before = remote_mem_given_up();
 	s->opt.collector.no_contexts = !s->opt.context.formats && !s->opt.context.n_variables;
 	s->opt.collector.variables = s->opt.context.variables;
 	s->opt.collector.n_variables = s->opt.context.n_variables;
@@ -290,6 +292,7 @@ int session_pprof(struct session *s, struct pprof **ret)
 int session_stats(const struct session *s, uint64_t *ret)
 {
 	memcpy(ret, s->counters, sizeof(s->counters));
+	ret[STAT_MEMORY_STUCK] = remote_mem_given_up() - s->stuck_before;
 	unwinder_read_stats(s->unwinder, ret);
 	return collector_read_stats(s->collector, ret);
 }

@@ -27,8 +27,9 @@ struct session {
 	uint64_t counters[STAT_COUNT]; /* the session's own */
 	VEC(pid_t) targets;	       /* that still run */
 	uint64_t start_ns, end_ns, swept_ns;
-	uint64_t peek_due_ns; /* no look ahead before */
-	bool events_lost;     /* so what is known of processes may be wrong */
+	uint64_t peek_due_ns;  /* no look ahead before */
+	uint64_t stuck_before; /* remote_mem_given_up() at the begin */
+	bool events_lost;      /* so what is known of processes may be wrong */
 };
 
 /* Takes all of a process from /proc. -ESRCH: it is gone. */

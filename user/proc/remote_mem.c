@@ -51,6 +51,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of all that follows 
 static struct reader *idle;				 /* NULL: there is none */
 static struct reader *left;				 /* that wait for a page of their process */
 static unsigned n_left;
+static uint64_t n_given_up;
 
 static void reader_free(struct reader *r)
 {
@@ -203,6 +204,7 @@ static void leave(struct reader *r)
 	r->next = left;
 	left = r;
 	n_left++;
+	n_given_up++;
 	idle = NULL;
 }
 
@@ -212,8 +214,12 @@ static ssize_t read_locked(pid_t pid, const struct iovec *remote, size_t n, void
 	struct reader *r;
 	int error;
 
-	if (is_stuck(pid) || n_left >= REMOTE_MEM_STUCK_MAX)
+	if (is_stuck(pid))
 		return -ETIMEDOUT;
+	if (n_left >= REMOTE_MEM_STUCK_MAX) {
+		n_given_up++;
+		return -ETIMEDOUT;
+	}
 	error = idle ? 0 : reader_new(&idle);
 	if (error == 0)
 		error = make_room(idle, len);
@@ -271,6 +277,16 @@ int remote_mem_read_many(pid_t pid, const uint64_t *addrs, size_t n, void *buf, 
 	if (got < 0)
 		return got == -EFAULT ? 0 : (int)got;
 	return (int)((size_t)got / len);
+}
+
+uint64_t remote_mem_given_up(void)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&lock);
+	n = n_given_up;
+	pthread_mutex_unlock(&lock);
+	return n;
 }
 
 unsigned remote_mem_stuck(void)

@@ -29,4 +29,7 @@ int remote_mem_read_many(pid_t pid, const uint64_t *addrs, size_t n, void *buf, 
 #define REMOTE_MEM_STUCK_MAX 64
 unsigned remote_mem_stuck(void);
 
+/* Reads so far that were not waited for any longer, or not begun as there were so many of these. */
+uint64_t remote_mem_given_up(void);
+
 #endif
