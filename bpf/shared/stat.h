@@ -11,8 +11,9 @@
 #define SHARED_STAT_H
 
 enum stat_kind {
-	STAT_KIND_INFO, /* how things are */
-	STAT_KIND_LOSS, /* something is missing from the result, or is marked as incomplete */
+	STAT_KIND_INFO,	 /* how things are */
+	STAT_KIND_LEVEL, /* how much there is of something now: may fall */
+	STAT_KIND_LOSS,	 /* something is missing from the result, or is marked as incomplete */
 };
 
 /* X(id, kind, name, help). The kernel's come first, those of user space after them. */
@@ -71,8 +72,8 @@ enum stat_kind {
 	  "of these, cut: the mappings known of the process were not up to date")                  \
 	X(UNWIND_FAILED, LOSS, "unwind_rows_not_loadable",                                         \
 	  "times that rows could not be read, or had no room")                                     \
-	X(UNWIND_ROWS, INFO, "unwind_rows_loaded", "rows of unwind tables loaded at the end")      \
-	X(UNWIND_BYTES, INFO, "unwind_memory_bytes", "kernel memory of unwind tables at the end")  \
+	X(UNWIND_ROWS, LEVEL, "unwind_rows_loaded", "rows of unwind tables loaded")                \
+	X(UNWIND_BYTES, LEVEL, "unwind_memory_bytes", "kernel memory of unwind tables")            \
 	X(UNWIND_EVICTED, INFO, "unwind_pages_evicted",                                            \
 	  "pages of rows unloaded to stay within the budget")                                      \
 	X(UNWIND_BAD_FDES, LOSS, "unwind_fdes_malformed",                                          \

@@ -5,26 +5,18 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "app/stat_info.h"
 #include "base/io.h"
-#include "shared/stat.h"
-
-struct stat_info {
-	const char *name;
-	const char *help;
-	enum stat_kind kind;
-};
-
-#define STAT_INFO_(id, kind, name, help) [STAT_##id] = { name, help, STAT_KIND_##kind },
-static const struct stat_info stat_infos[STAT_COUNT] = { STATS_KERNEL(STAT_INFO_)
-								 STATS_USER(STAT_INFO_) };
-#undef STAT_INFO_
 
 void stats_print_losses(const uint64_t *counters, FILE *out)
 {
-	for (int id = 0; id < STAT_COUNT; id++)
-		if (stat_infos[id].kind == STAT_KIND_LOSS && counters[id])
-			fprintf(out, "  %-27s %10" PRIu64 "  %s\n", stat_infos[id].name,
-				counters[id], stat_infos[id].help);
+	for (int id = 0; id < STAT_COUNT; id++) {
+		const struct stat_info *info = stat_info(id);
+
+		if (info->kind == STAT_KIND_LOSS && counters[id])
+			fprintf(out, "  %-27s %10" PRIu64 "  %s\n", info->name, counters[id],
+				info->help);
+	}
 }
 
 static json_t *stats_to_json(const uint64_t *counters)
@@ -32,7 +24,7 @@ static json_t *stats_to_json(const uint64_t *counters)
 	json_t *obj = json_object();
 
 	for (int id = 0; obj && id < STAT_COUNT; id++)
-		if (json_object_set_new(obj, stat_infos[id].name, json_integer(counters[id])) < 0) {
+		if (json_object_set_new(obj, stat_info(id)->name, json_integer(counters[id])) < 0) {
 			json_decref(obj);
 			return NULL;
 		}
