@@ -15,7 +15,9 @@ enum endpoint_type {
 };
 
 struct endpoint_header {
-	const char *name, *value;
+	const char *name;
+	const char *value;	/* NULL: the first line of */
+	const char *value_file; /* this file, for a secret */
 };
 
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
