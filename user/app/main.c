@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/cmd_agent.h"
 #include "app/cmd_annotate.h"
 #include "app/cmd_doctor.h"
 #include "app/cmd_record.h"
@@ -25,6 +26,7 @@ static const struct command commands[] = {
 	{ "record", cmd_record, "sample the system, a process or a command into a file" },
 	{ "report", cmd_report, "show a recording: by span, function, process, …; as HTML" },
 	{ "annotate", cmd_annotate, "show the source lines of a function with their shares" },
+	{ "agent", cmd_agent, "profile the host all the time and deliver to endpoints" },
 	{ "doctor", cmd_doctor, "say whether this host, or a process, can be profiled" },
 };
 

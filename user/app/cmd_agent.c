@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/cmd_agent.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "app/agent_options.h"
+#include "base/log.h"
+
+#define EXIT_USAGE 2
+
+static int load(const struct agent_options *opt, struct agent_config **ret)
+{
+	CLEANUP(config_problems_clear) struct config_problems problems = { 0 };
+	int r = agent_config_load(&opt->sources, &problems, ret);
+
+	config_problems_log(&problems);
+	return r == -ENOMEM ? log_error_errno(r, "cannot read the configuration") : r;
+}
+
+static int print_status(int r)
+{
+	if (r == 0)
+		return EXIT_SUCCESS;
+	log_error_errno(r, "cannot write the configuration");
+	return EXIT_FAILURE;
+}
+
+int cmd_agent(int argc, char **argv)
+{
+	CLEANUP(agent_config_freep) struct agent_config *config = NULL;
+	struct agent_options opt;
+
+	if (agent_options_parse(argc, argv, environ, &opt) < 0)
+		return EXIT_USAGE;
+	if (opt.help) {
+		agent_options_help(stdout);
+		return fflush(stdout) == 0 || errno == EPIPE ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
+	if (load(&opt, &config) < 0)
+		return EXIT_FAILURE;
+	if (opt.print)
+		return print_status(agent_config_print(config, stdout));
+	if (opt.check)
+		return EXIT_SUCCESS;
+	log_error("not there yet");
+	return EXIT_FAILURE;
+}
