@@ -135,7 +135,7 @@ static const char all_of_it[] =
 	"          tls_variables: ['module=m,symbol=s,type=bytes8,as=span_id'], service_name: "
 	"svc,\n"
 	"          trace_id_label: t, span_id_label: s}\n"
-	"log: {format: json, level: debug}\n";
+	"log: {format: JSON, level: Debug}\n";
 
 Test(agent_config, every_key_is_read)
 {

@@ -99,7 +99,8 @@ static int parse_bool(const char *text, bool *ret)
 static bool same_name(const char *a, const char *b)
 {
 	for (; *a && *b; a++, b++)
-		if (*a != *b && !(strchr("-_", *a) && strchr("-_", *b)))
+		if (tolower((unsigned char)*a) != tolower((unsigned char)*b) &&
+		    !(strchr("-_", *a) && strchr("-_", *b)))
 			return false;
 	return *a == *b;
 }

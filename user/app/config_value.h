@@ -16,7 +16,7 @@
 int config_value_store(const struct config_key *key, const char *text, void *object,
 		       char why[CONFIG_WHY_MAX]);
 
-/* The place of @text in the NULL-terminated @names, '-' and '_' being the same; -1: none. */
+/* The place of @text in the NULL-terminated @names; cases, '-' and '_' are the same. -1: none. */
 int config_name_index(const char *const *names, const char *text);
 
 /* "a, b or c" */
