@@ -110,10 +110,10 @@ struct pprof {
 struct pprof_builder;
 
 /*
- * Building: everything that is added is copied; mappings, functions, locations and strings that are
- * equal become one (mappings that differ only in has_… flags as well: it gets the flags of both).
- * Samples stay as many as were added, but share equal stacks and label sets. All calls return 0 or
- * -ENOMEM.
+ * Building: everything that is added is copied, strings as UTF-8 ('?' for other bytes); mappings,
+ * functions, locations and strings that are equal become one (mappings that differ only in has_…
+ * flags as well: it gets the flags of both). Samples stay as many as were added, but share equal
+ * stacks and label sets. All calls return 0 or -ENOMEM.
  */
 int pprof_builder_new(struct pprof_builder **ret);
 void pprof_builder_free(struct pprof_builder *b); /* NULL is fine */
