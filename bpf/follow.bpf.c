@@ -10,6 +10,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "filter.bpf.h"
+#include "pidns.bpf.h"
 #include "stats.bpf.h"
 
 /* TP_PROTO(struct task_struct *parent, struct task_struct *child), in the parent's context */
@@ -17,8 +18,8 @@ SEC("raw_tp/sched_process_fork")
 int follow_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *child = (struct task_struct *)ctx->args[1];
-	__u32 parent_tgid = bpf_get_current_pid_tgid() >> 32;
-	__u32 child_tgid = BPF_CORE_READ(child, tgid);
+	__u32 parent_tgid = pidns_pid_tgid() >> 32;
+	__u32 child_tgid = pidns_tgid_of(child);
 	__u8 one = 1;
 
 	if (child_tgid == parent_tgid || !bpf_map_lookup_elem(&targets, &parent_tgid))
@@ -33,7 +34,7 @@ SEC("raw_tp/sched_process_exit")
 int follow_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u32 tgid = pidns_pid_tgid() >> 32;
 
 	if (BPF_CORE_READ(task, signal, live.counter) == 0)
 		bpf_map_delete_elem(&targets, &tgid);

@@ -6,6 +6,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "filter.bpf.h"
+#include "pidns.bpf.h"
 #include "regs.bpf.h"
 #include "rings.bpf.h"
 #include "scratch.bpf.h"
@@ -125,14 +126,17 @@ SEC("perf_event")
 int oncpu_sample(struct bpf_perf_event_data *ctx)
 {
 	bool in_user = regs_are_user((struct arch_regs *)ctx);
-	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u64 pid_tgid = pidns_pid_tgid();
 	struct task_struct *task;
 	struct mm_struct *mm;
 	struct space *space;
 	struct scratch *s;
 
-	if (!pid_tgid)
-		return 0; /* idle */
+	if (!pid_tgid) {
+		if (bpf_get_current_pid_tgid())
+			stat_inc(STAT_SAMPLE_OUTSIDE);
+		return 0; /* or idle */
+	}
 	if (!filter_wants(pid_tgid >> 32)) {
 		stat_inc(STAT_SAMPLE_FILTERED);
 		return 0;

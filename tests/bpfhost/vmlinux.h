@@ -156,9 +156,29 @@ struct signal_struct {
 	} live;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[4];
+};
+
 struct task_struct {
 	unsigned int flags;
 	int tgid;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	void *stack;
 	struct mm_struct *mm;
 	struct signal_struct *signal;

@@ -489,6 +489,56 @@ Test(oncpu, idle_is_no_sample)
 		cr_assert(zero(u64, counts[i]), "counter %d", i);
 }
 
+/* --- PID namespaces --------------------------------------------------------------------------- */
+
+#define OURS 4026532001u
+
+/* Ours is the one at level @ours of @n; the task has pid 100 + level, its thread 200 + level. */
+static void nest(unsigned int n, unsigned int ours)
+{
+	static struct pid_namespace spaces_[4];
+	static struct task_struct leader;
+	static struct pid pids[2];
+	__u32 inode = OURS;
+
+	for (unsigned int i = 0; i < 4; i++) {
+		spaces_[i].ns.inum = i == ours ? OURS : i + 1;
+		pids[0].numbers[i] = (struct upid){ 100 + i, &spaces_[i] };
+		pids[1].numbers[i] = (struct upid){ 200 + i, &spaces_[i] };
+	}
+	pids[0].level = pids[1].level = n - 1;
+	leader.thread_pid = &pids[0];
+	k.task.group_leader = &leader;
+	k.task.thread_pid = &pids[1];
+	set_cfg(&cfg_pidns, &inode, sizeof(inode));
+}
+
+Test(oncpu, pids_are_those_of_our_namespace)
+{
+	const struct sample_record *rec = (const void *)sent;
+
+	for (unsigned int n = 1; n <= 4; n++)
+		for (unsigned int ours = 0; ours < n; ours++) {
+			nest(n, ours);
+			oncpu_sample((struct bpf_perf_event_data *)&k.regs);
+			cr_assert(eq(u32, rec->tgid, 100 + ours));
+			cr_assert(eq(u32, rec->tid, 200 + ours));
+		}
+	cr_assert(zero(u64, counts[STAT_SAMPLE_OUTSIDE]));
+}
+
+Test(oncpu, processes_outside_our_namespace_are_counted)
+{
+	nest(2, 3); /* deeper than it is */
+	oncpu_sample((struct bpf_perf_event_data *)&k.regs);
+	cr_assert(zero(int, n_sent));
+	cr_assert(eq(u64, counts[STAT_SAMPLE_OUTSIDE], 1));
+	cr_assert(zero(u64, counts[STAT_SAMPLE_TAKEN]));
+	k.task.group_leader = NULL; /* on its way out */
+	oncpu_sample((struct bpf_perf_event_data *)&k.regs);
+	cr_assert(eq(u64, counts[STAT_SAMPLE_OUTSIDE], 2));
+}
+
 static void assert_filtered(int yes)
 {
 	reset_counts();

@@ -116,6 +116,19 @@ static void comm(uint16_t misc, uint32_t pid, uint32_t tid, const char *name)
 	end();
 }
 
+/* The kernel has no pid for it in our namespace. */
+Test(proc_event, processes_outside_our_pid_namespace)
+{
+	task(PERF_RECORD_EXIT, 0, 0, 0);
+	cr_assert(eq(int, decode().kind, PROC_EVENT_OTHER));
+	comm(PERF_RECORD_MISC_COMM_EXEC, 0, 0, "sh");
+	cr_assert(eq(int, decode().kind, PROC_EVENT_OTHER));
+	comm(PERF_RECORD_MISC_COMM_EXEC, -1, -1, "sh");
+	cr_assert(eq(int, decode().kind, PROC_EVENT_OTHER));
+	task(PERF_RECORD_FORK, 11, 0, 11); /* it has come in */
+	cr_assert(eq(int, decode().kind, PROC_EVENT_FORK));
+}
+
 Test(proc_event, exec_and_names)
 {
 	comm(PERF_RECORD_MISC_COMM_EXEC, 10, 10, "sh");

@@ -5,16 +5,15 @@
 #include <linux/capability.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "base/io.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "collect/collector.h"
+#include "proc/pid_namespace.h"
 
 #define DEFAULT_FREQUENCY 99
-#define PROC_PID_INIT_INO 0xEFFFFFFCu /* linux/proc_ns.h: the first PID namespace */
 
 static void check_kernel(enum finding_state *worst)
 {
@@ -113,11 +112,18 @@ static void check_lockdown(enum finding_state *worst)
 static void check_namespace(enum finding_state *worst)
 {
 	struct finding f = { .what = "first PID namespace" };
-	struct stat st;
+	struct pid_namespace ns = { .is_first = true, .proc_is_ours = true };
 
-	if (stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != PROC_PID_INIT_INO) {
+	if (pid_namespace_own(&ns) < 0 || !ns.proc_is_ours) {
+		f.what = "/proc of our PID namespace";
 		f.state = FINDING_FATAL;
 		f.follows = "process ids of samples would not be those seen here";
+		f.remedy = "mount it (unshare --mount-proc); in a container, use the host's "
+			   "namespace (--pid=host, hostPID: true)";
+	} else if (!ns.is_first) {
+		f.state = FINDING_NO;
+		f.follows = "processes outside of ours are not sampled (counted as "
+			    "samples_outside_pidns)";
 		f.remedy = "in a container, use the host's (--pid=host, hostPID: true)";
 	}
 	finding_print(&f, worst);

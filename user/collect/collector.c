@@ -14,6 +14,7 @@
 #include "collect/cpu_sampler.h"
 #include "collect/event_queue.h"
 #include "collect/obi_map.h"
+#include "proc/pid_namespace.h"
 
 #include "spanprof.skel.h"
 
@@ -363,6 +364,21 @@ static int use_obi_map(struct collector *c, const char *path)
 	return 0;
 }
 
+/* All pids, of samples, of events and in /proc, must be those of the same namespace. */
+static int tell_pid_namespace(struct collector *c)
+{
+	struct pid_namespace ns;
+	int r = pid_namespace_own(&ns);
+
+	if (r < 0)
+		return log_error_errno(r, "cannot tell the PID namespace; is /proc mounted?");
+	if (!ns.proc_is_ours)
+		return log_error_errno(-EXDEV, "/proc is that of another PID namespace; mount "
+					       "ours (unshare --mount-proc), or run in the other");
+	c->bpf->rodata->cfg_pidns = ns.is_first ? 0 : ns.inode;
+	return 0;
+}
+
 static int load_bpf(struct collector *c, const struct collector_options *opt)
 {
 	size_t ring_size =
@@ -381,7 +397,9 @@ static int load_bpf(struct collector *c, const struct collector_options *opt)
 	c->bpf->rodata->cfg_ring_wakeup = ring_size / 4;
 	c->bpf->rodata->cfg_kernel_frames = kernel_frames_max();
 	tell_variables(c, opt);
-	r = use_obi_map(c, opt->obi_map);
+	r = tell_pid_namespace(c);
+	if (r == 0)
+		r = use_obi_map(c, opt->obi_map);
 	if (r < 0)
 		return r;
 	if (!opt->filter_pids)

@@ -2,6 +2,7 @@
 #include "collect/proc_event.h"
 
 #include <linux/perf_event.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -105,6 +106,12 @@ static int decode_lost(const void *buf, size_t body_len, struct proc_event *ev)
 	return 0;
 }
 
+/* One outside our PID namespace has no pid in it: 0. */
+static bool is_of_process(enum proc_event_kind kind)
+{
+	return kind != PROC_EVENT_LOST && kind != PROC_EVENT_THROTTLED;
+}
+
 int proc_event_decode(const void *buf, size_t len, struct proc_event *ret)
 {
 	const struct perf_event_header *header = buf;
@@ -141,6 +148,8 @@ int proc_event_decode(const void *buf, size_t len, struct proc_event *ret)
 	}
 	if (r < 0)
 		return r;
+	if (is_of_process(ev.kind) && ev.pid <= 0)
+		ev.kind = PROC_EVENT_OTHER;
 	*ret = ev;
 	return 0;
 }

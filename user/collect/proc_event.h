@@ -20,7 +20,8 @@ enum proc_event_kind {
 	PROC_EVENT_EXIT, /* end of a main thread */
 	PROC_EVENT_LOST, /* the kernel had no room for some of these */
 	PROC_EVENT_THROTTLED,
-	PROC_EVENT_OTHER, /* well formed, of no interest */
+	PROC_EVENT_OTHER, /* well formed, of no interest: of processes outside our PID namespace, …
+			   */
 };
 
 struct proc_event {
