@@ -106,6 +106,12 @@ enum stat_kind {
 	  "processes we have no right to look into")                                               \
 	X(MEMORY_STUCK, LOSS, "memory_reads_stuck",                                                \
 	  "reads of processes' memory given up on: a page that does not come")                     \
+	X(IDENTITY_UNKNOWN, INFO, "processes_unidentified",                                        \
+	  "processes that ended before their container, unit and environment were read")           \
+	X(RESOURCE_MALFORMED, INFO, "resource_attributes_malformed",                               \
+	  "processes whose OTEL_RESOURCE_ATTRIBUTES is not as specified")                          \
+	X(VALUES_LEFT_OUT, LOSS, "attributes_left_out",                                            \
+	  "names and attributes of processes left out: too many different ones")                   \
 	X(CTX_PROC_MALFORMED, LOSS, "process_context_malformed", "process contexts not decodable") \
 	X(CTX_LABELS_MALFORMED, LOSS, "labels_malformed",                                          \
 	  "labels, or ids in them, of no such form")                                               \

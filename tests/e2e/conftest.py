@@ -136,7 +136,7 @@ def burner(workloads, tmp_path):
 
 def cpu_ticks(pid):
     """User and system time of the process, in ticks of the clock."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     return int(fields[11]) + int(fields[12])
 
 

@@ -254,20 +254,45 @@ Test(profile, processes_are_told_apart_by_id_not_by_pid)
 	cr_assert(eq(ptr, (void *)process_of(1, 10, NULL), (void *)p));
 	cr_assert(ne(ptr, (void *)process_of(2, 10, NULL), (void *)p));
 	cr_assert(eq(int, p->pid, 10));
-	cr_assert(eq(str, p->name, "a"));
+	cr_assert_str_eq(p->name, "a");
 }
 
 Test(profile, service_is_the_last_one_known)
 {
 	const struct profile_process *p = process_of(1, 10, NULL);
 
-	cr_assert(zero(ptr, p->resource[PROFILE_SERVICE_NAME]));
+	cr_assert(zero(ptr, (void *)p->resource[PROFILE_SERVICE_NAME]));
 	process_of(1, 10, "shop");
-	cr_assert(eq(str, p->resource[PROFILE_SERVICE_NAME], "shop"));
+	cr_assert_str_eq(p->resource[PROFILE_SERVICE_NAME], "shop");
 	process_of(1, 10, NULL);
-	cr_assert(eq(str, p->resource[PROFILE_SERVICE_NAME], "shop"));
+	cr_assert_str_eq(p->resource[PROFILE_SERVICE_NAME], "shop");
 	process_of(1, 10, "cart");
-	cr_assert(eq(str, p->resource[PROFILE_SERVICE_NAME], "cart"));
+	cr_assert_str_eq(p->resource[PROFILE_SERVICE_NAME], "cart");
+}
+
+/* Names of programs are any bytes. */
+Test(profile, names_are_text)
+{
+	const struct profile_process *p = process_of(1, 10, "a\xff\n");
+
+	cr_assert_str_eq(p->resource[PROFILE_SERVICE_NAME], "a??");
+	cr_assert(eq(ptr, (void *)process_of(2, 11, "a??")->resource[PROFILE_SERVICE_NAME],
+		     (void *)p->resource[PROFILE_SERVICE_NAME]));
+}
+
+Test(profile, values_are_bounded)
+{
+	const struct profile_process *p = NULL;
+	char service[32];
+
+	for (int i = 0; i <= PROFILE_VALUES_MAX; i++) {
+		snprintf(service, sizeof(service), "s%d", i);
+		p = process_of(i + 1, 10, service);
+	}
+	cr_assert(eq(sz, profile->values.n, PROFILE_VALUES_MAX));
+	cr_assert_str_eq(p->resource[PROFILE_SERVICE_NAME], PROFILE_VALUE_OVERFLOW);
+	cr_assert_str_eq(process_of(1, 10, "s7")->resource[PROFILE_SERVICE_NAME], "s7");
+	cr_assert(eq(u64, profile->values_left_out, 2)); /* "a", the program's name, is one */
 }
 
 Test(profile, times_of_each_sample)

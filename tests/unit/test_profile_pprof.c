@@ -196,10 +196,10 @@ Test(profile_pprof, values_labels_and_header)
 	assert_string(s, PPROF_LABEL_LOCAL_ROOT, NULL);
 	assert_string(s, PPROF_LABEL_OVERFLOW, NULL);
 	assert_string(s, PPROF_LABEL_SERVICE, "shop");
-	assert_string(s, PPROF_LABEL_SERVICE_NAMESPACE, "eu");
-	assert_string(s, PPROF_LABEL_SERVICE_INSTANCE_ID, "i-1");
-	assert_string(s, PPROF_LABEL_SERVICE_VERSION, "1.2.3");
-	assert_string(s, PPROF_LABEL_DEPLOYMENT_ENVIRONMENT, "prod");
+	assert_string(s, "service.namespace", "eu");
+	assert_string(s, "service.instance.id", "i-1");
+	assert_string(s, "service.version", "1.2.3");
+	assert_string(s, "deployment.environment.name", "prod");
 	assert_string(s, PPROF_LABEL_PROCESS, "prog");
 	assert_string(s, PPROF_LABEL_THREAD, "a-name-of-15-b.");
 	cr_assert(eq(long, pprof_sample_label(s, PPROF_LABEL_PID)->num, 10));

@@ -38,7 +38,7 @@ static const struct profile_sample *counted(void)
 	static const struct process process = { .id = 1, .pid = 10, .comm = "prog" };
 	static const struct sample_record rec = { .tid = 11, .comm = "worker" };
 	static const struct sample_stack stack;
-	const struct counted_sample s = { &process, &rec, &stack, &finding, &context };
+	const struct counted_sample s = { &process, &rec, &stack, &finding, &context, NULL };
 	size_t pos = 0;
 
 	cr_assert(zero(int, sample_count_add(profile, &opt, &s, counters)));
@@ -62,8 +62,9 @@ static void assert_resource(enum profile_resource what, const char *want)
 
 Test(sample_count, process_that_publishes_nothing)
 {
-	cr_assert(eq(str, counted()->process->name, "prog"));
-	for (int i = 0; i < PROFILE_RESOURCES; i++)
+	cr_assert_str_eq(counted()->process->name, "prog");
+	assert_resource(PROFILE_SERVICE_NAME, "prog");
+	for (int i = PROFILE_SERVICE_NAME + 1; i < PROFILE_RESOURCES; i++)
 		assert_resource(i, NULL);
 }
 

@@ -7,7 +7,9 @@
 #include "ctx/context_sources.h"
 #include "ctx/context_tracker.h"
 #include "ctx/runtime.h"
+#include "meta/identity.h"
 #include "proc/remote_mem.h"
+#include "shared/stat.h"
 
 #define DETAIL_MAX 512
 
@@ -58,7 +60,7 @@ static void report_process_context(const struct context_finding *ctx, enum findi
 		f.state = FINDING_NO;
 		f.follows = ctx->state == CONTEXT_MALFORMED
 				    ? "published, but it does not decode"
-				    : "service name is the program's, unless an agent tells it";
+				    : "service name is told by other things (below)";
 		f.remedy = "use a tracing library that publishes it for profilers";
 	}
 	finding_print(&f, worst);
@@ -191,6 +193,49 @@ static void report_thread_context(const struct context_finding *ctx, const struc
 	report_none(ctx, p, worst);
 }
 
+/* --- who it is -------------------------------------------------------------------------------- */
+
+static void print_attributes(const char *const *resource, char ret[DETAIL_MAX])
+{
+	size_t len = strlen(ret);
+
+	for (int i = PROFILE_SERVICE_NAME + 1; i < PROFILE_RESOURCES && len < DETAIL_MAX; i++)
+		if (resource[i])
+			len += snprintf(ret + len, DETAIL_MAX - len, ", %s=%s",
+					profile_resource_key(i), resource[i]);
+}
+
+static int report_identity(const struct context_finding *ctx, const struct process *p,
+			   const char *configured, enum finding_state *worst)
+{
+	struct process_table parents = { 0 }; /* it lives: none is asked */
+	uint64_t counters[STAT_COUNT] = { 0 };
+	struct identity_options opt = { .processes = &parents, .counters = counters };
+	CLEANUP(identity_table_freep) struct identity_table *table = NULL;
+	struct identity_claims claims = { configured, ctx, NULL, p };
+	const char *resource[PROFILE_RESOURCES];
+	enum identity_source source;
+	char detail[DETAIL_MAX];
+	int r;
+
+	r = identity_table_new(&opt, &table);
+	if (r == 0)
+		r = identity_get(table, p, &claims.identity);
+	if (r < 0)
+		return r;
+	source = identity_resolve(&claims, resource);
+	snprintf(detail, sizeof(detail), "%s, as told by %s", resource[PROFILE_SERVICE_NAME],
+		 identity_source_name(source));
+	print_attributes(resource, detail);
+	finding_print(&(struct finding){ "service name", FINDING_YES, detail, NULL }, worst);
+	if (counters[STAT_RESOURCE_MALFORMED])
+		finding_print(&(struct finding){ "OTEL_RESOURCE_ATTRIBUTES", FINDING_NO,
+						 "not as specified, so none of it counts",
+						 "write key=value,key=value; others as %XX" },
+			      worst);
+	return 0;
+}
+
 int doctor_context(const struct process *p, const char *maps, size_t len,
 		   const struct context_options *opt, enum finding_state *worst)
 {
@@ -211,5 +256,5 @@ int doctor_context(const struct process *p, const char *maps, size_t len,
 		return r;
 	report_process_context(&ctx, worst);
 	report_thread_context(&ctx, p, worst);
-	return 0;
+	return report_identity(&ctx, p, opt->service_name, worst);
 }

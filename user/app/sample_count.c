@@ -22,33 +22,6 @@ void sample_count_decode(const struct context_options *opt, const struct context
 	sample_context_decode(rec, labels, &names, ret);
 }
 
-/* --- the process's resource ------------------------------------------------------------------- */
-
-/* What the user says wins over what the process publishes, and that over the program's name. */
-static void resource_of(const struct context_options *opt, const struct context_finding *finding,
-			const char *ret[PROFILE_RESOURCES])
-{
-	const struct process_ctx *pc = finding->process_ctx;
-
-	memset(ret, 0, PROFILE_RESOURCES * sizeof(ret[0]));
-	if (finding->elastic) {
-		ret[PROFILE_SERVICE_NAME] = finding->elastic->service_name;
-		ret[PROFILE_DEPLOYMENT_ENVIRONMENT_NAME] = finding->elastic->service_environment;
-	}
-	if (pc) {
-		if (pc->service_name)
-			ret[PROFILE_SERVICE_NAME] = pc->service_name;
-		if (pc->deployment_environment_name)
-			ret[PROFILE_DEPLOYMENT_ENVIRONMENT_NAME] = pc->deployment_environment_name;
-		ret[PROFILE_SERVICE_NAMESPACE] = pc->service_namespace;
-		ret[PROFILE_SERVICE_VERSION] = pc->service_version;
-		if (!finding->is_inherited) /* another instance */
-			ret[PROFILE_SERVICE_INSTANCE_ID] = pc->service_instance_id;
-	}
-	if (opt->service_name)
-		ret[PROFILE_SERVICE_NAME] = opt->service_name;
-}
-
 /* --- its context ------------------------------------------------------------------------------ */
 
 static bool is_empty(const struct sample_context *c)
@@ -105,12 +78,20 @@ int sample_count_add(struct profile *p, const struct context_options *opt,
 		.kernel_cut = s->rec->flags & SAMPLE_KERNEL_TRUNCATED,
 	};
 	struct profile_sample sample = { .tid = s->rec->tid };
+	struct identity_claims claims = {
+		.configured = opt->service_name,
+		.finding = s->finding,
+		.identity = s->identity,
+		.process = s->process,
+	};
 	const char *resource[PROFILE_RESOURCES];
 	int r;
 
 	memcpy(sample.thread, s->rec->comm, sizeof(sample.thread));
-	resource_of(opt, s->finding, resource);
+	identity_resolve(&claims, resource);
 	r = profile_get_process(p, s->process, resource, &sample.process);
+	counters[STAT_VALUES_LEFT_OUT] += p->values_left_out;
+	p->values_left_out = 0;
 	if (r == 0)
 		r = profile_get_stack(p, &key, &sample.stack);
 	if (r == 0)

@@ -9,6 +9,7 @@
 #include "app/sample_stack.h"
 #include "ctx/context_tracker.h"
 #include "ctx/sample_context.h"
+#include "meta/identity.h"
 #include "profile/profile.h"
 
 /* The context of a sample with @labels, whose process publishes what @finding says. */
@@ -22,6 +23,7 @@ struct counted_sample {
 	const struct sample_stack *stack;
 	const struct context_finding *finding;
 	const struct sample_context *context;
+	const struct identity *identity; /* NULL: not known */
 };
 
 /* Adds it to @p; @counters[STAT_COUNT] says what was left out. -ENOMEM. */

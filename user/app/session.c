@@ -78,6 +78,7 @@ static int take_sample(struct session *s, struct sample_record *rec, uint64_t *f
 		       const struct collector_sample *from)
 {
 	struct sample_context context;
+	const struct identity *identity;
 	struct context_finding finding;
 	struct sample_stack stack;
 	struct process *p;
@@ -103,11 +104,14 @@ static int take_sample(struct session *s, struct sample_record *rec, uint64_t *f
 	sample_stack_resolve(&s->procs.dsos, p, rec, frames, &stack);
 	s->counters[STAT_FRAME_NO_MAPPING] += stack.n_unknown;
 	r = sample_code_resolve(s->jit, &s->procs, p, rec->time_ns, &stack);
+	if (r == 0)
+		r = identity_get(s->identities, p, &identity);
 	if (r < 0)
 		return r;
-	r = sample_count_add(profile_of(s, rec->time_ns), &s->opt.context,
-			     &(struct counted_sample){ p, rec, &stack, &finding, &context },
-			     s->counters);
+	r = sample_count_add(
+		profile_of(s, rec->time_ns), &s->opt.context,
+		&(struct counted_sample){ p, rec, &stack, &finding, &context, identity },
+		s->counters);
 	if (stack.n_unknown || rec->user_end == USER_END_NOT_LOADED)
 		session_rescan(s, p);
 	return r;
@@ -155,6 +159,10 @@ static int allocate(const struct session_options *opt, struct session **ret)
 								  s->opt.context.variables,
 								  opt->context.n_variables },
 					&s->contexts);
+	if (r == 0)
+		r = identity_table_new(&(struct identity_options){ .processes = &s->procs,
+								   .counters = s->counters },
+				       &s->identities);
 	if (r == 0)
 		r = profile_new(&s->profile);
 	if (r == 0)
@@ -214,6 +222,7 @@ void session_close(struct session *s)
 	profile_free(s->ending);
 	jit_names_free(s->jit);
 	context_tracker_free(s->contexts);
+	identity_table_free(s->identities);
 	process_table_clear(&s->procs);
 	vec_free(&s->targets);
 	free(s);

@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "collect/collector.h"
 #include "ctx/context_tracker.h"
+#include "meta/identity.h"
 #include "proc/process.h"
 #include "profile/profile.h"
 #include "sym/jit_names.h"
@@ -17,6 +18,7 @@ struct session {
 	struct collector *collector;
 	struct process_table procs;
 	struct context_tracker *contexts;
+	struct identity_table *identities;
 	struct profile *profile;
 	struct profile *ending; /* of the interval before, while samples of it may come; or NULL */
 	uint64_t boundary_ns;	/* between these two */

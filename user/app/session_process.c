@@ -164,6 +164,7 @@ void session_forget_process(void *ctx, pid_t pid)
 	struct session *s = ctx;
 
 	context_tracker_forget(s->contexts, pid);
+	identity_forget(s->identities, pid);
 	collector_forget_proc(s->collector, pid);
 	jit_names_end(s->jit, pid);
 }

@@ -8,7 +8,7 @@
 #include "export/frame_names.h"
 #include "shared/stat.h"
 
-#define OWN_LABELS_MAX 14
+#define OWN_LABELS_MAX (PROFILE_RESOURCES + 8)
 
 struct sample_labels {
 	VEC(struct pprof_label) list;
@@ -116,17 +116,11 @@ static void add_context(struct sample_labels *l, const struct profile_context *c
 
 static void add_process(struct sample_labels *l, const struct profile_process *p)
 {
-	static const char *const keys[PROFILE_RESOURCES] = {
-		[PROFILE_SERVICE_NAMESPACE] = PPROF_LABEL_SERVICE_NAMESPACE,
-		[PROFILE_SERVICE_INSTANCE_ID] = PPROF_LABEL_SERVICE_INSTANCE_ID,
-		[PROFILE_SERVICE_VERSION] = PPROF_LABEL_SERVICE_VERSION,
-		[PROFILE_DEPLOYMENT_ENVIRONMENT_NAME] = PPROF_LABEL_DEPLOYMENT_ENVIRONMENT,
-	};
 	const char *service = p->resource[PROFILE_SERVICE_NAME];
 
 	add_string(l, PPROF_LABEL_SERVICE, service ? service : p->name);
 	for (int i = PROFILE_SERVICE_NAME + 1; i < PROFILE_RESOURCES; i++)
-		add_string(l, keys[i], p->resource[i]);
+		add_string(l, profile_resource_key(i), p->resource[i]);
 	add_string(l, PPROF_LABEL_PROCESS, p->name);
 }
 

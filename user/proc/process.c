@@ -64,7 +64,7 @@ int process_get(struct process_table *t, pid_t pid, struct process **ret)
 	if (!fresh)
 		return -ENOMEM;
 	fresh->pid = pid;
-	fresh->id = t->next_id;
+	fresh->id = fresh->born = t->next_id;
 	r = hashmap_put(&t->by_pid, pid_hash(pid), fresh);
 	if (r < 0)
 		return r;
@@ -182,9 +182,13 @@ int process_on_fork(struct process_table *t, pid_t parent, pid_t child, uint64_t
 	if (r < 0)
 		return r;
 	process_reset(t, to);
+	to->born = to->id;
+	to->parent = 0;
 	from = process_find(t, parent);
 	if (!from)
 		return 0;
+	to->parent = parent;
+	to->parent_born = from->born;
 
 	r = vec_reserve(&to->maps, from->maps.n);
 	if (r < 0)
@@ -393,8 +397,10 @@ static void load_identity(struct process_table *t, struct process *p, const char
 {
 	struct dso *exe = find_exe(t, p, maps, len);
 
-	if (p->exe && exe && !is_same_file(p->exe, exe))
-		p->id = t->next_id++;
+	if (p->exe && exe && !is_same_file(p->exe, exe)) {
+		p->id = p->born = t->next_id++;
+		p->parent = 0;
+	}
 	p->exe = exe;
 	if (p->maps.n)
 		p->exited_ns = 0; /* has memory, so its main thread lives */

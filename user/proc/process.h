@@ -27,6 +27,9 @@ struct process {
 	uint32_t id; /* unique in the table, never used again */
 	pid_t pid;
 	char comm[16];
+	uint32_t born; /* its id when it was forked, or first seen: stays over exec */
+	pid_t parent;  /* who forked it; 0: not known */
+	uint32_t parent_born;
 	uint32_t forked_from; /* id of the process whose memory it has a copy of; 0: none */
 	uint64_t forked_ns;
 	struct dso *exe; /* the program itself; NULL: not known (kernel threads have none) */

@@ -4,6 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clean_text.h"
+#include "base/utf8.h"
+
+#define VALUE_MAX 4096 /* bytes of a text that has to be cleaned */
+
 int profile_new(struct profile **ret)
 {
 	struct profile *p = calloc(1, sizeof(*p));
@@ -14,17 +19,6 @@ int profile_new(struct profile **ret)
 	*ret = p;
 	return 0;
 }
-
-static void profile_process_free(struct profile_process *p)
-{
-	if (!p)
-		return;
-	for (int i = 0; i < PROFILE_RESOURCES; i++)
-		free(p->resource[i]);
-	free(p->name);
-	free(p);
-}
-DEFINE_CLEANUP(struct profile_process *, profile_process_free)
 
 static void free_values(struct hashmap *map)
 {
@@ -48,14 +42,11 @@ static void free_samples(struct hashmap *map)
 
 void profile_free(struct profile *p)
 {
-	struct profile_process *proc;
-	size_t pos = 0;
-
 	if (!p)
 		return;
-	while ((proc = hashmap_next(&p->processes, &pos)))
-		profile_process_free(proc);
-	hashmap_clear(&p->processes);
+	free_values(&p->processes);
+	hashmap_clear(&p->values);
+	arena_clear(&p->value_memory);
 	free_values(&p->stacks);
 	free_samples(&p->samples);
 	hashmap_clear(&p->contexts);
@@ -70,25 +61,73 @@ static bool process_eq(const void *value, const void *key)
 	return ((const struct profile_process *)value)->id == *(const uint32_t *)key;
 }
 
-/* Replaces *name by a copy of @now (NULL: no change) where they differ. */
-static int rename_to(char **name, const char *now)
+const char *profile_resource_key(enum profile_resource which)
 {
-	char *copy;
+#define KEY_(id, key) key,
+	static const char *const keys[] = { PROFILE_ATTRIBUTES(KEY_) };
+#undef KEY_
+
+	return keys[which];
+}
+
+static bool value_eq(const void *value, const void *key)
+{
+	return strcmp(value, key) == 0;
+}
+
+/* NULL in *@ret: there are too many. */
+static int intern_clean(struct profile *p, const char *text, const char **ret)
+{
+	uint64_t hash = hash_bytes(0, text, strlen(text));
+	char *fresh;
+	int r;
+
+	*ret = hashmap_get(&p->values, hash, value_eq, text);
+	if (*ret)
+		return 0;
+	if (p->values.n >= PROFILE_VALUES_MAX) {
+		p->values_left_out++;
+		return 0;
+	}
+	fresh = arena_strndup(&p->value_memory, text, strlen(text));
+	if (!fresh)
+		return -ENOMEM;
+	r = hashmap_put(&p->values, hash, fresh);
+	if (r == 0)
+		*ret = fresh;
+	return r;
+}
+
+/* Names of programs and paths may be any bytes. */
+static int intern_value(struct profile *p, const char *text, const char **ret)
+{
+	char clean[VALUE_MAX];
+
+	if (utf8_is_printable(text, strlen(text)))
+		return intern_clean(p, text, ret);
+	clean_text(text, strlen(text), clean, sizeof(clean));
+	return intern_clean(p, clean, ret);
+}
+
+/* NULL: no change. @otherwise: what there is too little room for. */
+static int rename_to(struct profile *p, const char **name, const char *now, const char *otherwise)
+{
+	const char *own = NULL;
+	int r;
 
 	if (!now || (*name && strcmp(*name, now) == 0))
 		return 0;
-	copy = strdup(now);
-	if (!copy)
-		return -ENOMEM;
-	free(*name);
-	*name = copy;
+	r = intern_value(p, now, &own);
+	if (r < 0)
+		return r;
+	*name = own ? own : otherwise;
 	return 0;
 }
 
 static int process_add(struct profile *p, const struct process *process,
 		       struct profile_process **ret)
 {
-	CLEANUP(profile_process_freep) struct profile_process *fresh = calloc(1, sizeof(*fresh));
+	CLEANUP(freep) struct profile_process *fresh = calloc(1, sizeof(*fresh));
 	int r;
 
 	if (!fresh)
@@ -112,9 +151,10 @@ int profile_get_process(struct profile *p, const struct process *process,
 	if (!found)
 		r = process_add(p, process, &found);
 	if (r == 0)
-		r = rename_to(&found->name, process_name(process));
+		r = rename_to(p, &found->name, process_name(process), PROFILE_VALUE_OVERFLOW);
 	for (int i = 0; r == 0 && i < PROFILE_RESOURCES; i++)
-		r = rename_to(&found->resource[i], resource[i]);
+		r = rename_to(p, &found->resource[i], resource[i],
+			      i == PROFILE_SERVICE_NAME ? PROFILE_VALUE_OVERFLOW : NULL);
 	if (r == 0)
 		*ret = found;
 	return r;

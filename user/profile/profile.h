@@ -45,23 +45,47 @@ struct profile_stack {
 	struct profile_frame frames[]; /* innermost first */
 };
 
-/* Attributes of the resource that a process is part of (OpenTelemetry's names). */
-enum profile_resource {
-	PROFILE_SERVICE_NAME,
-	PROFILE_SERVICE_NAMESPACE,
-	PROFILE_SERVICE_INSTANCE_ID,
-	PROFILE_SERVICE_VERSION,
-	PROFILE_DEPLOYMENT_ENVIRONMENT_NAME,
-	PROFILE_RESOURCES,
-};
+/*
+ * Attributes of the resource that a process is part of: X(id, key). Keys are OpenTelemetry's, which
+ * has none for a unit of systemd.
+ */
+#define PROFILE_ATTRIBUTES(X)                                                                      \
+	X(SERVICE_NAME, "service.name")                                                            \
+	X(SERVICE_NAMESPACE, "service.namespace")                                                  \
+	X(SERVICE_INSTANCE_ID, "service.instance.id")                                              \
+	X(SERVICE_VERSION, "service.version")                                                      \
+	X(DEPLOYMENT_ENVIRONMENT_NAME, "deployment.environment.name")                              \
+	X(CONTAINER_ID, "container.id")                                                            \
+	X(CONTAINER_NAME, "container.name")                                                        \
+	X(CONTAINER_RUNTIME_NAME, "container.runtime.name")                                        \
+	X(K8S_NAMESPACE_NAME, "k8s.namespace.name")                                                \
+	X(K8S_POD_NAME, "k8s.pod.name")                                                            \
+	X(K8S_POD_UID, "k8s.pod.uid")                                                              \
+	X(K8S_CONTAINER_NAME, "k8s.container.name")                                                \
+	X(K8S_NODE_NAME, "k8s.node.name")                                                          \
+	X(SYSTEMD_UNIT, "systemd.unit")                                                            \
+	X(EXECUTABLE_PATH, "process.executable.path")                                              \
+	X(HOST_NAME, "host.name")
+
+#define PROFILE_ATTRIBUTE_ID_(id, key) PROFILE_##id,
+enum profile_resource { PROFILE_ATTRIBUTES(PROFILE_ATTRIBUTE_ID_) PROFILE_RESOURCES };
+#undef PROFILE_ATTRIBUTE_ID_
+
+const char *profile_resource_key(enum profile_resource which);
 
 /* The names are those at the last sample: a service is known only when its context was found. */
 struct profile_process {
 	uint32_t id; /* struct process.id */
 	pid_t pid;
-	char *name;
-	char *resource[PROFILE_RESOURCES]; /* NULL: not known */
+	/* Clean text (base/clean_text.h), the profile's own; equal ones are one; NULL: not known.
+	 */
+	const char *name;
+	const char *resource[PROFILE_RESOURCES];
 };
+
+/* Different names and attributes of processes that are told apart. */
+#define PROFILE_VALUES_MAX     16384
+#define PROFILE_VALUE_OVERFLOW "[other]"
 
 struct profile_label {
 	const char *key, *value;
@@ -91,8 +115,11 @@ struct profile {
 	struct hashmap samples, stacks, processes, contexts;
 	struct arena context_memory;
 	size_t contexts_max;
-	uint64_t n_samples; /* sum of counts */
-	uint64_t period_ns; /* of CPU time that one sample stands for */
+	struct hashmap values; /* names and attributes of processes */
+	struct arena value_memory;
+	uint64_t values_left_out; /* times that there were too many of these */
+	uint64_t n_samples;	  /* sum of counts */
+	uint64_t period_ns;	  /* of CPU time that one sample stands for */
 	uint64_t start_realtime_ns;
 	uint64_t duration_ns;
 	bool keep_times;
@@ -111,7 +138,11 @@ int profile_new(struct profile **ret);
 void profile_free(struct profile *p); /* NULL is fine */
 DEFINE_CLEANUP(struct profile *, profile_free)
 
-/* @p's entry for this process; @resource[PROFILE_RESOURCES] may have NULLs. -ENOMEM. */
+/*
+ * @p's entry for this process; @resource[PROFILE_RESOURCES] may have NULLs, which change nothing.
+ * Beyond PROFILE_VALUES_MAX different texts in all, a new name is PROFILE_VALUE_OVERFLOW, and a new
+ * attribute left out. -ENOMEM.
+ */
 int profile_get_process(struct profile *p, const struct process *process,
 			const char *const *resource, const struct profile_process **ret);
 
