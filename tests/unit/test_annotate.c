@@ -359,12 +359,13 @@ Test(annotate, hostile_names_and_source)
 
 	o = RUN("f*", "h.pb.gz");
 	cr_expect(zero(int, o.status));
-	cr_expect(strstr(o.err, "source file '\uFFFD[2Jno\uFFFD.c'") != NULL, "%s", o.err);
+	cr_expect(strstr(o.err, "source file '\uFFFD[2Jno?.c'") != NULL, "%s", o.err);
 	assert_clean(o.out);
 	assert_clean(o.err);
 	outcome_free(&o);
 
-	command_write_file(f.filename, source, sizeof(source) - 1);
+	/* In the file of a profile names are UTF-8. */
+	command_write_file("\x1b[2Jno?.c", source, sizeof(source) - 1);
 	o = RUN("f*", "h.pb.gz");
 	cr_expect(strstr(o.out, "1  \uFFFD]0;x\uFFFD \uFFFD\uFFFD \uFFFD\n") != NULL, "%s", o.out);
 	assert_clean(o.out);

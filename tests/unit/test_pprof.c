@@ -366,3 +366,18 @@ Test(pprof, go_profile_has_the_span_it_was_run_with)
 	pprof_free(p);
 	command_remove_folder(dir);
 }
+
+Test(pprof, strings_on_the_wire_are_utf8)
+{
+	struct pprof_value_type bad = { "n\xff\xc3x", "u" };
+	struct pprof p = { .sample_types = &bad, .n_sample_types = 1 };
+	struct pprof *back;
+	uint8_t *buf;
+	size_t len;
+
+	cr_assert(zero(int, pprof_encode(&p, true, &buf, &len)));
+	cr_assert(zero(int, pprof_decode(buf, len, &back)));
+	cr_expect(eq(str, (char *)back->sample_types[0].type, "n??x"));
+	pprof_free(back);
+	free(buf);
+}

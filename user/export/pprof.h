@@ -110,10 +110,10 @@ struct pprof {
 struct pprof_builder;
 
 /*
- * Building: everything that is added is copied, strings as UTF-8 ('?' for other bytes); mappings,
- * functions, locations and strings that are equal become one (mappings that differ only in has_…
- * flags as well: it gets the flags of both). Samples stay as many as were added, but share equal
- * stacks and label sets. All calls return 0 or -ENOMEM.
+ * Building: everything that is added is copied; mappings, functions, locations and strings that are
+ * equal become one (mappings that differ only in has_… flags as well: it gets the flags of both).
+ * Samples stay as many as were added, but share equal stacks and label sets. All calls return 0 or
+ * -ENOMEM.
  */
 int pprof_builder_new(struct pprof_builder **ret);
 void pprof_builder_free(struct pprof_builder *b); /* NULL is fine */
@@ -145,7 +145,8 @@ int pprof_merge_samples(struct pprof *p); /* 0 or -ENOMEM */
 
 /*
  * Serialized profile in fresh memory (the caller frees), gzip'd if @gzip. String labels of no text
- * are left out: the format cannot tell them from the number 0. -ENOMEM.
+ * are left out: the format cannot tell them from the number 0. Strings become UTF-8, with '?' for
+ * each other byte. -ENOMEM.
  */
 int pprof_encode(const struct pprof *p, bool gzip, uint8_t **ret, size_t *ret_len);
 

@@ -3,7 +3,6 @@
 #include <sys/random.h>
 
 #include "base/hashmap.h"
-#include "base/utf8.h"
 #include "base/vec.h"
 #include "export/pprof.h"
 #include "export/pprof_internal.h"
@@ -94,48 +93,26 @@ static bool text_eq(const void *value, const void *key)
 	return strncmp(value, t->str, t->len) == 0 && ((const char *)value)[t->len] == '\0';
 }
 
-static const char *find_string(const struct pprof_builder *b, const struct text *key)
-{
-	return hashmap_get(&b->string_map, hash_bytes(b->seed, key->str, key->len), text_eq, key);
-}
-
-static int add_string(struct pprof_builder *b, const struct text *key, const char **ret)
-{
-	char *own = arena_strndup(&b->out->arena, key->str, key->len);
-
-	if (!own || hashmap_put(&b->string_map, hash_bytes(b->seed, own, key->len), own) < 0)
-		return -ENOMEM;
-	*ret = own;
-	return 0;
-}
-
-/* The format has no strings that are not UTF-8, names of files and programs may be anything. */
-static int add_repaired(struct pprof_builder *b, const struct text *key, const char **ret)
-{
-	CLEANUP(freep) char *copy = strndup(key->str, key->len);
-	struct text repaired = { copy, key->len };
-
-	if (!copy)
-		return -ENOMEM;
-	utf8_replace_invalid(copy, key->len);
-	*ret = find_string(b, &repaired);
-	return *ret ? 0 : add_string(b, &repaired, ret);
-}
-
 int pprof_builder_string(struct pprof_builder *b, const char *str, size_t len, const char **ret)
 {
 	struct text key = { str, strnlen(str, len) };
+	uint64_t hash;
+	char *own;
 
 	if (key.len == 0) {
 		*ret = "";
 		return 0;
 	}
-	*ret = find_string(b, &key);
-	if (*ret)
-		return 0;
-	if (utf8_valid_len(key.str, key.len) == key.len)
-		return add_string(b, &key, ret);
-	return add_repaired(b, &key, ret);
+
+	hash = hash_bytes(b->seed, str, key.len);
+	own = hashmap_get(&b->string_map, hash, text_eq, &key);
+	if (!own) {
+		own = arena_strndup(&b->out->arena, str, key.len);
+		if (!own || hashmap_put(&b->string_map, hash, own) < 0)
+			return -ENOMEM;
+	}
+	*ret = own;
+	return 0;
 }
 
 /* Replaces *str by the builder's own copy. */

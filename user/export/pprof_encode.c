@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/hashmap.h"
+#include "base/utf8.h"
 #include "base/vec.h"
 #include "export/pprof.h"
 #include "export/profile.pb-c.h"
@@ -303,11 +304,27 @@ static void emit_comments(struct encoder *e, const struct pprof *p)
 	}
 }
 
+/* The format has no strings that are not UTF-8; names of files and programs may be anything. */
+static const char *as_utf8(struct encoder *e, const char *str)
+{
+	size_t len = strlen(str);
+	char *copy;
+
+	if (utf8_valid_len(str, len) == len)
+		return str;
+	copy = arena_strndup(&e->arena, str, len);
+	if (copy)
+		utf8_replace_invalid(copy, len);
+	else
+		e->error = -ENOMEM;
+	return copy;
+}
+
 static void emit_strings(struct encoder *e)
 {
 	for (size_t i = 0; i < e->strings.order.n; i++) {
 		profile_msg profile = PERFTOOLS__PROFILES__PROFILE__INIT;
-		char *str = (char *)e->strings.order.data[i];
+		char *str = (char *)as_utf8(e, e->strings.order.data[i]);
 
 		profile.n_string_table = 1;
 		profile.string_table = &str;
