@@ -8,44 +8,20 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <sys/capability.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "base/capabilities.h"
 #include "base/cleanup.h"
 
 #define NICE	  10
 #define FILES_MAX 64 /* descriptors; those that the parent sends count, too */
 
-static void cap_freep(cap_t *caps)
-{
-	if (*caps)
-		cap_free(*caps);
-}
-
 static void seccomp_releasep(scmp_filter_ctx *ctx)
 {
 	if (*ctx)
 		seccomp_release(*ctx);
-}
-
-/* --- capabilities ----------------------------------------------------------------------------- */
-
-static int drop_capabilities(void)
-{
-	CLEANUP(cap_freep) cap_t none = cap_init();
-	CLEANUP(cap_freep) cap_t have = NULL;
-
-	if (!none)
-		return -ENOMEM;
-	/* Also takes them from the bounding set, for which we need to have CAP_SETPCAP. */
-	if (cap_set_mode(CAP_MODE_NOPRIV) < 0 && cap_set_proc(none) < 0)
-		return -errno;
-	have = cap_get_proc();
-	if (!have)
-		return -errno;
-	return cap_compare(have, none) == 0 ? 0 : -EPERM;
 }
 
 /* --- limits ----------------------------------------------------------------------------------- */
@@ -220,7 +196,7 @@ int worker_sandbox_enter(uint64_t memory)
 	int gaps = 0, r;
 
 	lower_priority();
-	r = drop_capabilities();
+	r = capabilities_drop_all();
 	if (r < 0)
 		return r;
 	/* After the capabilities: a change of these clears it. */
