@@ -81,7 +81,7 @@ static void set_option(struct endpoint_options *e, struct endpoint_header *h, ch
 	if (strcmp(word, "insecure") == 0)
 		e->tls.insecure_skip_verify = true;
 	if (strcmp(word, "header") == 0) {
-		*h = (struct endpoint_header){ "X-Test", value };
+		*h = (struct endpoint_header){ "X-Test", value, NULL };
 		e->headers = h;
 		e->n_headers = 1;
 	}

@@ -4,12 +4,13 @@
 
 #include "app/agent_config_check.h"
 #include "app/config_read.h"
+#include "export/delivery_stats.h"
 
 #define NAME_CHARS                                                                                 \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"                           \
 	"_.-"
 #define TOKEN_CHARS NAME_CHARS "!#$%&'*+^`|~" /* RFC 9110 */
-#define NAME_MAX_   64
+#define NAME_MAX_   (DELIVERY_NAME_MAX - 1)
 
 struct check {
 	const struct agent_config *c;

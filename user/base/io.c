@@ -106,6 +106,19 @@ static int check_name(const char *path)
 	return path[strlen(path) - 1] == '/' ? -EISDIR : 0;
 }
 
+/* umask(2) tells it only by changing it, for all threads. */
+static mode_t current_umask(void)
+{
+	CLEANUP(fclosep) FILE *f = fopen("/proc/self/status", "re");
+	char line[128];
+	unsigned mask;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Umask: %o", &mask) == 1)
+			return mask;
+	return 022;
+}
+
 /* With @follow, the file that a symbolic link leads to is replaced, not the link. */
 static int create_beside(struct atomic_file *f, const char *path, bool follow)
 {
@@ -123,7 +136,7 @@ static int create_beside(struct atomic_file *f, const char *path, bool follow)
 	if (!dir_buf)
 		return -ENOMEM;
 	/* Not made from the file's own name, which may be as long as a name may be. */
-	if (asprintf(&tmp, "%s/.spanprof-XXXXXX", dirname(dir_buf)) < 0) {
+	if (asprintf(&tmp, "%s/" ATOMIC_FILE_PREFIX "XXXXXX", dirname(dir_buf)) < 0) {
 		tmp = NULL;
 		return -ENOMEM;
 	}
@@ -134,8 +147,7 @@ static int create_beside(struct atomic_file *f, const char *path, bool follow)
 	f->tmp = TAKE_PTR(tmp);
 
 	/* mkostemp() makes 0600; give what open(2) would have given. */
-	mask = umask(0);
-	umask(mask);
+	mask = current_umask();
 	if (fchmod(f->fd, 0666 & ~mask) < 0)
 		return -errno;
 	return 0;

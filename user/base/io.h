@@ -24,6 +24,7 @@ int write_whole_fd(int fd, const void *buf, size_t len);
  * file (a device, a pipe) is written in place. Closing without commit removes the temporary file
  * and leaves an existing @path as it was.
  */
+#define ATOMIC_FILE_PREFIX ".spanprof-" /* of the temporary name */
 struct atomic_file;
 
 /* What open(2) says of the folder; -EISDIR if @path is a folder. */

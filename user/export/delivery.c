@@ -7,9 +7,11 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/vec.h"
 #include "export/endpoint.h"
+#include "export/endpoint_copy.h"
 #include "export/endpoint_equal.h"
 #include "export/spool_queue.h"
 
@@ -18,11 +20,13 @@
 #define BACKOFF_SLOW_MS (60 * 1000ULL)
 #define BACKOFF_MAX_MS	(5 * 60 * 1000ULL)
 #define RETRY_AFTER_MAX 3600
+#define STUBBORN	5	       /* tries */
 #define LOOK_MS		(30 * 1000ULL) /* without being woken */
 #define BEAT_MS		1000ULL
 
 struct courier {
-	const struct endpoint_options *opt;
+	struct endpoint_options opt; /* a copy, in: */
+	struct arena memory;
 	struct delivery *delivery;
 	struct delivery_stats *stats;
 	pthread_t thread;
@@ -31,8 +35,11 @@ struct courier {
 	unsigned failures;
 	uint64_t failing_since_ns; /* CLOCK_REALTIME; 0: it works */
 	uint64_t replayed;
-	bool refusing;	  /* of a row of refusals the first is told */
-	atomic_bool idle; /* its queue was empty, or it fails */
+	bool refusing;	   /* of a row of refusals the first is told */
+	atomic_bool idle;  /* its queue was empty, or it waits */
+	atomic_bool fails; /* what was tried last did not work */
+	uint64_t stubborn; /* number of the profile that the last failures were about */
+	unsigned stubbornness;
 };
 
 struct couriers {
@@ -53,7 +60,7 @@ static void tell(struct courier *c, enum delivery_change change, const char *mes
 {
 	struct delivery_event event = {
 		.change = change,
-		.endpoint = c->opt->name,
+		.endpoint = c->opt.name,
 		.since_ns = c->failing_since_ns,
 		.replayed = c->replayed,
 		.message = message,
@@ -132,6 +139,7 @@ static uint64_t backoff_ms(const struct courier *c, const struct verdict_detail 
 static void note_failure(struct courier *c, const char *message)
 {
 	c->failures++;
+	atomic_store(&c->fails, true);
 	delivery_stats_set_error(c->stats, message);
 	if (c->failing_since_ns)
 		return;
@@ -155,6 +163,7 @@ static void note_recovery(struct courier *c)
 static void note_success(struct courier *c, const struct verdict_detail *v)
 {
 	c->failures = 0;
+	atomic_store(&c->fails, false);
 	c->replayed++;
 	delivery_stats_set(c->stats, state, DELIVERY_ACTIVE);
 	if (*v->message) {
@@ -163,6 +172,14 @@ static void note_success(struct courier *c, const struct verdict_detail *v)
 			tell(c, DELIVERY_EVENT_REFUSED, v->message);
 	}
 	c->refusing = *v->message != '\0';
+}
+
+/* Again and again it is the same one that fails: perhaps others fare better. */
+static bool is_stubborn(struct courier *c, uint64_t seq)
+{
+	c->stubbornness = c->stubborn == seq ? c->stubbornness + 1 : 1;
+	c->stubborn = seq;
+	return c->stubbornness > STUBBORN;
 }
 
 /* The entry is given back, whatever happens. Returns how long to wait before the next; 0: not. */
@@ -181,7 +198,10 @@ static uint64_t send_entry(struct courier *c, struct endpoint *e, struct spool_q
 		note_success(c, &v);
 		return 0;
 	}
-	spool_queue_release(q, entry);
+	if (r != -ECANCELED && is_stubborn(c, entry->name.seq))
+		spool_queue_postpone(q, entry);
+	else
+		spool_queue_release(q, entry);
 	if (r == -ECANCELED)
 		return 0;
 	note_failure(c, r < 0 ? strerror(-r) : v.message);
@@ -198,6 +218,8 @@ static void serve(struct courier *c, struct endpoint *e, struct spool_queue *q)
 		delivery_stats_set(c->stats, heartbeat_ns, monotonic_ns());
 		if (r == -ENOENT)
 			note_recovery(c);
+		else if (r < 0)
+			note_failure(c, strerror(-r));
 		if (wait) {
 			atomic_store(&c->idle, true);
 			wait_ms(c, q, wait, r != 0);
@@ -213,9 +235,9 @@ static int prepare(struct courier *c, struct endpoint **ret_e, struct spool_queu
 	int r = 0;
 
 	if (!*ret_e)
-		r = endpoint_new(c->opt, c->stats, ret_e, message, sizeof(message));
+		r = endpoint_new(&c->opt, c->stats, ret_e, message, sizeof(message));
 	if (r >= 0)
-		r = spool_queue_open(c->delivery->opt.spool_dir, c->opt->name, c->stats, ret_q);
+		r = spool_queue_open(c->delivery->opt.spool_dir, c->opt.name, c->stats, ret_q);
 	if (r < 0 && !c->failures) {
 		if (!*message)
 			snprintf(message, sizeof(message), "it cannot be used: %s", strerror(-r));
@@ -223,6 +245,7 @@ static int prepare(struct courier *c, struct endpoint **ret_e, struct spool_queu
 		tell(c, DELIVERY_EVENT_UNUSABLE, message);
 	}
 	c->failures = r < 0 ? c->failures + 1 : 0;
+	atomic_store(&c->idle, r < 0);
 	return r;
 }
 
@@ -267,15 +290,26 @@ void delivery_wake(struct delivery *d)
 	pthread_mutex_unlock(&d->lock);
 }
 
+static void courier_free(struct courier *c)
+{
+	if (!c)
+		return;
+	arena_clear(&c->memory);
+	free(c);
+}
+DEFINE_CLEANUP(struct courier *, courier_free)
+
 static int start(struct delivery *d, const struct endpoint_options *opt, struct courier **ret)
 {
-	CLEANUP(freep) struct courier *c = calloc(1, sizeof(*c));
+	CLEANUP(courier_freep) struct courier *c = calloc(1, sizeof(*c));
 	pthread_attr_t attr;
 	int r;
 
 	if (!c)
 		return -ENOMEM;
-	c->opt = opt;
+	r = endpoint_options_copy(&c->memory, opt, &c->opt);
+	if (r < 0)
+		return r;
 	c->delivery = d;
 	c->seen = d->wakes;
 	c->stats = delivery_stats_of(d->opt.stats, d->opt.n_stats, opt->name);
@@ -304,7 +338,7 @@ static void join(struct courier *c)
 {
 	pthread_join(c->thread, NULL);
 	delivery_stats_set(c->stats, state, DELIVERY_REMOVED);
-	free(c);
+	courier_free(c);
 }
 
 static bool has_twins(const struct endpoint_options *set, size_t n)
@@ -328,7 +362,7 @@ static const struct endpoint_options *find_equal(const struct endpoint_options *
 static struct courier *find_courier(const struct delivery *d, const char *name)
 {
 	for (size_t i = 0; i < d->couriers.all.n; i++)
-		if (strcmp(d->couriers.all.data[i]->opt->name, name) == 0)
+		if (strcmp(d->couriers.all.data[i]->opt.name, name) == 0)
 			return d->couriers.all.data[i];
 	return NULL;
 }
@@ -339,7 +373,7 @@ static void stop_others(struct delivery *d, const struct endpoint_options *set, 
 	size_t kept = 0;
 
 	for (size_t i = 0; i < d->couriers.all.n; i++)
-		if (!find_equal(set, n, d->couriers.all.data[i]->opt))
+		if (!find_equal(set, n, &d->couriers.all.data[i]->opt))
 			ask_to_stop(d->couriers.all.data[i]);
 	delivery_wake(d);
 	for (size_t i = 0; i < d->couriers.all.n; i++) {
@@ -374,10 +408,15 @@ int delivery_set(struct delivery *d, const struct endpoint_options *set, size_t 
 	return first;
 }
 
+static bool is_idle(struct courier *c)
+{
+	return atomic_load(&c->idle) || atomic_load(&c->fails);
+}
+
 static bool all_idle(const struct delivery *d)
 {
 	for (size_t i = 0; i < d->couriers.all.n; i++)
-		if (!atomic_load(&d->couriers.all.data[i]->idle))
+		if (!is_idle(d->couriers.all.data[i]))
 			return false;
 	return true;
 }

@@ -48,10 +48,9 @@ int delivery_new(const struct delivery_options *opt, struct delivery **ret); /* 
 
 /*
  * Endpoints are started, stopped or, if their options are others than before, started anew; those
- * that stay as they are do not notice. @set and all it points to must live until the next call has
- * returned. What is in the queue of one that is gone stays on disk until it is too old, and is sent
- * if one of its name comes back. -EINVAL: two of the same name, or no place in the statistics;
- * -EAGAIN, -ENOMEM: a thread cannot be started, the others run.
+ * that stay as they are do not notice. What is in the queue of one that is gone stays on disk until
+ * it is too old, and is sent if one of its name comes back. -EINVAL: two of the same name, or no
+ * place in the statistics; -EAGAIN, -ENOMEM: a thread cannot be started, the others run.
  */
 int delivery_set(struct delivery *d, const struct endpoint_options *set, size_t n);
 

@@ -59,6 +59,7 @@ static size_t bucket_of(uint64_t ns)
 void delivery_stats_request(struct delivery_stats *s, enum delivery_outcome o, size_t bytes,
 			    uint64_t ns)
 {
+	delivery_stats_set(s, heartbeat_ns, monotonic_ns());
 	delivery_stats_add(s, requests[o], 1);
 	if (o == DELIVERY_UNREACHED)
 		return;

@@ -17,6 +17,7 @@
 #define PREFIX	    "spanprof-"
 #define SUFFIX	    ".pb.gz"
 #define TIME_FORMAT "%Y%m%dT%H%M%SZ"
+#define TORN_AGE_S  3600
 #define NAME_LEN    (sizeof(PREFIX) - 1 + 16 + 1 + 16 + sizeof(SUFFIX) - 1)
 
 struct file {
@@ -82,6 +83,19 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
 }
 
+/* Of a process that was killed while it wrote. */
+static void remove_torn(DIR *dir, time_t now)
+{
+	for (struct dirent *e; (e = readdir(dir));) {
+		struct stat st;
+
+		if (strncmp(e->d_name, ATOMIC_FILE_PREFIX, strlen(ATOMIC_FILE_PREFIX)) == 0 &&
+		    fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode) && now - st.st_mtime > TORN_AGE_S)
+			(void)unlinkat(dirfd(dir), e->d_name, 0);
+	}
+}
+
 /* The newest one always stays: it is what has just been written. */
 static void rotate(const struct endpoint_options *opt)
 {
@@ -89,7 +103,11 @@ static void rotate(const struct endpoint_options *opt)
 	CLEANUP(files_clear) struct files f = { 0 };
 	time_t now = realtime_ns() / NSEC_PER_SEC;
 
-	if (!dir || list(dir, &f) < 0 || !f.all.n)
+	if (!dir)
+		return;
+	remove_torn(dir, now);
+	rewinddir(dir);
+	if (list(dir, &f) < 0 || !f.all.n)
 		return;
 	qsort(f.all.data, f.all.n, sizeof(f.all.data[0]), by_name);
 	for (size_t i = 0; i + 1 < f.all.n; i++) {
@@ -113,6 +131,14 @@ static int write_file(const char *path, const void *pprof, size_t len)
 	return r < 0 ? r : atomic_file_commit(f);
 }
 
+/* That the file has its name is on disk, too: the spool's copy goes now. */
+static int sync_folder(const char *path)
+{
+	CLEANUP(closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
 int directory_put(const struct endpoint_options *opt, uint64_t time_ns, uint64_t seq,
 		  const void *pprof, size_t len)
 {
@@ -129,6 +155,8 @@ int directory_put(const struct endpoint_options *opt, uint64_t time_ns, uint64_t
 		     seq) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	r = write_file(path, pprof, len);
+	if (r >= 0)
+		r = sync_folder(opt->path);
 	rotate(opt);
 	return r;
 }

@@ -14,7 +14,8 @@
 #include "export/pyroscope_answer.h"
 #include "export/pyroscope_url.h"
 
-#define TIMEOUT_MS 10000
+#define TIMEOUT_MS   10000
+#define HALVINGS_MAX 8 /* a server that says of 1/256 of a request that it is too large lies */
 
 struct endpoint {
 	const struct endpoint_options *opt;
@@ -167,6 +168,8 @@ static void judge_otlp(struct endpoint *e, int err, const struct http_response *
 		otlp_judge_grpc(&grpc, ret);
 	else
 		otlp_judge_http(&http, ret);
+	if (!ret->retry_after_s)
+		ret->retry_after_s = resp->retry_after_s;
 }
 
 /* Where, for the messages that do not say it. */
@@ -187,8 +190,15 @@ static void judge(struct endpoint *e, int err, const struct http_response *resp,
 	ret->retry_after_s = resp->retry_after_s;
 	ret->rejected = 0;
 	if (e->otlp_url) {
-		judge_otlp(e, err, resp, ret);
-		prefix(e, ret);
+		/* What was refused before of the same profile is told, if nothing else is. */
+		struct verdict_detail now = *ret;
+
+		*now.message = '\0';
+		judge_otlp(e, err, resp, &now);
+		prefix(e, &now);
+		if (!*now.message)
+			memcpy(now.message, ret->message, sizeof(now.message));
+		*ret = now;
 		return;
 	}
 	if (err == 0)
@@ -267,10 +277,14 @@ static int exchange(struct sending *s, const struct endpoint_request *req, bool 
 	return r == -ECANCELED || r == -ENOMEM ? r : 0;
 }
 
-static int add_half(struct sending *s, struct endpoint_request *half)
+static int add_half(struct sending *s, struct endpoint_request *half, unsigned halvings)
 {
+	size_t before = s->todo.all.n;
 	int r = endpoint_requests_make(s->endpoint->opt, s->entry, half->ranges.data,
 				       half->ranges.n, &s->todo);
+
+	for (size_t i = before; i < s->todo.all.n; i++)
+		s->todo.all.data[i].halvings = halvings;
 
 	endpoint_request_clear(half);
 	return r;
@@ -281,10 +295,10 @@ static int halve(struct sending *s, const struct endpoint_request *req)
 {
 	struct endpoint_request first = { 0 }, second = { 0 };
 	int r = endpoint_request_halve(req, &first, &second);
-	int r2 = r < 0 ? r : add_half(s, &second);
+	int r2 = r < 0 ? r : add_half(s, &second, req->halvings + 1);
 
 	if (r2 >= 0)
-		r2 = add_half(s, &first);
+		r2 = add_half(s, &first, req->halvings + 1);
 	endpoint_request_clear(&first);
 	endpoint_request_clear(&second);
 	return r2;
@@ -338,7 +352,8 @@ static int send_request(struct sending *s, const struct endpoint_request *req)
 	if (r < 0)
 		return r;
 	r = exchange(s, req, &uncertain);
-	if (s->ret->verdict == VERDICT_TOO_LARGE && req->n_pprof_samples == 1)
+	if (s->ret->verdict == VERDICT_TOO_LARGE &&
+	    (req->n_pprof_samples == 1 || req->halvings == HALVINGS_MAX))
 		s->ret->verdict = VERDICT_REFUSED;
 	noted = note_outcome(s, req, uncertain);
 	if (r >= 0)

@@ -22,7 +22,8 @@ static bool same_headers(const struct endpoint_options *a, const struct endpoint
 		return false;
 	for (size_t i = 0; i < a->n_headers; i++)
 		if (!same(a->headers[i].name, b->headers[i].name) ||
-		    !same(a->headers[i].value, b->headers[i].value))
+		    !same(a->headers[i].value, b->headers[i].value) ||
+		    !same(a->headers[i].value_file, b->headers[i].value_file))
 			return false;
 	return true;
 }

@@ -16,7 +16,7 @@ enum endpoint_type {
 
 struct endpoint_header {
 	const char *name;
-	const char *value;	/* NULL: the first line of */
+	const char *value;	/* NULL: what is in */
 	const char *value_file; /* this file, for a secret */
 };
 

@@ -12,6 +12,7 @@ struct endpoint_request {
 	uint64_t samples;
 	size_t n_pprof_samples;
 	uint64_t n_profiles; /* OTLP's: what a partial success counts in */
+	unsigned halvings;   /* how often it was too large so far */
 	VEC(struct spool_range) ranges;
 };
 

@@ -84,30 +84,6 @@ static bool is_our_own(const char *name)
 	       strcasecmp(name, "transfer-encoding") == 0;
 }
 
-static int add_custom(struct http_lists *l, const struct endpoint_options *opt, char *message,
-		      size_t size)
-{
-	for (size_t i = 0; i < opt->n_headers; i++) {
-		const struct endpoint_header *h = &opt->headers[i];
-		int r;
-
-		if (!*h->name || strpbrk(h->name, ":; ") || !is_header_text(h->name) ||
-		    !is_header_text(h->value) || is_our_own(h->name)) {
-			snprintf(message, size, "header %zu cannot be sent: its name or value",
-				 i + 1);
-			return -EINVAL;
-		}
-		r = add_header(l, h->name, h->value);
-		if (r < 0)
-			return r;
-	}
-	if (opt->tenant && !is_header_text(opt->tenant)) {
-		snprintf(message, size, "the tenant has control characters");
-		return -EINVAL;
-	}
-	return opt->tenant ? add_header(l, "X-Scope-OrgID", opt->tenant) : 0;
-}
-
 static int read_secret(const char *path, char *buf, const char *what, char *message, size_t size)
 {
 	int r = secret_file_read(path, buf);
@@ -119,6 +95,46 @@ static int read_secret(const char *path, char *buf, const char *what, char *mess
 		 : r == -EILSEQ ? "it has control characters"
 				: strerror(-r));
 	return -ENOKEY;
+}
+
+static int add_from_file(struct http_lists *l, const struct endpoint_header *h, char *message,
+			 size_t size)
+{
+	CLEANUP(secret_wipe) char value[SECRET_MAX];
+	int r = read_secret(h->value_file, value, "value_file", message, size);
+
+	return r < 0 ? r : add_header(l, h->name, value);
+}
+
+static int add_custom(struct http_lists *l, const struct endpoint_header *h, char *message,
+		      size_t size)
+{
+	if (*h->name && !strpbrk(h->name, ":; ") && is_header_text(h->name) &&
+	    !is_our_own(h->name)) {
+		if (h->value_file)
+			return add_from_file(l, h, message, size);
+		if (h->value && is_header_text(h->value))
+			return add_header(l, h->name, h->value);
+	}
+	snprintf(message, size, "header '%.60s' cannot be sent: its name or value",
+		 is_header_text(h->name) ? h->name : "?");
+	return -EINVAL;
+}
+
+static int add_all_custom(struct http_lists *l, const struct endpoint_options *opt, char *message,
+			  size_t size)
+{
+	for (size_t i = 0; i < opt->n_headers; i++) {
+		int r = add_custom(l, &opt->headers[i], message, size);
+
+		if (r < 0)
+			return r;
+	}
+	if (opt->tenant && !is_header_text(opt->tenant)) {
+		snprintf(message, size, "the tenant has control characters");
+		return -EINVAL;
+	}
+	return opt->tenant ? add_header(l, "X-Scope-OrgID", opt->tenant) : 0;
 }
 
 static int set_bearer(struct http_lists *l, const char *path, char *message, size_t size)
@@ -234,7 +250,7 @@ static int set_options(CURL *c, const struct http_request *req, struct http_list
 		       size_t size)
 {
 	const struct endpoint_options *opt = req->options;
-	int r = add_custom(l, opt, message, size);
+	int r = add_all_custom(l, opt, message, size);
 
 	set_tls(c, &opt->tls);
 	curl_easy_setopt(c, CURLOPT_MAXAGE_CONN, IDLE_SECONDS);

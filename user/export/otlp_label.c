@@ -18,12 +18,6 @@ static const struct rule {
 	{ PPROF_LABEL_PROCESS, OTLP_PLACE_RESOURCE, NULL },
 	{ PPROF_LABEL_PID, OTLP_PLACE_RESOURCE, "process.pid" },
 	{ "process.executable.path", OTLP_PLACE_RESOURCE, NULL },
-	{ "container.id", OTLP_PLACE_RESOURCE, NULL },
-	{ "container.name", OTLP_PLACE_RESOURCE, NULL },
-	{ "container.image.name", OTLP_PLACE_RESOURCE, NULL },
-	{ "host.name", OTLP_PLACE_RESOURCE, NULL },
-	{ "host.id", OTLP_PLACE_RESOURCE, NULL },
-	{ "host.arch", OTLP_PLACE_RESOURCE, NULL },
 	{ "systemd.unit", OTLP_PLACE_RESOURCE, NULL },
 	{ PPROF_LABEL_THREAD, OTLP_PLACE_SAMPLE, NULL },
 	{ PPROF_LABEL_TID, OTLP_PLACE_SAMPLE, "thread.id" },
@@ -31,7 +25,7 @@ static const struct rule {
 	{ PPROF_LABEL_SPAN_ID, OTLP_PLACE_SPAN, NULL },
 };
 
-static const char *const resource_prefixes[] = { "k8s.", "cloud." };
+static const char *const resource_prefixes[] = { "cloud.", "container.", "host.", "k8s." };
 
 static enum otlp_place place_by_prefix(const char *key)
 {

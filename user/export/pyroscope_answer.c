@@ -84,8 +84,8 @@ static const char *remedy(long status)
 	case 200:
 		return "this is not how Pyroscope answers: is it its address?";
 	case 401:
-		return "it needs credentials (http://USER:PASSWORD@HOST), or a tenant, which this "
-		       "version cannot name: let a proxy add X-Scope-OrgID";
+		return "it needs credentials (in the URL of --push, in files for the agent), or a "
+		       "tenant";
 	case 403:
 		return "the credentials do not allow to write profiles";
 	case 404:

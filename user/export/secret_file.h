@@ -9,9 +9,10 @@
 #define SECRET_MAX 8192 /* bytes, with the NUL: fits into a header that servers take */
 
 /*
- * The first line of @path, without what ends it, in @buf of SECRET_MAX bytes, which the caller
+ * The one line of @path, without what ends it, in @buf of SECRET_MAX bytes, which the caller
  * wipes with secret_wipe(). What open(2) and read(2) say; -ENODATA: it is empty; -EFBIG: it is
- * longer; -EILSEQ: it has control characters, which would end a header.
+ * longer; -EILSEQ: it has control characters, such as a second line's, which would end a
+ * header.
  */
 int secret_file_read(const char *path, char *buf);
 void secret_wipe(char (*buf)[SECRET_MAX]);

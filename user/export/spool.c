@@ -234,9 +234,9 @@ static bool is_orphan(const struct spool_list *list, size_t i)
 static int tidy_queue(struct spool *s, struct queue *q)
 {
 	CLEANUP(spool_list_clear) struct spool_list list = { 0 };
-	int r = spool_dir_list(&s->dir, q->fd, q->name, q->stats, &list);
 	/* Its reader has this lock; then it tidies its claims by itself. */
 	bool alone = flock(q->fd, LOCK_EX | LOCK_NB) == 0;
+	int r = spool_dir_list(&s->dir, q->fd, q->name, q->stats, &list);
 
 	for (size_t i = 0; i < list.names.n; i++) {
 		const struct spool_name *name = &list.names.data[i];
@@ -316,12 +316,14 @@ static void drop_stats(struct queues *q)
 
 int spool_set_queues(struct spool *s, const struct spool_target *targets, size_t n)
 {
+	int first = 0;
+
 	for (size_t i = 0; i < n; i++) {
 		struct queue *q = find_queue(&s->queues, targets[i].name);
 		int r = q ? 0 : add_queue(s, &s->queues, targets[i].name, &q);
 
-		if (r < 0)
-			return r;
+		if (first == 0)
+			first = r;
 	}
 	for (size_t i = 0; i < s->queues.all.n; i++)
 		s->queues.all.data[i].configured = false;
@@ -329,12 +331,14 @@ int spool_set_queues(struct spool *s, const struct spool_target *targets, size_t
 	for (size_t i = 0; i < n; i++) {
 		struct queue *q = find_queue(&s->queues, targets[i].name);
 
+		if (!q)
+			continue;
 		q->configured = true;
 		if (targets[i].stats && q->stats != targets[i].stats)
 			delivery_stats_add(targets[i].stats, found, samples_in(s, q));
 		q->stats = targets[i].stats;
 	}
-	return 0;
+	return first;
 }
 
 /* --- putting ---------------------------------------------------------------------------------- */

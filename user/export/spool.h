@@ -43,7 +43,8 @@ void spool_set_limits(struct spool *s, uint64_t max_bytes, uint64_t max_age_s);
 
 /*
  * Into which queues profiles go from now on. Those of other names keep what they have until it is
- * too old. -EINVAL: a name that cannot be one; -ENOMEM; what mkdir(2) says. Then all is as before.
+ * too old. One that cannot be made is left out, the others are set, and the result is why: -EINVAL:
+ * its name cannot be one; -ENOMEM; what mkdir(2) says.
  */
 int spool_set_queues(struct spool *s, const struct spool_target *targets, size_t n);
 

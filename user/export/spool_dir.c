@@ -249,7 +249,7 @@ int spool_progress_load(int queue, const struct spool_name *name, uint64_t id,
 	int r = spool_load(queue, &progress, SPOOL_PROGRESS_MAX, &buf, &len);
 
 	if (r < 0)
-		return r == -ENOMEM ? r : 0;
+		return r == -ENOENT || r == -EBADMSG ? 0 : r;
 	return spool_progress_read(buf, len, id, ret);
 }
 

@@ -64,8 +64,8 @@ int spool_rename(int queue, const struct spool_name *from, enum spool_kind to);
 int spool_unlink(int queue, const struct spool_name *name);
 
 /*
- * The progress of the profile @name, whose header has @id; empty if there is none that can be read.
- * -ENOMEM. *ret must be cleared.
+ * The progress of the profile @name, whose header has @id; empty if there is none, or it is
+ * damaged. -ENOMEM, what open(2) and read(2) say. *ret must be cleared.
  */
 int spool_progress_load(int queue, const struct spool_name *name, uint64_t id,
 			struct spool_progress *ret);

@@ -107,6 +107,7 @@ struct spool_progress {
 	uint64_t pending;		 /* samples of a SPOOL_BEGUN without an outcome */
 	size_t n_pending;		 /* its ranges are the last of settled */
 	size_t valid_len;		 /* bytes of the file that check */
+	size_t begun_at;		 /* those before the last SPOOL_BEGUN that was written */
 };
 
 void spool_progress_clear(struct spool_progress *p);

@@ -205,18 +205,35 @@ void spool_queue_set_aside(struct spool_queue *q, struct spool_entry *e)
 	forget(q, e);
 }
 
+/* As not all of its progress is on disk, it stays claimed. */
+static void hold(struct spool_queue *q, struct spool_entry *e)
+{
+	free(e->file);
+	e->file = NULL;
+	q->held = *e;
+	q->has_held = true;
+	*e = (struct spool_entry){ 0 };
+}
+
 void spool_queue_release(struct spool_queue *q, struct spool_entry *e)
 {
 	if (e->unsaved) {
-		free(e->file);
-		e->file = NULL;
-		q->held = *e;
-		q->has_held = true;
-		*e = (struct spool_entry){ 0 };
+		hold(q, e);
 		return;
 	}
 	if (spool_rename(q->fd, &e->name, SPOOL_WAITING) == 0 && q->pos > 0)
 		q->pos--;
+	entry_clear(e);
+	publish(q);
+}
+
+void spool_queue_postpone(struct spool_queue *q, struct spool_entry *e)
+{
+	if (e->unsaved) {
+		hold(q, e);
+		return;
+	}
+	(void)spool_rename(q->fd, &e->name, SPOOL_WAITING);
 	entry_clear(e);
 	publish(q);
 }
@@ -227,7 +244,7 @@ static int load(struct spool_queue *q, struct spool_entry *e)
 	size_t len;
 	int r = spool_load(q->fd, &e->name, SPOOL_PROFILE_MAX, &e->file, &len);
 
-	if (r == -EFBIG)
+	if (r == -EFBIG || r == -EIO)
 		return -EBADMSG;
 	if (r >= 0)
 		r = spool_header_check(e->file, len, &e->header);
@@ -328,8 +345,10 @@ static int append(int fd, struct spool_entry *e, const struct spool_record *rec,
 	if (e->progress.valid_len == 0) {
 		spool_progress_start(&h, e->header.id);
 		r = write_whole_fd(fd, &h, sizeof(h));
-		len += sizeof(h);
+		if (r >= 0)
+			e->progress.valid_len = sizeof(h);
 	}
+	e->progress.begun_at = rec->fate == SPOOL_BEGUN ? e->progress.valid_len : 0;
 	if (r >= 0)
 		r = write_whole_fd(fd, rec, sizeof(*rec));
 	if (r >= 0 && rec->n_ranges)
@@ -342,6 +361,15 @@ static int append(int fd, struct spool_entry *e, const struct spool_record *rec,
 	return r;
 }
 
+/* That nothing came of the last request need not be told by a file that grows with each try. */
+static int take_back(int fd, struct spool_entry *e)
+{
+	if (ftruncate(fd, e->progress.begun_at) < 0)
+		return -errno;
+	e->progress.valid_len = e->progress.begun_at;
+	return 0;
+}
+
 static int save(struct spool_queue *q, struct spool_entry *e, const struct spool_record *rec,
 		const struct spool_range *ranges)
 {
@@ -351,7 +379,11 @@ static int save(struct spool_queue *q, struct spool_entry *e, const struct spool
 
 	spool_name_format(&name, file);
 	fd = openat(q->fd, file, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return fd < 0 ? -errno : append(fd, e, rec, ranges);
+	if (fd < 0)
+		return -errno;
+	if (rec->fate == SPOOL_BACK && e->progress.begun_at)
+		return take_back(fd, e);
+	return append(fd, e, rec, ranges);
 }
 
 static void count(struct spool_queue *q, enum spool_fate fate, uint64_t samples)

@@ -44,6 +44,9 @@ int spool_queue_take(struct spool_queue *q, struct spool_entry *ret);
 /* Back into the queue, with its progress; @e is cleared. */
 void spool_queue_release(struct spool_queue *q, struct spool_entry *e);
 
+/* The same, but those behind it have their turn first. */
+void spool_queue_postpone(struct spool_queue *q, struct spool_entry *e);
+
 /* All of it is accounted for: it goes. */
 void spool_queue_done(struct spool_queue *q, struct spool_entry *e);
 
