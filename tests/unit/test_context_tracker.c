@@ -215,6 +215,27 @@ Test(context_tracker, from_nothing_to_a_thread_context)
 	stop_child(pid);
 }
 
+/* Of a file that nobody has mapped for long, perhaps, and whose number another one may get. */
+Test(context_tracker, file_of_the_writer_is_forgotten)
+{
+	pid_t pid = start_child();
+	struct context_finding f;
+	struct process *p;
+
+	tell(ORDER_PUBLISH);
+	cr_assert(eq(int, look(pid, &f), 1));
+	p = process_find(&table, pid);
+	cr_assert(not(context_tracker_due(tracker, p, now_ns())));
+	context_tracker_forget_dso(tracker, p->exe);
+	f = context_tracker_last(tracker, p);
+	cr_expect(eq(int, f.state, CONTEXT_NONE));
+	cr_expect(zero(ptr, (void *)f.writers[0]));
+	cr_expect(context_tracker_due(tracker, p, now_ns()));
+	cr_assert(ge(int, look(pid, &f), 0));
+	cr_expect(eq(int, f.state, CONTEXT_THREAD));
+	stop_child(pid);
+}
+
 Test(context_tracker, new_service_name_is_no_news_to_the_kernel)
 {
 	pid_t pid = start_child();
@@ -408,6 +429,34 @@ Test(context_tracker, due_at_once_then_ever_more_rarely)
 	context_tracker_hint(tracker, p, now);
 	cr_assert(not(context_tracker_due(tracker, p, now + SECOND / 100)));
 	cr_assert(context_tracker_due(tracker, p, now + SECOND / 50));
+	stop_child(pid);
+}
+
+/* A program that imports a library a hundred times over. */
+Test(context_tracker, one_look_for_many_reasons)
+{
+	pid_t pid = start_child();
+	struct context_finding f;
+	struct process *p;
+	uint64_t start, now;
+	int looks = 0;
+
+	cr_assert(zero(int, process_get(&table, pid, &p)));
+	cr_assert(ge(int, look(pid, &f), 0));
+	start = now_ns();
+	for (now = start; now < start + SECOND; now += SECOND / 100) {
+		context_tracker_hint(tracker, p, now);
+		if (!context_tracker_due(tracker, p, now))
+			continue;
+		looks++;
+		cr_assert(ge(int, look(pid, &f), 0));
+	}
+	cr_expect(ge(int, looks, 10), "%d", looks);
+	cr_expect(le(int, looks, 14), "%d", looks);
+	/* 20 ms after the last one. */
+	context_tracker_hint(tracker, p, now);
+	cr_expect(not(context_tracker_due(tracker, p, now + SECOND / 100)));
+	cr_expect(context_tracker_due(tracker, p, now + SECOND / 50));
 	stop_child(pid);
 }
 

@@ -468,6 +468,21 @@ Test(process, load_is_what_proc_says)
 	stop_child(pid);
 }
 
+/* The events of their ends were lost. */
+Test(process, those_that_are_missing_have_ended)
+{
+	pid_t pid = start_child(), other = start_child();
+	struct process *p = load(pid), *q = load(other);
+
+	process_end_missing(&table, 7);
+	cr_expect(zero(u64, p->exited_ns));
+	stop_child(other);
+	process_end_missing(&table, 8);
+	cr_expect(zero(u64, p->exited_ns));
+	cr_expect(eq(u64, q->exited_ns, 8));
+	stop_child(pid);
+}
+
 /* The table goes on as the events say, not as /proc does. */
 Test(process, peek_leaves_the_table_as_it_is)
 {

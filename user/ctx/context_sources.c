@@ -158,6 +158,25 @@ static int examine_file(struct writer_file *file, pid_t pid, const struct mappin
 	return 0;
 }
 
+static struct writer_file *find_of(const struct context_files *f, const struct dso *dso)
+{
+	struct writer_file *file;
+	size_t pos = 0;
+
+	while ((file = hashmap_next(&f->files, &pos)))
+		if (file->dso == dso)
+			return file;
+	return NULL;
+}
+
+void context_files_forget(struct context_files *f, const struct dso *dso)
+{
+	struct writer_file *file;
+
+	while ((file = find_of(f, dso)))
+		free(hashmap_remove(&f->files, file_hash(file), file_eq, file));
+}
+
 static int get_file(struct context_files *f, const struct process *p, const struct mapping *m,
 		    const struct wanted *wanted, const struct writer_file **ret)
 {

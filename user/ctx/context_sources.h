@@ -20,6 +20,9 @@ int context_files_new(struct context_files **ret);
 void context_files_free(struct context_files *f); /* NULL is fine */
 DEFINE_CLEANUP(struct context_files *, context_files_free)
 
+/* Nothing of @dso, which is about to go, is remembered. */
+void context_files_forget(struct context_files *f, const struct dso *dso);
+
 struct context_sources {
 	struct ctx_source sources[CTX_SOURCES_MAX]; /* the one to be believed first */
 	const struct dso *writers[CTX_SOURCES_MAX]; /* borrowed: whose variables these are */

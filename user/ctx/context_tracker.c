@@ -17,9 +17,11 @@
 #define YOUNG_NS      (2 * NSEC_PER_SEC)
 #define COST_FACTOR   100
 /* All looks together: 0.2 % of one CPU, saved up for bursts, owed for what could not wait. */
-#define BUDGET_SHARE 500
-#define BUDGET_MAX   ((int64_t)(20 * NSEC_PER_MSEC))
-#define BUDGET_MIN   (-BUDGET_MAX / 2)
+#define HINTS_NS (80 * NSEC_PER_MSEC) /* of hints in a row the first one waits so long */
+
+#define BUDGET_SHARE 200
+#define BUDGET_MAX   ((int64_t)(50 * NSEC_PER_MSEC))
+#define BUDGET_MIN   (-(int64_t)(10 * NSEC_PER_MSEC))
 #define CANDIDATES   8
 
 /* In /proc/PID/stat. */
@@ -31,6 +33,7 @@ struct tracked {
 	uint32_t process_id; /* another one: the process executed something since */
 	uint64_t born_ns;    /* last reason to expect something new: fork, exec, a mapped file */
 	uint64_t due_ns;
+	uint64_t hinted_ns;   /* the first such reason since it was looked at; 0: none */
 	bool is_young;	      /* is in the tracker's list of these */
 	uint64_t keys_of_ns;  /* published_at_ns of the context that was found to lack keys */
 	uint64_t header_addr; /* of the process context in force */
@@ -189,6 +192,24 @@ bool context_tracker_due(struct context_tracker *t, const struct process *p, uin
 	return has_budget(t, now_ns);
 }
 
+/*
+ * A program that starts maps file after file: one look when that is over finds as much as one after
+ * each of them.
+ */
+static void expect(struct tracked *tr, uint64_t time_ns)
+{
+	bool waits = tr->hinted_ns;
+	uint64_t due;
+
+	if (!waits)
+		tr->hinted_ns = time_ns;
+	due = time_ns + PAUSE_MIN;
+	if (due > tr->hinted_ns + HINTS_NS)
+		due = tr->hinted_ns + HINTS_NS;
+	if (waits || tr->due_ns > due)
+		tr->due_ns = due;
+}
+
 int context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t time_ns)
 {
 	struct tracked *tr;
@@ -198,8 +219,7 @@ int context_tracker_hint(struct context_tracker *t, const struct process *p, uin
 	if (r < 0)
 		return r;
 	tr->born_ns = time_ns;
-	if (tr->due_ns > time_ns + PAUSE_MIN)
-		tr->due_ns = time_ns + PAUSE_MIN;
+	expect(tr, time_ns);
 	if (tr->is_young)
 		return 0;
 	r = vec_push(&t->young, p->pid);
@@ -266,6 +286,7 @@ static void schedule(struct context_tracker *t, struct tracked *tr, uint64_t beg
 	if (pause > PAUSE_MAX)
 		pause = PAUSE_MAX;
 	pause = max_u64(pause, PAUSE_MIN);
+	tr->hinted_ns = 0;
 	tr->due_ns = now + max_u64(pause, cost * COST_FACTOR);
 }
 
@@ -551,4 +572,29 @@ int context_tracker_look(struct context_tracker *t, const struct process *p,
 	if (r >= 0)
 		*ret = finding_of(tr);
 	return r;
+}
+
+static bool uses(const struct tracked *tr, const struct dso *dso)
+{
+	for (size_t i = 0; i < tr->sources.n; i++)
+		if (tr->sources.writers[i] == dso)
+			return true;
+	return tr->sources.unsupported == dso || tr->python.dso == dso;
+}
+
+void context_tracker_forget_dso(struct context_tracker *t, const struct dso *dso)
+{
+	struct tracked *tr;
+	size_t pos = 0;
+
+	context_files_forget(t->files, dso);
+	python_files_forget(t->pythons, dso);
+	while ((tr = hashmap_next(&t->by_pid, &pos))) {
+		if (!uses(tr, dso))
+			continue;
+		tr->sources = (struct context_sources){ 0 };
+		tr->python = (struct python_source){ 0 };
+		tr->state = CONTEXT_NONE;
+		tr->due_ns = 0;
+	}
 }

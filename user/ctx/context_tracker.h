@@ -67,13 +67,14 @@ DEFINE_CLEANUP(struct context_tracker *, context_tracker_free)
  * Is it time to look at @p (again)? At once for one never seen; then after half the time that has
  * gone by since the last reason to expect something new, between 20 ms and 10 s. A look that is
  * dear (a process with many mappings) is paid at most 1 % of the time, and all of them together, on
- * a host where processes come and go, 0.2 % of one CPU.
+ * a host where processes come and go, 0.5 % of one CPU.
  */
 bool context_tracker_due(struct context_tracker *t, const struct process *p, uint64_t now_ns);
 
 /*
  * There is such a reason: at @time_ns, a while ago perhaps, @p was forked, executed a program, or
- * mapped a file. It is due 20 ms after that. -ENOMEM.
+ * mapped a file. It is due 20 ms after that; 20 ms after the last of several in a row, but at most
+ * 80 ms after the first. -ENOMEM.
  */
 int context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t time_ns);
 
@@ -121,6 +122,9 @@ int context_tracker_look(struct context_tracker *t, const struct process *p,
 /* What the last look found; state CONTEXT_NONE if there was none. */
 struct context_finding context_tracker_last(const struct context_tracker *t,
 					    const struct process *p);
+
+/* The file is about to go: whoever had a source in it is looked at again. */
+void context_tracker_forget_dso(struct context_tracker *t, const struct dso *dso);
 
 /* The process ended. */
 void context_tracker_forget(struct context_tracker *t, pid_t pid);

@@ -43,6 +43,11 @@ static bool known_eq(const void *value, const void *key)
 	return ((const struct known_file *)value)->dso == key;
 }
 
+void python_files_forget(struct python_files *f, const struct dso *dso)
+{
+	free(hashmap_remove(&f->files, hash_u64(0, dso->id), known_eq, dso));
+}
+
 static int examine(const struct mapping *m, pid_t pid, struct known_file *ret)
 {
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;

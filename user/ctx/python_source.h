@@ -14,6 +14,9 @@ int python_files_new(struct python_files **ret);
 void python_files_free(struct python_files *f); /* NULL is fine */
 DEFINE_CLEANUP(struct python_files *, python_files_free)
 
+/* Nothing of @dso, which is about to go, is remembered. */
+void python_files_forget(struct python_files *f, const struct dso *dso);
+
 struct python_source {
 	const struct dso *dso; /* the interpreter; NULL: the process has none */
 	unsigned minor;	       /* 11 for CPython 3.11; 0: not known */

@@ -301,6 +301,16 @@ static bool is_to_be_forgotten(const struct process *p, uint64_t before_ns)
 	return p->exited_ns && p->exited_ns < before_ns && !has_other_threads(p->pid);
 }
 
+void process_end_missing(struct process_table *t, uint64_t now_ns)
+{
+	struct process *p;
+	size_t pos = 0;
+
+	while ((p = hashmap_next(&t->by_pid, &pos)))
+		if (p->pid && !p->exited_ns && process_is_over(p->pid))
+			p->exited_ns = now_ns; /* pid 0: the kernel's idle tasks */
+}
+
 void process_sweep(struct process_table *t, uint64_t before_ns, process_gone_fn gone, void *ctx)
 {
 	VEC(struct process *) over = { 0 };

@@ -89,6 +89,9 @@ bool process_is_over(pid_t pid);
 /* The main thread ended at @time_ns. Others may go on: the entry stays until process_sweep(). */
 void process_on_exit(struct process_table *t, pid_t pid, uint64_t time_ns);
 
+/* Events were lost: all that are not there any more end @now_ns. Asks /proc of each. */
+void process_end_missing(struct process_table *t, uint64_t now_ns);
+
 /*
  * Forgets processes whose main thread ended before @before_ns, unless other threads still run;
  * @gone is told of each.
