@@ -60,6 +60,10 @@ Test(script, others)
 	assert_name("ruby3.1", "ruby -e 1", "");
 	assert_name("perl", "perl -w -Ilib -MCarp job.pl", "job");
 	assert_name("perl", "perl -ne print", "");
+	assert_name("perl", "perl -l app.pl data.txt", "app");
+	assert_name("perl", "perl -i fix.pl data.txt", "fix");
+	assert_name("perl", "perl -pi.bak -M5.010 fix.pl", "fix");
+	assert_name("ruby", "ruby -x app.rb", "app");
 	assert_name("php8.2", "php -d x=1 artisan serve", "artisan");
 	assert_name("php8.2", "php -f job.php", "job");
 	assert_name("bash", "/bin/bash -eu -o pipefail /opt/run.sh x", "run");

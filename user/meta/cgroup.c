@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clean_text.h"
 #include "base/parse.h"
 
 #define UUID_LEN 36
@@ -275,6 +276,21 @@ void cgroup_identify(const char *text, size_t len, struct cgroup_facts *ret)
 			line_end = end;
 		identify_line(line, line_end, ret);
 	}
+}
+
+char *cgroup_path(const char *text, size_t len)
+{
+	static const char prefix[] = "0::";
+	const char *end = text + len, *line_end;
+
+	for (const char *line = text; line < end; line = line_end + 1) {
+		line_end = memchr(line, '\n', end - line);
+		if (!line_end)
+			line_end = end;
+		if (line_end - line > 3 && memcmp(line, prefix, 3) == 0)
+			return clean_text_dup(line + 3, line_end - line - 3, CGROUP_PATH_MAX);
+	}
+	return NULL;
 }
 
 /* --- names ------------------------------------------------------------------------------------ */

@@ -11,6 +11,7 @@
 #define CONTAINER_ID_MAX 64
 #define POD_UID_MAX	 36
 #define UNIT_NAME_MAX	 255
+#define CGROUP_PATH_MAX	 4096
 
 /* "" and NULL: none, or not known. All of it is ASCII without control characters. */
 struct cgroup_facts {
@@ -29,6 +30,12 @@ struct cgroup_facts {
  * with "/..", and its own root, which is "/", says nothing.
  */
 void cgroup_identify(const char *text, size_t len, struct cgroup_facts *ret);
+
+/*
+ * The path in the hierarchy of cgroup v2, below its mount, in fresh memory; also in a private
+ * cgroup namespace that which the reader sees. NULL: there is none, or no memory.
+ */
+char *cgroup_path(const char *text, size_t len);
 
 /*
  * The service that a unit stands for: "nginx" of "nginx.service", with escapes undone. "" if it is

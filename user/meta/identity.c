@@ -2,6 +2,7 @@
 #include "meta/identity.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,7 +15,8 @@
 #include "shared/stat.h"
 
 #define CGROUP_TEXT_MAX 65536
-#define PARENTS_MAX	8 /* that are asked, one after the other */
+#define STATUS_MAX	8192 /* bytes of /proc/PID/status that are looked at */
+#define PARENTS_MAX	8    /* that are asked, one after the other */
 
 struct identity_table {
 	struct identity_options opt;
@@ -47,6 +49,7 @@ static void identity_free(struct identity *i)
 	attributes_clear(&i->known);
 	free(i->unit_service);
 	free(i->script);
+	free(i->cgroup);
 	free(i);
 }
 DEFINE_CLEANUP(struct identity *, identity_free)
@@ -113,16 +116,26 @@ static int read_proc(pid_t pid, const char *name, size_t max, char **ret, size_t
 	return 0;
 }
 
-/* Does @p still run the program that was sampled, rather than the next one? */
+/*
+ * Does @p still run the program that was sampled, rather than the next one? On overlayfs the number
+ * of a file that was changed is not that of its mapping; its path is.
+ */
 static bool runs_the_same(const struct process *p)
 {
+	char path[32], exe[PATH_MAX];
 	struct stat st;
-	char path[32];
+	ssize_t n;
 
 	if (!p->exe)
 		return true;
 	snprintf(path, sizeof(path), "/proc/%d/exe", p->pid);
-	return stat(path, &st) == 0 && st.st_ino == p->exe->ino;
+	if (stat(path, &st) == 0 && st.st_ino == p->exe->ino)
+		return true;
+	n = readlink(path, exe, sizeof(exe) - 1);
+	if (n < 0)
+		return false;
+	exe[n] = '\0';
+	return strcmp(exe, p->exe->path) == 0;
 }
 
 static int set_text(struct attributes *a, enum profile_resource which, const char *text)
@@ -170,6 +183,7 @@ static int read_cgroup(struct identity_table *t, struct identity *i)
 	if (r < 0)
 		return r;
 	cgroup_identify(text, len, &facts);
+	i->cgroup = cgroup_path(text, len);
 	r = take_facts(&facts, i);
 	return r < 0 ? r : name_container(&t->opt, &i->known);
 }
@@ -208,6 +222,25 @@ static int read_script(const struct process *p, struct identity *i)
 	return i->script ? 0 : -ENOMEM;
 }
 
+/* "Uid:" and four numbers: the real, the effective, the saved one, and that for files. */
+static int read_uid(struct identity *i)
+{
+	CLEANUP(freep) char *text = NULL;
+	const char *line;
+	size_t len;
+	int r = read_proc(i->pid, "status", STATUS_MAX, &text, &len);
+
+	if (r < 0)
+		return r;
+	if (!len)
+		return -ESRCH;
+	text[len - 1] = '\0';
+	line = strstr(text, "\nUid:");
+	if (line)
+		i->uid = strtoll(line + strlen("\nUid:"), NULL, 10);
+	return 0;
+}
+
 /* -ESRCH: it has ended, or runs another program by now. */
 static int read_all(struct identity_table *t, const struct process *p, struct identity *i)
 {
@@ -216,6 +249,8 @@ static int read_all(struct identity_table *t, const struct process *p, struct id
 	if (p->exited_ns)
 		return -ESRCH;
 	r = read_cgroup(t, i);
+	if (r == 0)
+		r = read_uid(i);
 	if (r == 0)
 		r = read_environ(t, i);
 	if (r == 0)
@@ -240,6 +275,9 @@ static int copy_known(const struct identity *from, bool same_program, struct ide
 	}
 	if (from->unit_service && !(to->unit_service = strdup(from->unit_service)))
 		return -ENOMEM;
+	if (from->cgroup && !(to->cgroup = strdup(from->cgroup)))
+		return -ENOMEM;
+	to->uid = from->uid;
 	if (same_program && from->script && !(to->script = strdup(from->script)))
 		return -ENOMEM;
 	return 0;
@@ -277,14 +315,14 @@ static int make(struct identity_table *t, const struct process *p, int depth, st
 
 	if (!i)
 		return -ENOMEM;
-	*i = (struct identity){ .pid = p->pid, .id = p->id, .host = t->host };
+	*i = (struct identity){ .pid = p->pid, .id = p->id, .uid = -1, .host = t->host };
 	r = read_all(t, p, i);
 	if (r == -ESRCH) {
 		identity_free(i);
 		i = calloc(1, sizeof(*i));
 		if (!i)
 			return -ENOMEM;
-		*i = (struct identity){ .pid = p->pid, .id = p->id, .host = t->host };
+		*i = (struct identity){ .pid = p->pid, .id = p->id, .uid = -1, .host = t->host };
 		r = inherit(t, p, depth, i);
 	}
 	if (r == 0)

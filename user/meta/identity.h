@@ -35,6 +35,8 @@ struct identity {
 	uint32_t id;		     /* struct process.id */
 	struct attributes known;     /* a service's name: of the environment */
 	char *unit_service, *script; /* that would name the service; NULL: none */
+	char *cgroup;		     /* path in the hierarchy of v2, printable; NULL: not known */
+	int64_t uid;		     /* real user id; -1: not known */
 	const char *host;
 };
 

@@ -16,6 +16,7 @@ struct interpreter {
 	const char *file;    /* likewise, a file */
 	const char *no_file; /* with which no file is run */
 	const char *valued;  /* others whose value is what follows in the word, or the next word */
+	const char *rest;    /* others whose value is only what follows in the word */
 	bool words;	     /* an option is one word with a single dash: java's */
 	/* Long options whose value is the next word, a blank before and behind each. */
 	const char *long_valued;
@@ -35,8 +36,8 @@ static const struct interpreter interpreters[] = {
 	  .long_no_file = " --eval --print " },
 	{ "nodejs", .no_file = "ep", .valued = "rC", .long_valued = " --require --import ",
 	  .long_no_file = " --eval --print " },
-	{ "ruby", .no_file = "e", .valued = "rICEx" },
-	{ "perl", .no_file = "eE", .valued = "ImMCDixlF0" },
+	{ "ruby", .no_file = "e", .valued = "rICE", .rest = "xiF" },
+	{ "perl", .no_file = "eE", .valued = "I", .rest = "imMCDxF" },
 	{ "php", .file = "f", .no_file = "rRB", .valued = "cdz" },
 	{ "bash", SHELL },
 	{ "dash", SHELL },
@@ -123,6 +124,8 @@ static enum found take_cluster(const struct interpreter *in, const char *word, s
 
 		if (is_letter_in(in->no_file, *c))
 			return NOTHING;
+		if (is_letter_in(in->rest, *c))
+			return GO_ON;
 		if (!module && !file && !is_letter_in(in->valued, *c))
 			continue;
 		*ret = c[1] ? c + 1 : next_word(w);
