@@ -623,6 +623,32 @@ static void assert_load_refused(const struct agent_sources *s, const char *word)
 	free(said);
 }
 
+Test(agent_config, a_file_that_is_no_map_and_a_variable)
+{
+	static const char *const texts[] = { "- a\n", "abc\n", "[1, 2]" };
+	char *folder = command_make_folder(), file[128];
+
+	snprintf(file, sizeof(file), "%s/a.yaml", folder);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		CLEANUP(config_problems_clear) struct config_problems p = { 0 };
+		struct agent_sources s = { .file = file, ENVIRONMENT("SPANPROF_FREQUENCY=2") };
+		struct agent_config *c;
+
+		command_write_file(file, texts[i], strlen(texts[i]));
+		cr_expect(eq(int, agent_config_load(&s, &p, &c), -EINVAL));
+		cr_assert(eq(sz, p.errors.n, 1));
+		cr_expect(ne(ptr, strstr(p.errors.data[0], "all of it must be a map"), NULL));
+	}
+	command_remove_folder(folder);
+}
+
+Test(agent_config, entries_without_a_value)
+{
+	REFUSED("labels: {team: ~}\n", "1: labels.team: an entry without a value");
+	REFUSED("endpoints:\n- type: pyroscope\n  url: http://a\n  headers: {X-A: null}\n",
+		"4: endpoints[0].headers.X-A: an entry without a value");
+}
+
 Test(agent_config, errors_name_the_variable_or_option)
 {
 	assert_load_refused(&(struct agent_sources){ .file = "/dev/null",

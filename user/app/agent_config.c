@@ -179,6 +179,10 @@ static int read_file(struct agent_config *c, const struct agent_sources *sources
 			     strerror(-r));
 		r = -EINVAL;
 	}
+	if (r == 0 && c->root->kind != CONFIG_NODE_MAP) {
+		config_error(p, c->root->origin, "all of it must be a map");
+		r = -EINVAL;
+	}
 	/* What the other sources say can still be looked at. */
 	return r == -EINVAL ? empty_tree(c) : r;
 }

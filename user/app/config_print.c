@@ -119,7 +119,9 @@ static void print_entry(const struct printer *p, const struct config_key *key,
 	const struct config_node *n = e->value;
 	const struct config_node *file = config_node_get(n, "value_file");
 	const struct config_node *value = config_node_get(n, "value");
-	const char *text = n->kind == CONFIG_NODE_SCALAR ? n->text : value ? value->text : NULL;
+	const char *text = n->kind == CONFIG_NODE_SCALAR	  ? n->text
+			   : value && !config_node_is_null(value) ? value->text
+								  : NULL;
 	struct line l;
 
 	begin_line(&l, depth + 1, false);

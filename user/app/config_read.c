@@ -107,6 +107,10 @@ static const char *string_of(struct reader *r, const struct place *at, const str
 	const char *text = NULL;
 	char why[CONFIG_WHY_MAX];
 
+	if (config_node_is_null(n)) {
+		config_error(r->problems, n->origin, "%s: an entry without a value", at->path);
+		return NULL;
+	}
 	if (!is_kind(r, at, n, CONFIG_NODE_SCALAR))
 		return NULL;
 	if (config_value_store(&key, n->text, &text, why) == 0)
