@@ -47,7 +47,7 @@ ALL_CPPFLAGS = $(DEFINES) $(INCLUDES) $(SYSROOT_FLAG) $(CPPFLAGS)
 ALL_CFLAGS   = $(LANGUAGE) -fstack-protector-strong $(FORTIFY) $(CFLAGS)
 ALL_LDFLAGS  = $(SYSROOT_FLAG) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
 LIBS := -lbpf -ldw -lelf -llzma -lzstd -lZydis -lcurl -lprotobuf-c -ljansson -liberty \
-        -lyaml -lpcre2-8 -lmd -lseccomp -lcap -lz -lm -lpthread
+        -lmicrohttpd -lsystemd -lyaml -lpcre2-8 -lmd -lseccomp -lcap -lz -lm -lpthread
 
 USER_SRC  := $(wildcard user/*/*.c)
 LIB_SRC   := $(filter-out user/app/main.c,$(USER_SRC))
@@ -148,7 +148,7 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@sed -n 's/^#: //p' Makefile tests/tests.mk tests/sink/sink.mk tests/relabel/relabel.mk tests/tools/tools.mk
+	@sed -n 's/^#: //p' Makefile tests/tests.mk tests/sink/sink.mk tests/relabel/relabel.mk tests/otelcol/otelcol.mk tests/tools/tools.mk
 
 #: all           build/spanprof (ARCH=aarch64: a cross build in build/aarch64)
 #: install       into $(DESTDIR)$(PREFIX)

@@ -106,6 +106,7 @@ $(DELIVER): tests/delivery/deliver.c $(BUILDDIR)/libspanprof.a
 -include tests/workloads/workloads.mk
 -include tests/sink/sink.mk
 -include tests/relabel/relabel.mk
+-include tests/otelcol/otelcol.mk
 -include tests/tools/tools.mk
 workloads sink:
 

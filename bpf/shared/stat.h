@@ -3,7 +3,8 @@
  * Every counter of the profiler, in the kernel or in user space, with its public name (JSON of
  * --stats, end of `record`) and what it counts. Nothing is lost without one of these going up.
  *
- *   samples_taken = samples_delivered + samples_lost_ring + samples_malformed + samples_dropped
+ *   samples_taken = samples_delivered + samples_unwanted + samples_lost_ring + samples_malformed
+ *                   + samples_dropped
  *
  * and each taken sample is in exactly one of the context_* counters.
  */
@@ -65,6 +66,8 @@ enum stat_kind {
 #define STATS_USER(X)                                                                              \
 	X(SAMPLE_DELIVERED, INFO, "samples_delivered", "samples that are in the profile")          \
 	X(SAMPLE_MALFORMED, LOSS, "samples_malformed", "records that do not decode")               \
+	X(SAMPLE_UNWANTED, INFO, "samples_unwanted",                                               \
+	  "samples of processes that the configuration's filters leave out")                       \
 	X(SAMPLE_DROPPED, LOSS, "samples_dropped", "samples dropped: out of memory")               \
 	X(UNWIND_FINISHED, INFO, "user_stacks_finished",                                           \
 	  "stacks that user space finished unwinding from their copy")                             \

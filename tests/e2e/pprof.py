@@ -158,6 +158,9 @@ class _Tables:
         labels = {}
         for m in map(_message, messages):
             key = self.string(m, 1)
+            if key == "timestamp":
+                labels.setdefault(key, []).append(_signed(m.get(3, 0)))
+                continue
             assert key not in labels, f"label {key} twice in one sample"
             labels[key] = self.string(m, 2) if 2 in m else _signed(m.get(3, 0))
         return labels

@@ -110,7 +110,7 @@ def test_frequency_above_the_kernels_limit(spanprof, tmp_path):
     done = with_mounts(
         limit, spanprof, "record", "-F", 501, "-d", 1, "-o", tmp_path / "out.pb.gz", args=args
     )
-    assert_refused(done, "-F 501", "500 Hz", "kernel.perf_event_max_sample_rate", "lower -F")
+    assert_refused(done, "-F 501", "500 Hz", "kernel.perf_event_max_sample_rate", "lower it")
     assert only_files(tmp_path) == ["rate"]
     done = with_mounts(
         limit, spanprof, "record", "-F", 500, "-d", 0.2, "-o", tmp_path / "out.pb.gz", args=args

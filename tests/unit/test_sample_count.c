@@ -38,7 +38,7 @@ static const struct profile_sample *counted(void)
 	static const struct process process = { .id = 1, .pid = 10, .comm = "prog" };
 	static const struct sample_record rec = { .tid = 11, .comm = "worker" };
 	static const struct sample_stack stack;
-	const struct counted_sample s = { &process, &rec, &stack, &finding, &context, NULL };
+	const struct counted_sample s = { &process, &rec, &stack, &finding, &context, NULL, NULL };
 	size_t pos = 0;
 
 	cr_assert(zero(int, sample_count_add(profile, &opt, &s, counters)));
@@ -98,6 +98,43 @@ Test(sample_count, forked_process_is_another_instance)
 	assert_resource(PROFILE_SERVICE_INSTANCE_ID, NULL);
 	finding.is_inherited = false;
 	assert_resource(PROFILE_SERVICE_INSTANCE_ID, "i-1");
+}
+
+static int add_filtered(const struct filter_rule *rule, const struct identity *identity)
+{
+	static const struct process process = { .id = 1, .pid = 10, .comm = "prog" };
+	static const struct sample_record rec = { .tid = 11, .comm = "worker" };
+	static const struct sample_stack stack;
+	const struct filter filter = { .exclude = rule, .n_exclude = 1 };
+	const struct counted_sample s = { &process, &rec,     &stack, &finding,
+					  &context, identity, &filter };
+
+	return sample_count_add(profile, &opt, &s, counters);
+}
+
+/* By what is known of the process, and by the service that counts. */
+Test(sample_count, filter)
+{
+	static char path[] = "/system.slice/db.service";
+	struct process_ctx pc = { .service_name = shop };
+	struct identity i = { .cgroup = path, .uid = 7 };
+	const struct filter_rule name = { .process_name = "pro*", .uid = FILTER_ANY_UID },
+				 cgroup = { .cgroup = "/system.slice/*", .uid = FILTER_ANY_UID },
+				 uid = { .uid = 7 }, other = { .uid = 8 },
+				 service = { .service_name = "shop", .uid = FILTER_ANY_UID };
+
+	cr_expect(eq(int, add_filtered(&name, NULL), 1));
+	cr_expect(eq(int, add_filtered(&cgroup, &i), 1));
+	cr_expect(eq(int, add_filtered(&uid, &i), 1));
+	finding.process_ctx = &pc;
+	cr_expect(eq(int, add_filtered(&service, &i), 1));
+	cr_expect(zero(sz, profile->samples.n));
+
+	finding.process_ctx = NULL;
+	cr_expect(zero(int, add_filtered(&other, &i)));
+	cr_expect(zero(int, add_filtered(&service, &i)));
+	cr_expect(zero(int, add_filtered(&uid, NULL)));
+	cr_expect(eq(u64, profile->n_samples, 3));
 }
 
 /* --- the context ------------------------------------------------------------------------------ */

@@ -20,8 +20,9 @@
 #include "meta/relabel.h"
 #include "sym/demangle.h"
 
-#define AGENT_CONFIG_FILE   "/etc/spanprof/agent.yaml" /* if there is one, and no other is named */
-#define AGENT_ENDPOINTS_MAX 16
+#define AGENT_CONFIG_FILE    "/etc/spanprof/agent.yaml" /* if there is one, and no other is named */
+#define AGENT_CONTROL_SOCKET "/run/spanprof/control.sock"
+#define AGENT_ENDPOINTS_MAX  16
 
 enum agent_log_format { AGENT_LOG_TEXT, AGENT_LOG_LOGFMT, AGENT_LOG_JSON };
 

@@ -447,7 +447,7 @@ static const struct config_key keys[] = {
 	  .help = "address of `/metrics`, `/healthz`, `/readyz`; empty: none" },
 	{ .name = "control_socket",
 	  .type = CONFIG_PATH,
-	  .def = "/run/spanprof/control.sock",
+	  .def = AGENT_CONTROL_SOCKET,
 	  FIELD(struct agent_config, control_socket),
 	  .help = "where `agent ctl` asks; empty: none" },
 	{ .name = "symbols",

@@ -168,6 +168,7 @@ void agent_options_help(FILE *out)
 	table.defs = o.defs;
 	table.n = o.n;
 	fputs("Usage: spanprof agent [OPTION]...\n"
+	      "       spanprof agent ctl status|raise [OPTION]...\n"
 	      "\n"
 	      "Profiles all of this host all the time, and delivers a profile of each interval to "
 	      "the\n"

@@ -2,8 +2,11 @@
 #include "app/cmd_agent.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "app/agent.h"
+#include "app/agent_ctl.h"
 #include "app/agent_options.h"
 #include "base/log.h"
 
@@ -31,6 +34,8 @@ int cmd_agent(int argc, char **argv)
 	CLEANUP(agent_config_freep) struct agent_config *config = NULL;
 	struct agent_options opt;
 
+	if (argc > 1 && strcmp(argv[1], "ctl") == 0)
+		return agent_ctl(argc - 1, argv + 1);
 	if (agent_options_parse(argc, argv, environ, &opt) < 0)
 		return EXIT_USAGE;
 	if (opt.help) {
@@ -43,6 +48,10 @@ int cmd_agent(int argc, char **argv)
 		return print_status(agent_config_print(config, stdout));
 	if (opt.check)
 		return EXIT_SUCCESS;
-	log_error("not there yet");
-	return EXIT_FAILURE;
+	if (!config->n_endpoints) {
+		log_error("no endpoints: name one with --endpoint pyroscope+http://HOST:4040, or "
+			  "in the configuration");
+		return EXIT_FAILURE;
+	}
+	return agent_run(&opt.sources, TAKE_PTR(config)) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/statfs.h>
 
 #include "app/child.h"
+#include "app/host_limits.h"
 #include "app/progress.h"
 #include "app/record_options.h"
 #include "app/sample_dump.h"
@@ -16,7 +16,6 @@
 #include "app/stop_signal.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "export/pprof_edit.h"
 #include "export/pyroscope.h"
 
@@ -48,19 +47,6 @@ static void recording_clear(struct recording *rec)
 }
 
 /* --- checks before anything is started -------------------------------------------------------- */
-
-static int check_frequency(unsigned hz)
-{
-	static const char path[] = "/proc/sys/kernel/perf_event_max_sample_rate";
-	uint64_t max = read_number_file(path, UINT64_MAX);
-
-	if (hz <= max)
-		return 0;
-	log_error("-F %u: the kernel allows %" PRIu64 " Hz; lower -F, or raise "
-		  "kernel.perf_event_max_sample_rate with sysctl",
-		  hz, max);
-	return -EINVAL;
-}
 
 /* The number behind "Tgid:" in /proc/PID/status. */
 static int read_tgid(pid_t pid, pid_t *ret)
@@ -197,7 +183,7 @@ static int prepare(struct recording *rec)
 	const struct record_options *opt = rec->opt;
 	int r;
 
-	r = check_frequency(opt->frequency);
+	r = host_limits_check_frequency("-F", opt->frequency);
 	if (r == 0)
 		r = check_pids(opt);
 	if (r == 0)
@@ -301,24 +287,13 @@ static int sample(struct recording *rec)
 	return r;
 }
 
-/* Files stay open from their first sample on, so that they can be named when all is over. */
-static void raise_file_limit(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) == 0) {
-		lim.rlim_cur = lim.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &lim);
-	}
-}
-
 /* Samples; the exit status of a command that could not be run is in *ret_status. */
 static int record(struct recording *rec, int *ret_status)
 {
 	int r;
 
 	r = start_command(rec);
-	raise_file_limit(); /* not for the command */
+	host_limits_raise_files(); /* not for the command */
 	if (r == 0)
 		r = open_session(rec);
 	if (r == 0)

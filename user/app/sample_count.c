@@ -67,6 +67,20 @@ static int get_context(struct profile *p, const struct context_options *opt,
 	return r;
 }
 
+static bool is_wanted(const struct counted_sample *s, const char *const *resource)
+{
+	const struct identity *i = s->identity;
+	struct filter_facts facts = {
+		.process_name = s->process->comm,
+		.cgroup = i ? i->cgroup : NULL,
+		.container_id = resource[PROFILE_CONTAINER_ID],
+		.service_name = resource[PROFILE_SERVICE_NAME],
+		.uid = i ? i->uid : FILTER_ANY_UID,
+	};
+
+	return !s->filter || filter_wants(s->filter, &facts);
+}
+
 int sample_count_add(struct profile *p, const struct context_options *opt,
 		     const struct counted_sample *s, uint64_t *counters)
 {
@@ -89,6 +103,8 @@ int sample_count_add(struct profile *p, const struct context_options *opt,
 
 	memcpy(sample.thread, s->rec->comm, sizeof(sample.thread));
 	identity_resolve(&claims, resource);
+	if (!is_wanted(s, resource))
+		return 1;
 	r = profile_get_process(p, s->process, resource, &sample.process);
 	counters[STAT_VALUES_LEFT_OUT] += p->values_left_out;
 	p->values_left_out = 0;

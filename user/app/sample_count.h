@@ -9,6 +9,7 @@
 #include "app/sample_stack.h"
 #include "ctx/context_tracker.h"
 #include "ctx/sample_context.h"
+#include "meta/filter.h"
 #include "meta/identity.h"
 #include "profile/profile.h"
 
@@ -24,9 +25,13 @@ struct counted_sample {
 	const struct context_finding *finding;
 	const struct sample_context *context;
 	const struct identity *identity; /* NULL: not known */
+	const struct filter *filter;	 /* which processes are wanted; NULL: all */
 };
 
-/* Adds it to @p; @counters[STAT_COUNT] says what was left out. -ENOMEM. */
+/*
+ * Adds it to @p; @counters[STAT_COUNT] says what was left out. 1: the filter does not want it;
+ * -ENOMEM.
+ */
 int sample_count_add(struct profile *p, const struct context_options *opt,
 		     const struct counted_sample *s, uint64_t *counters);
 

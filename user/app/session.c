@@ -108,10 +108,10 @@ static int take_sample(struct session *s, struct sample_record *rec, uint64_t *f
 		r = identity_get(s->identities, p, &identity);
 	if (r < 0)
 		return r;
-	r = sample_count_add(
-		profile_of(s, rec->time_ns), &s->opt.context,
-		&(struct counted_sample){ p, rec, &stack, &finding, &context, identity },
-		s->counters);
+	r = sample_count_add(profile_of(s, rec->time_ns), &s->opt.context,
+			     &(struct counted_sample){ p, rec, &stack, &finding, &context, identity,
+						       s->opt.filter },
+			     s->counters);
 	if (stack.n_unknown || rec->user_end == USER_END_NOT_LOADED)
 		session_rescan(s, p);
 	return r;
@@ -129,7 +129,10 @@ static void on_sample(void *ctx, const struct collector_sample *sample)
 		memcpy(room, sample->frames, (rec->n_kernel + rec->n_user) * sizeof(room[0]));
 		r = take_sample(s, &copy, room, sample);
 	}
-	s->counters[r < 0 ? STAT_SAMPLE_DROPPED : STAT_SAMPLE_DELIVERED]++;
+	if (r > 0)
+		s->counters[STAT_SAMPLE_UNWANTED]++;
+	else
+		s->counters[r < 0 ? STAT_SAMPLE_DROPPED : STAT_SAMPLE_DELIVERED]++;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -225,6 +228,7 @@ void session_close(struct session *s)
 	identity_table_free(s->identities);
 	process_table_clear(&s->procs);
 	vec_free(&s->targets);
+	vec_free(&s->taken);
 	free(s);
 }
 
@@ -257,6 +261,7 @@ int session_poll(struct session *s)
 		r = session_load_all(s);
 		if (r < 0)
 			return r;
+		process_end_missing(&s->procs, monotonic_ns());
 	}
 	now = monotonic_ns();
 	context_tracker_visit_young(s->contexts, now, session_visit_young, s);
@@ -304,6 +309,11 @@ int session_stats(const struct session *s, uint64_t *ret)
 	ret[STAT_MEMORY_STUCK] = remote_mem_given_up() - s->stuck_before;
 	unwinder_read_stats(s->unwinder, ret);
 	return collector_read_stats(s->collector, ret);
+}
+
+void session_set_filter(struct session *s, const struct filter *f)
+{
+	s->opt.filter = f;
 }
 
 size_t session_n_targets(const struct session *s)

@@ -12,6 +12,7 @@
 #include "app/symbol_options.h"
 #include "collect/collector.h"
 #include "export/pprof.h"
+#include "meta/filter.h"
 #include "profile/profile.h"
 #include "sym/jit_names.h"
 
@@ -40,7 +41,8 @@ struct session_options {
 	size_t n_pids;
 	struct context_options context; /* what it points to is borrowed */
 	struct symbol_options symbols;
-	bool keep_times; /* of each sample */
+	bool keep_times;	     /* of each sample */
+	const struct filter *filter; /* which processes are counted; borrowed; NULL: all */
 	/* Is shown each sample; NULL: none. */
 	void (*observe)(void *arg, const struct session_sample *s);
 	void *observe_arg;
@@ -64,6 +66,12 @@ int session_poll(struct session *s);
  * -EBUSY: the last one that was ended has not been taken yet; others are logged.
  */
 int session_rotate(struct session *s, unsigned frequency);
+
+/* From now on; borrowed until the next call. */
+void session_set_filter(struct session *s, const struct filter *f);
+
+/* Has an interval been ended that is not taken yet? */
+bool session_is_rotating(const struct session *s);
 
 /* 1: *ret is the ended interval, of which all samples are in; 0: there is none yet; -ENOMEM. */
 int session_take(struct session *s, struct session_interval **ret);

@@ -23,7 +23,7 @@ struct session {
 	struct profile *ending; /* of the interval before, while samples of it may come; or NULL */
 	uint64_t boundary_ns;	/* between these two */
 	uint64_t delivered_ns;	/* samples that were taken before are in */
-	unsigned n_taken;	/* intervals that are with somebody else */
+	VEC(struct session_interval *) taken; /* that are with somebody else */
 	struct jit_names *jit;
 	struct unwinder *unwinder;
 	uint64_t counters[STAT_COUNT]; /* the session's own */

@@ -57,6 +57,11 @@ int session_rotate(struct session *s, unsigned frequency)
 	return 0;
 }
 
+bool session_is_rotating(const struct session *s)
+{
+	return s->ending;
+}
+
 int session_take(struct session *s, struct session_interval **ret)
 {
 	int r;
@@ -64,11 +69,13 @@ int session_take(struct session *s, struct session_interval **ret)
 	if (!s->ending || s->delivered_ns < s->boundary_ns)
 		return 0;
 	jit_names_read(s->jit, monotonic_ns());
-	r = session_interval_new(s, s->ending, ret);
+	r = vec_reserve(&s->taken, 1);
+	if (r == 0)
+		r = session_interval_new(s, s->ending, ret);
 	if (r < 0)
 		return r;
 	s->ending = NULL;
-	s->n_taken++;
+	s->taken.data[s->taken.n++] = *ret;
 	return 1;
 }
 
@@ -89,6 +96,7 @@ static void forget_dso(void *ctx, const struct dso *dso)
 	struct session *s = ctx;
 
 	unwinder_forget(s->unwinder, dso);
+	context_tracker_forget_dso(s->contexts, dso);
 }
 
 static void sweep_jit(struct session *s)
@@ -108,15 +116,25 @@ static void sweep(struct session *s)
 	process_table_use_dsos(&s->procs);
 	use_frames(s, s->profile);
 	use_frames(s, s->ending);
+	for (size_t i = 0; i < s->taken.n; i++)
+		use_frames(s, s->taken.data[i]->profile);
 	dso_table_sweep(&s->procs.dsos, KEEP_ROUNDS, forget_dso, s);
-	sweep_jit(s);
+	if (!s->taken.n) /* whose answers may be in use */
+		sweep_jit(s);
+}
+
+static void remove_taken(struct session *s, const struct session_interval *i)
+{
+	for (size_t k = 0; k < s->taken.n; k++)
+		if (s->taken.data[k] == i)
+			s->taken.data[k--] = s->taken.data[--s->taken.n];
 }
 
 void session_give_back(struct session *s, struct session_interval *i)
 {
 	for (int k = 0; k < STAT_COUNT; k++)
 		s->counters[k] += i->counters[k];
+	remove_taken(s, i);
 	session_interval_free(i);
-	if (--s->n_taken == 0)
-		sweep(s);
+	sweep(s);
 }

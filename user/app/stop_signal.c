@@ -11,6 +11,7 @@
 static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 
 atomic_int stop_signal_count;
+atomic_int reload_signal_count;
 
 static void on_signal(int sig)
 {
@@ -40,6 +41,18 @@ int stop_signal_install(void)
 	if (sigaction(SIGPIPE, &sa, NULL) < 0)
 		return -errno;
 	return 0;
+}
+
+static void on_hangup(int sig)
+{
+	atomic_fetch_add(&reload_signal_count, 1);
+}
+
+int stop_signal_reload_on_hangup(void)
+{
+	struct sigaction sa = { .sa_handler = on_hangup };
+
+	return sigaction(SIGHUP, &sa, NULL) < 0 ? -errno : 0;
 }
 
 void stop_signal_reset(void)

@@ -12,6 +12,10 @@ extern atomic_int stop_signal_count;
  * Negative errno. */
 int stop_signal_install(void);
 
+/* How many SIGHUP have come since stop_signal_reload_on_hangup(), which makes them no end. */
+extern atomic_int reload_signal_count;
+int stop_signal_reload_on_hangup(void); /* negative errno */
+
 /* In a child: what was installed is undone. */
 void stop_signal_reset(void);
 

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/agent.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "app/agent_settings.h"
+#include "app/agent_shared.h"
+#include "app/agent_spool.h"
+#include "app/control.h"
+#include "app/courier.h"
+#include "app/governor.h"
+#include "app/host_limits.h"
+#include "app/listener.h"
+#include "app/namer.h"
+#include "app/session.h"
+#include "app/stop_signal.h"
+#include "base/capabilities.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/parse.h"
+
+#define FLUSH_MS      5000 /* in the end, for endpoints that work */
+#define RAISE_MAX_S   3600
+#define FREQUENCY_MAX 20000
+#define LOG_RATE      30 /* lines a minute of each kind */
+
+struct agent {
+	const struct agent_sources *sources;
+	struct agent_settings settings;
+	struct agent_shared *shared;
+	struct courier *courier;
+	struct spool *spool;
+	struct context_options context;
+	struct session *session;
+	struct namer *namer;
+	struct control *control;
+	int listen_fd;
+	struct governor governor;
+	uint64_t rotate_ns; /* CLOCK_MONOTONIC: the interval is to end */
+	uint64_t second_ns; /* the next look at what is done once a second */
+	int reloads;	    /* of reload_signal_count, those that were handled */
+	bool late;	    /* the interval at hand is, and has been counted */
+};
+
+static const struct agent_config *config_of(const struct agent *a)
+{
+	return agent_settings_config(&a->settings);
+}
+
+/* --- intervals -------------------------------------------------------------------------------- */
+
+static void give_back(struct agent *a)
+{
+	struct namer_job job;
+	bool any = false;
+
+	while (namer_done(a->namer, &job)) {
+		session_give_back(a->session, job.interval);
+		agent_settings_release(&a->settings, job.number);
+		any = true;
+	}
+	if (any)
+		courier_wake(a->courier);
+}
+
+static void take(struct agent *a)
+{
+	struct namer_job job = { 0 };
+	const struct session_interval *i;
+
+	if (session_take(a->session, &job.interval) != 1)
+		return;
+	i = job.interval;
+	agent_shared_add(a->shared, AGENT_NUMBER_INTERVALS, 1);
+	agent_shared_add(a->shared, AGENT_NUMBER_SAMPLES, i->profile->n_samples);
+	job.config = config_of(a);
+	job.number = agent_settings_use(&a->settings);
+	namer_push(a->namer, &job);
+}
+
+/* An interval that cannot be named yet becomes longer: nothing is lost, and memory is bounded. */
+static void rotate(struct agent *a)
+{
+	uint64_t now = monotonic_ns();
+	unsigned before = governor_frequency(&a->governor), frequency;
+
+	if (now < a->rotate_ns)
+		return;
+	if (session_is_rotating(a->session))
+		return;
+	if (!namer_has_room(a->namer)) {
+		if (!a->late)
+			agent_shared_add(a->shared, AGENT_NUMBER_INTERVALS_LATE, 1);
+		a->late = true;
+		return;
+	}
+	frequency = governor_decide(&a->governor, config_of(a));
+	if (session_rotate(a->session, frequency != before ? frequency : 0) < 0) {
+		a->governor.frequency = before;
+		return;
+	}
+	a->late = false;
+	a->rotate_ns = now + config_of(a)->interval_ns;
+}
+
+/* --- the configuration ------------------------------------------------------------------------ */
+
+static void set_log(const struct agent_config *c)
+{
+	static const enum log_format formats[] = {
+		[AGENT_LOG_TEXT] = LOG_FORMAT_TEXT,
+		[AGENT_LOG_LOGFMT] = LOG_FORMAT_LOGFMT,
+		[AGENT_LOG_JSON] = LOG_FORMAT_JSON,
+	};
+
+	log_set_format(formats[c->log.format]);
+	log_set_level(c->log.level);
+}
+
+static void notify_reloading(void)
+{
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, monotonic_ns() / 1000);
+}
+
+static void reload(struct agent *a)
+{
+	int signals = atomic_load(&reload_signal_count);
+	uint64_t now = monotonic_ns();
+
+	if (signals == a->reloads)
+		return;
+	a->reloads = signals;
+	notify_reloading();
+	agent_shared_add(a->shared, AGENT_NUMBER_RELOADS, 1);
+	if (agent_settings_reload(&a->settings, a->sources) < 0) {
+		agent_shared_add(a->shared, AGENT_NUMBER_RELOADS_REFUSED, 1);
+	} else {
+		set_log(config_of(a));
+		session_set_filter(a->session, &config_of(a)->filter);
+		agent_spool_claim(config_of(a), a->shared);
+		courier_reload(a->courier, config_of(a));
+		if (a->rotate_ns > now + config_of(a)->interval_ns)
+			a->rotate_ns = now + config_of(a)->interval_ns;
+	}
+	sd_notify(0, "READY=1");
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static void answer_status(const struct agent *a, char *answer, size_t size)
+{
+	const char *illness = agent_shared_illness(a->shared, monotonic_ns());
+	int n = snprintf(answer, size, "health: %s\n", illness ? illness : "ok");
+
+	for (int i = 0; i < AGENT_NUMBER_COUNT && (size_t)n < size; i++) {
+		const struct agent_number_info *info = agent_number_info(i);
+		bool is_time = info->kind == AGENT_TIME_COUNTER || info->kind == AGENT_TIME_GAUGE;
+		uint64_t value = agent_shared_get(a->shared, i);
+
+		n += is_time ? snprintf(answer + n, size - n, "%s: %.3f\n", info->name,
+					(double)value / NSEC_PER_SEC)
+			     : snprintf(answer + n, size - n, "%s: %" PRIu64 "\n", info->name,
+					value);
+	}
+}
+
+/* "raise HZ SECONDS" */
+static void answer_raise(struct agent *a, const char *text, char *answer, size_t size)
+{
+	unsigned hz, seconds;
+	char end;
+
+	if (sscanf(text, "raise %u %u%c", &hz, &seconds, &end) != 2 || hz < 1 ||
+	    hz > FREQUENCY_MAX || seconds < 1 || seconds > RAISE_MAX_S) {
+		snprintf(answer, size, "error: 1 to %d Hz, for 1 to %d seconds\n", FREQUENCY_MAX,
+			 RAISE_MAX_S);
+		return;
+	}
+	if (host_limits_check_frequency("agent ctl", hz) < 0) {
+		snprintf(answer, size, "error: the kernel allows fewer samples a second\n");
+		return;
+	}
+	governor_raise(&a->governor, hz, monotonic_ns() + seconds * NSEC_PER_SEC);
+	a->rotate_ns = 0; /* now */
+	snprintf(answer, size, "ok: %u Hz for %u s\n", hz, seconds);
+}
+
+static void on_request(void *arg, const char *text, char *answer, size_t size)
+{
+	struct agent *a = arg;
+
+	if (strcmp(text, "status") == 0)
+		answer_status(a, answer, size);
+	else if (strncmp(text, "raise ", 6) == 0)
+		answer_raise(a, text, answer, size);
+	else
+		snprintf(answer, size, "error: unknown request\n");
+}
+
+/* --- once a second ---------------------------------------------------------------------------- */
+
+static void publish(struct agent *a)
+{
+	uint64_t counters[STAT_COUNT] = { 0 };
+
+	if (session_stats(a->session, counters) == 0)
+		for (int i = 0; i < STAT_COUNT; i++)
+			atomic_store_explicit(&a->shared->counters[i], counters[i],
+					      memory_order_relaxed);
+	agent_shared_note_process(a->shared, AGENT_NUMBER_SAMPLER_CPU, AGENT_NUMBER_SAMPLER_MEMORY);
+	agent_shared_set(a->shared, AGENT_NUMBER_FREQUENCY, governor_frequency(&a->governor));
+	agent_shared_set(a->shared, AGENT_NUMBER_FREQUENCY_WANTED, config_of(a)->frequency);
+	agent_shared_set(a->shared, AGENT_NUMBER_INTERVAL, config_of(a)->interval_ns);
+}
+
+static void every_second(struct agent *a)
+{
+	uint64_t now = monotonic_ns();
+
+	if (now < a->second_ns)
+		return;
+	a->second_ns = now + NSEC_PER_SEC;
+	atomic_store(&a->shared->sampler_beat_ns, now);
+	publish(a);
+	courier_tend(a->courier);
+	reload(a);
+	if (governor_raise_is_over(&a->governor, now))
+		a->rotate_ns = 0;
+	log_tell_left_out();
+	if (!agent_shared_illness(a->shared, now))
+		sd_notify(0, "WATCHDOG=1");
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static int set_context(const struct agent_context *from, struct context_options *to)
+{
+	*to = context_options_default();
+	to->formats = from->formats & to->formats;
+	to->scope = from->scope;
+	to->max = from->max;
+	to->obi_map = from->obi_map;
+	to->service_name = from->service_name;
+	to->trace_id_key = from->trace_id_key;
+	to->span_id_key = from->span_id_key;
+	for (size_t i = 0; i < from->n_variables; i++) {
+		int r = context_options_add_variable(to, from->variables[i]);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int open_session(struct agent *a)
+{
+	const struct agent_config *c = config_of(a);
+	struct session_options opt = {
+		.collector = {
+			.frequency = c->frequency,
+			.cgroup_fd = -1,
+			.unwind_budget = c->budgets.unwind_tables,
+		},
+		.keep_times = true,
+		.filter = &c->filter,
+	};
+	int r = set_context(&c->context, &a->context);
+
+	opt.context = a->context;
+	return r < 0 ? r : session_open(&opt, &a->session);
+}
+
+/* The process that delivers comes first: it is to have nothing of what follows. */
+static int open_all(struct agent *a)
+{
+	const struct agent_config *c = config_of(a);
+	struct courier_options co = { a->sources, a->shared, -1 };
+	int r = host_limits_check_frequency("frequency", c->frequency);
+
+	if (r == 0)
+		r = agent_spool_open(&c->spool, &a->spool);
+	if (r == 0) /* one that cannot be had is tried again with each profile */
+		(void)agent_spool_set_queues(a->spool, c, a->shared);
+	if (r == 0 && *c->listen)
+		r = listener_bind(c->listen, &a->listen_fd);
+	co.listen_fd = a->listen_fd;
+	if (r == 0)
+		r = courier_start(&co, c, &a->courier);
+	if (r < 0)
+		return r;
+	host_limits_raise_files();
+	if (*c->control_socket) /* before there are threads, as it changes the umask */
+		r = control_open(c->control_socket, &a->control);
+	if (r == 0)
+		r = open_session(a);
+	if (r == 0)
+		r = namer_start(c, a->shared, a->spool, &a->namer);
+	return r;
+}
+
+static int start(struct agent *a)
+{
+	int r = session_start(a->session);
+
+	if (r < 0)
+		return r;
+	r = capabilities_keep_for_sampling();
+	if (r < 0)
+		return log_error_errno(r, "cannot give up capabilities that are not needed");
+	governor_start(&a->governor, config_of(a)->frequency);
+	a->rotate_ns = monotonic_ns() + config_of(a)->interval_ns;
+	atomic_store(&a->shared->sampler_beat_ns, monotonic_ns());
+	publish(a);
+	atomic_store(&a->shared->sampling, true);
+	log_info("sampling at %u Hz, a profile every %.3g s to %zu endpoint%s",
+		 config_of(a)->frequency, (double)config_of(a)->interval_ns / NSEC_PER_SEC,
+		 config_of(a)->n_endpoints, config_of(a)->n_endpoints == 1 ? "" : "s");
+	sd_notify(0, "READY=1");
+	return 0;
+}
+
+static int go_on(struct agent *a)
+{
+	int r = 0;
+
+	while (r == 0 && !atomic_load(&stop_signal_count)) {
+		r = session_poll(a->session);
+		take(a);
+		give_back(a);
+		rotate(a);
+		if (a->control)
+			control_poll(a->control, on_request, a);
+		every_second(a);
+	}
+	return r;
+}
+
+/* What has been sampled is named, too, and brought to the spool. */
+static int end(struct agent *a)
+{
+	int r;
+
+	sd_notify(0, "STOPPING=1");
+	r = session_finish(a->session);
+	take(a); /* the one that was ended before, if there is one */
+	if (session_rotate(a->session, 0) == 0)
+		take(a);
+	publish(a);
+	return r;
+}
+
+static void clear(struct agent *a)
+{
+	if (a->namer) {
+		namer_finish(a->namer);
+		give_back(a);
+	}
+	control_close(a->control);
+	courier_stop(a->courier, FLUSH_MS);
+	namer_free(a->namer);
+	session_close(a->session);
+	spool_close(a->spool);
+	closep(&a->listen_fd);
+	context_options_clear(&a->context);
+	agent_settings_clear(&a->settings);
+	agent_shared_free(a->shared);
+	log_tell_all_left_out();
+}
+
+static int run(struct agent *a)
+{
+	int r = open_all(a);
+
+	if (r == 0)
+		r = start(a);
+	if (r < 0)
+		return r;
+	r = go_on(a);
+	return end(a) < 0 || r < 0 ? -EIO : 0;
+}
+
+int agent_run(const struct agent_sources *sources, struct agent_config *config)
+{
+	struct agent a = { .sources = sources, .listen_fd = -1 };
+	int r = agent_settings_init(&a.settings, config);
+
+	if (r == 0)
+		set_log(config);
+	log_set_rate(LOG_RATE);
+	if (r == 0 && !(a.shared = agent_shared_new()))
+		r = -ENOMEM;
+	if (r < 0)
+		log_error_errno(r, "cannot start");
+	if (r == 0)
+		r = stop_signal_install();
+	if (r == 0)
+		r = stop_signal_reload_on_hangup();
+	if (r == 0)
+		r = run(&a);
+	clear(&a);
+	return r;
+}

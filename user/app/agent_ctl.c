@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/agent_ctl.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "app/agent_config.h"
+#include "app/control.h"
+#include "app/option_table.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/parse.h"
+
+#define EXIT_USAGE	  2
+#define FREQUENCY_DEFAULT 999
+#define FREQUENCY_MAX	  20000
+#define SECONDS_DEFAULT	  30
+#define SECONDS_MAX	  3600
+
+struct ctl_options {
+	const char *socket;
+	uint64_t frequency, seconds;
+	bool help;
+};
+
+static int set_socket(void *target, const char *arg)
+{
+	((struct ctl_options *)target)->socket = arg;
+	return 0;
+}
+
+static int set_frequency(void *target, const char *arg)
+{
+	struct ctl_options *opt = target;
+
+	if (parse_u64(arg, 1, FREQUENCY_MAX, &opt->frequency) == 0)
+		return 0;
+	log_error("-F '%s': not a number from 1 to %d", arg, FREQUENCY_MAX);
+	return -EINVAL;
+}
+
+static int set_duration(void *target, const char *arg)
+{
+	struct ctl_options *opt = target;
+	uint64_t ns;
+
+	if (parse_duration_ns(arg, &ns) == 0 && ns >= NSEC_PER_SEC &&
+	    ns <= SECONDS_MAX * NSEC_PER_SEC) {
+		opt->seconds = ns / NSEC_PER_SEC;
+		return 0;
+	}
+	log_error("-d '%s': not a duration from 1s to 1h", arg);
+	return -EINVAL;
+}
+
+static int set_help(void *target, const char *arg)
+{
+	((struct ctl_options *)target)->help = true;
+	return 1; /* the rest does not count */
+}
+
+static const struct option_def defs[] = {
+	{ "freq", 'F', "HZ", "of raise: samples a second on each CPU (default 999)", set_frequency,
+	  0 },
+	{ "duration", 'd', "TIME", "of raise: how long, 1s to 1h (default 30s)", set_duration, 0 },
+	{ "socket", 0, "PATH", "the agent's control_socket (default " AGENT_CONTROL_SOCKET ")",
+	  set_socket, 0 },
+	{ "help", 'h', NULL, "show this", set_help, 0 },
+};
+
+static const struct option_table table = { "agent ctl", defs, sizeof(defs) / sizeof(defs[0]) };
+
+static void print_help(void)
+{
+	fputs("Usage: spanprof agent ctl status|raise [OPTION]...\n"
+	      "\n"
+	      "Asks the agent that runs on this host: 'status' prints its numbers, 'raise' makes "
+	      "it "
+	      "sample\n"
+	      "the host more often for a while. Its profiles go where they always go.\n"
+	      "\n",
+	      stdout);
+	option_table_help(&table, stdout);
+}
+
+static int ask(const struct ctl_options *opt, const char *request)
+{
+	CLEANUP(freep) char *answer = NULL;
+	int r = control_ask(opt->socket, request, &answer);
+
+	if (r == -ENOENT || r == -ECONNREFUSED)
+		log_error("no agent listens on '%s'; --socket names its control_socket",
+			  opt->socket);
+	else if (r < 0)
+		log_error_errno(r, "cannot ask the agent on '%s'", opt->socket);
+	if (r < 0)
+		return EXIT_FAILURE;
+	if (strncmp(answer, "error: ", 7) == 0) {
+		log_error("%.*s", (int)strcspn(answer + 7, "\n"), answer + 7);
+		return EXIT_FAILURE;
+	}
+	fputs(answer, stdout);
+	return *answer ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int agent_ctl(int argc, char **argv)
+{
+	struct ctl_options opt = { AGENT_CONTROL_SOCKET, FREQUENCY_DEFAULT, SECONDS_DEFAULT,
+				   false };
+	const char *command;
+	char request[64];
+
+	if (option_table_parse(&table, argc, argv, &opt) < 0)
+		return EXIT_USAGE;
+	if (opt.help) {
+		print_help();
+		return EXIT_SUCCESS;
+	}
+	command = optind + 1 == argc ? argv[optind] : "";
+	if (strcmp(command, "status") == 0)
+		return ask(&opt, "status");
+	if (strcmp(command, "raise") == 0) {
+		snprintf(request, sizeof(request), "raise %" PRIu64 " %" PRIu64, opt.frequency,
+			 opt.seconds);
+		return ask(&opt, request);
+	}
+	log_error("agent ctl: 'status' or 'raise' is wanted; see 'spanprof agent ctl --help'");
+	return EXIT_USAGE;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "app/agent_shared.h"
+
+#include <stdio.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define SAMPLER_STUCK_NS  (15 * NSEC_PER_SEC)
+#define NAMING_STUCK_NS	  (600 * NSEC_PER_SEC)
+#define ENDPOINT_STUCK_NS (60 * NSEC_PER_SEC) /* beyond its time limit for a request */
+
+#define AGENT_NUMBER_INFO_(id, kind, name, help) [AGENT_NUMBER_##id] = { AGENT_##kind, name, help },
+static const struct agent_number_info infos[AGENT_NUMBER_COUNT] = { AGENT_NUMBERS(
+	AGENT_NUMBER_INFO_) };
+#undef AGENT_NUMBER_INFO_
+
+const struct agent_number_info *agent_number_info(enum agent_number which)
+{
+	return &infos[which];
+}
+
+struct agent_shared *agent_shared_new(void)
+{
+	struct agent_shared *s =
+		mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return s == MAP_FAILED ? NULL : s;
+}
+
+void agent_shared_free(struct agent_shared *s)
+{
+	if (s)
+		munmap(s, sizeof(*s));
+}
+
+void agent_shared_set(struct agent_shared *s, enum agent_number which, uint64_t value)
+{
+	atomic_store_explicit(&s->numbers[which], value, memory_order_relaxed);
+}
+
+void agent_shared_add(struct agent_shared *s, enum agent_number which, uint64_t by)
+{
+	atomic_fetch_add_explicit(&s->numbers[which], by, memory_order_relaxed);
+}
+
+uint64_t agent_shared_get(const struct agent_shared *s, enum agent_number which)
+{
+	return atomic_load_explicit(&s->numbers[which], memory_order_relaxed);
+}
+
+static uint64_t resident_bytes(void)
+{
+	CLEANUP(fclosep) FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long pages;
+
+	if (!f || fscanf(f, "%*u %lu", &pages) != 1)
+		return 0;
+	return (uint64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+void agent_shared_note_process(struct agent_shared *s, enum agent_number cpu,
+			       enum agent_number memory)
+{
+	struct timespec used = { 0 };
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	agent_shared_set(s, cpu, used.tv_sec * NSEC_PER_SEC + used.tv_nsec);
+	agent_shared_set(s, memory, resident_bytes());
+}
+
+static bool is_stuck(uint64_t now_ns, uint64_t beat_ns, uint64_t limit_ns)
+{
+	return beat_ns && now_ns > beat_ns && now_ns - beat_ns > limit_ns;
+}
+
+static bool delivery_is_stuck(const struct agent_shared *s, uint64_t now_ns)
+{
+	uint64_t limit = ENDPOINT_STUCK_NS + atomic_load(&s->endpoint_timeout_ns);
+
+	for (size_t i = 0; i < AGENT_ENDPOINT_PLACES; i++) {
+		const struct delivery_stats *e = &s->endpoints[i];
+		uint32_t state = atomic_load(&e->state);
+
+		if (state != DELIVERY_UNUSED && state != DELIVERY_REMOVED &&
+		    is_stuck(now_ns, atomic_load(&e->heartbeat_ns), limit))
+			return true;
+	}
+	return false;
+}
+
+const char *agent_shared_illness(const struct agent_shared *s, uint64_t now_ns)
+{
+	if (is_stuck(now_ns, atomic_load(&s->sampler_beat_ns), SAMPLER_STUCK_NS))
+		return "sampling is stuck";
+	if (is_stuck(now_ns, atomic_load(&s->naming_since_ns), NAMING_STUCK_NS))
+		return "naming is stuck";
+	if (delivery_is_stuck(s, now_ns))
+		return "delivery is stuck";
+	return NULL;
+}

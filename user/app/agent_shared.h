@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the processes of an agent tell each other in numbers: memory that they share, of a fixed
+ * size and without pointers. Who reads takes each number for itself, and for possibly wrong.
+ */
+#ifndef APP_AGENT_SHARED_H
+#define APP_AGENT_SHARED_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/agent_config.h"
+#include "base/cleanup.h"
+#include "export/delivery_stats.h"
+#include "shared/stat.h"
+
+enum agent_number_kind {
+	AGENT_GAUGE,	   /* as it is now */
+	AGENT_COUNTER,	   /* only grows */
+	AGENT_TIME_GAUGE,  /* ns, shown in seconds */
+	AGENT_TIME_COUNTER /* likewise, only grows */
+};
+
+/* X(id, kind, name, help) */
+#define AGENT_NUMBERS(X)                                                                           \
+	X(FREQUENCY, GAUGE, "sampling_frequency_hertz", "samples a second on each CPU")            \
+	X(FREQUENCY_WANTED, GAUGE, "sampling_frequency_configured_hertz",                          \
+	  "the same as configured: more than there are if the budget of CPU time is used up")      \
+	X(INTERVAL, TIME_GAUGE, "interval_seconds", "how long each profile is")                    \
+	X(INTERVALS, COUNTER, "intervals", "profiles that were taken")                             \
+	X(INTERVALS_LATE, COUNTER, "intervals_late",                                               \
+	  "profiles that are longer than an interval, as naming was behind")                       \
+	X(INTERVALS_BRIEF, COUNTER, "intervals_named_briefly",                                     \
+	  "profiles named by symbol tables only, as naming had used up its CPU time")              \
+	X(INTERVALS_WAITING, GAUGE, "intervals_waiting", "profiles that wait to be named")         \
+	X(INTERVALS_FAILED, COUNTER, "intervals_failed",                                           \
+	  "profiles that could not be named or put into the spool")                                \
+	X(SAMPLES, COUNTER, "samples_profiled", "samples in profiles that were taken")             \
+	X(SAMPLES_DROPPED, COUNTER, "samples_dropped_by_rules", "by relabel_configs")              \
+	X(SAMPLES_FAILED, COUNTER, "samples_failed", "samples in intervals_failed")                \
+	X(RELABEL_LIMIT, COUNTER, "relabel_match_limit",                                           \
+	  "matches of relabel_configs that took too many steps")                                   \
+	X(RELABEL_TOO_LARGE, COUNTER, "relabel_labels_too_large",                                  \
+	  "labels that relabel_configs did not set: too long, or too many")                        \
+	X(PROFILE_BYTES, GAUGE, "profile_bytes", "size of the last profile")                       \
+	X(NAMING_TIME, TIME_COUNTER, "naming_seconds", "time that naming took")                    \
+	X(NAMING_CPU, TIME_COUNTER, "naming_cpu_seconds",                                          \
+	  "CPU time of naming, of its worker, too")                                                \
+	X(SAMPLER_CPU, TIME_COUNTER, "process_sampler_cpu_seconds",                                \
+	  "CPU time of the process that samples and names")                                        \
+	X(COURIER_CPU, TIME_COUNTER, "process_courier_cpu_seconds",                                \
+	  "CPU time of the process that delivers")                                                 \
+	X(SAMPLER_MEMORY, GAUGE, "process_sampler_resident_memory_bytes",                          \
+	  "memory of the process that samples and names")                                          \
+	X(COURIER_MEMORY, GAUGE, "process_courier_resident_memory_bytes",                          \
+	  "memory of the process that delivers")                                                   \
+	X(SYMBOL_MEMORY, GAUGE, "symbols_memory_bytes", "memory that names take")                  \
+	X(MEMORY_OVER, COUNTER, "memory_budget_exceeded",                                          \
+	  "times that the budget of memory was exceeded and names were forgotten")                 \
+	X(BPF_TIME, TIME_COUNTER, "bpf_run_seconds",                                               \
+	  "time that the kernel side ran; 0 if the kernel does not count it")                      \
+	X(BPF_RUNS, COUNTER, "bpf_runs", "how often the kernel side ran")                          \
+	X(COURIER_STARTS, COUNTER, "courier_starts", "starts of the process that delivers")        \
+	X(RELOADS, COUNTER, "config_reloads", "times that the configuration was read again")       \
+	X(RELOADS_REFUSED, COUNTER, "config_reloads_refused", "of these, those that had errors")
+
+#define AGENT_NUMBER_ID_(id, kind, name, help) AGENT_NUMBER_##id,
+enum agent_number { AGENT_NUMBERS(AGENT_NUMBER_ID_) AGENT_NUMBER_COUNT };
+#undef AGENT_NUMBER_ID_
+
+struct agent_number_info {
+	enum agent_number_kind kind;
+	const char *name, *help;
+};
+const struct agent_number_info *agent_number_info(enum agent_number which);
+
+/* Of endpoints that were removed some stay known. */
+#define AGENT_ENDPOINT_PLACES (2 * AGENT_ENDPOINTS_MAX)
+
+struct agent_shared {
+	_Atomic uint64_t counters[STAT_COUNT];
+	_Atomic uint64_t numbers[AGENT_NUMBER_COUNT];
+	_Atomic uint64_t sampler_beat_ns; /* CLOCK_MONOTONIC: it went round; 0: not begun */
+	_Atomic uint64_t naming_since_ns; /* likewise: naming began; 0: there is nothing to name */
+	_Atomic uint64_t endpoint_timeout_ns; /* the longest of all endpoints */
+	_Atomic bool sampling;
+	struct delivery_stats endpoints[AGENT_ENDPOINT_PLACES];
+};
+
+/* Zeroed memory that processes forked from now on share. NULL: none. */
+struct agent_shared *agent_shared_new(void);
+void agent_shared_free(struct agent_shared *s); /* NULL is fine */
+DEFINE_CLEANUP(struct agent_shared *, agent_shared_free)
+
+/* Relaxed: each number is for itself. */
+void agent_shared_set(struct agent_shared *s, enum agent_number which, uint64_t value);
+void agent_shared_add(struct agent_shared *s, enum agent_number which, uint64_t by);
+uint64_t agent_shared_get(const struct agent_shared *s, enum agent_number which);
+
+/* CPU time and memory of this process. */
+void agent_shared_note_process(struct agent_shared *s, enum agent_number cpu,
+			       enum agent_number memory);
+
+/* Why the agent is not healthy; NULL: it is. Static text. @now_ns: CLOCK_MONOTONIC. */
+const char *agent_shared_illness(const struct agent_shared *s, uint64_t now_ns);
+
+#endif

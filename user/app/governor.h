@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How often is sampled: as configured, less if that costs too much, more if somebody asks for it.
+ */
+#ifndef APP_GOVERNOR_H
+#define APP_GOVERNOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app/agent_config.h"
+
+/* A zeroed one is to be started. */
+struct governor {
+	unsigned wanted;     /* configured, Hz */
+	unsigned frequency;  /* in force */
+	unsigned affordable; /* by the budget, at most what is wanted */
+	unsigned raised;     /* asked for, until: */
+	uint64_t raised_until_ns;
+	uint64_t cpu_ns, since_ns; /* what sampling had used, and when */
+};
+
+void governor_start(struct governor *g, unsigned frequency);
+
+/* Called by the thread that samples at the end of an interval: the frequency of the next one. */
+unsigned governor_decide(struct governor *g, const struct agent_config *c);
+
+/* The pure part of it: what is affordable, if @frequency took @share of one CPU. */
+unsigned governor_afford(unsigned wanted, unsigned frequency, double share, double budget);
+
+/* @hz until @until_ns (CLOCK_MONOTONIC), whatever it costs. */
+void governor_raise(struct governor *g, unsigned hz, uint64_t until_ns);
+bool governor_raise_is_over(struct governor *g, uint64_t now_ns); /* true once */
+
+unsigned governor_frequency(const struct governor *g);
+
+#endif
