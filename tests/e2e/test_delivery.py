@@ -446,6 +446,7 @@ def test_full_disk(tmp_path):
     try:
         with Deliver(tmp_path, pyroscope("http://127.0.0.1:1")) as d:
             assert d.put(100) == 0
+            d.wait("p", lambda s: s["queue_entries"])
             s = d.quit()["p"]
         assert s["expired"] > 0 and s["queue_entries"] > 0
         with sink(tmp_path / "got") as url, Deliver(tmp_path, pyroscope(url)) as d:
