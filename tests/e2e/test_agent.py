@@ -315,6 +315,37 @@ def test_header_from_a_file(spanprof, busy, tmp_path):
     assert heads and all("X-Key: geheim-815\r\n" in h and "X-Plain: a b\r\n" in h for h in heads)
 
 
+def test_systemd_is_told(spanprof, tmp_path):
+    """sd_notify(3): ready, alive, reloading, stopping."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s, pytest.MonkeyPatch.context() as m:
+        s.bind(str(tmp_path / "notify"))
+        s.settimeout(20)
+        m.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        m.setenv("WATCHDOG_USEC", "20000000")
+        with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
+            assert s.recv(4096) == b"READY=1"
+            assert s.recv(4096) == b"WATCHDOG=1"
+            agent.reload()
+            told = b""
+            while b"STOPPING=1" not in told:
+                if b"READY=1" in told and agent.program.poll() is None:
+                    agent.program.terminate()
+                told += s.recv(4096) + b"\n"
+            assert agent.program.wait(30) == 0
+    assert told.index(b"RELOADING=1") < told.index(b"READY=1") < told.index(b"STOPPING=1")
+
+
+def test_cost_is_shown(spanprof, busy, tmp_path):
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
+        agent.wait(lambda: agent.metric("intervals_total") >= 3)
+        for name in "sampler", "courier", "worker":
+            assert agent.metric(f"process_{name}_cpu_seconds_total") > 0
+            assert agent.metric(f"process_{name}_resident_memory_bytes") > 1 << 20
+        runs, taken = agent.metric("bpf_runs_total"), agent.metric("samples_taken_total")
+        assert runs > taken * 0.9 > HZ and agent.metric("bpf_run_seconds_total") > 0
+        agent.stop()
+
+
 # --- configuration -------------------------------------------------------------------------------
 
 
@@ -402,6 +433,13 @@ def test_budget_of_cpu(spanprof, busy, tmp_path):
         assert "more than budgets.cpu_percent allows" in agent.messages()
 
 
+def test_unit_of_systemd_is_hardened():
+    unit = ROOT / "deploy" / "systemd" / "spanprof.service"
+    done = run("systemd-analyze", "security", "--offline=true", unit)
+    exposure = re.search(r"Overall exposure level for spanprof.service: ([0-9.]+)", done.stdout)
+    assert exposure and float(exposure[1]) <= 4.0, done.stdout + done.stderr
+
+
 def test_alert_rules_are_rules():
     done = run("promtool", "check", "rules", ROOT / "deploy" / "alerts.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -437,9 +475,14 @@ NEEDED = "bpf", "perfmon", "sys_ptrace", "dac_read_search", "syslog", "checkpoin
 
 
 def caps_of(pid):
-    with open(f"/proc/{pid}/status", encoding="utf-8") as f:
-        status = dict(line.rstrip().split(":", 1) for line in f)
-    return int(status["CapPrm"], 16), int(status["NoNewPrivs"]), int(status["Seccomp"])
+    """(capabilities, no_new_privs, seccomp) of all threads, which are the same."""
+    found = set()
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status", encoding="utf-8") as f:
+            status = dict(line.rstrip().split(":", 1) for line in f)
+        found.add((int(status["CapPrm"], 16), int(status["NoNewPrivs"]), int(status["Seccomp"])))
+    assert len(found) == 1, found
+    return found.pop()
 
 
 @contextmanager
@@ -459,8 +502,8 @@ def test_rights(spanprof, busy):
     """It needs six capabilities, and of its processes only one has them."""
     with nobody_agent(spanprof) as agent:
         agent.wait(lambda: agent.metric("intervals_total") >= 2)
-        have, _, _ = caps_of(agent.program.pid)
-        assert bin(have).count("1") == len(NEEDED)
+        have, *sandbox = caps_of(agent.program.pid)
+        assert bin(have).count("1") == len(NEEDED) and sandbox == [1, 2]
         for pid in children(agent.program.pid):
             assert caps_of(pid) == (0, 1, 2), pid
         agent.stop()
@@ -474,6 +517,6 @@ def test_rights(spanprof, busy):
 
 def test_root_keeps_no_more(spanprof, tmp_path):
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
-        have, _, _ = caps_of(agent.program.pid)
-        assert bin(have).count("1") == len(NEEDED)
+        have, *sandbox = caps_of(agent.program.pid)
+        assert bin(have).count("1") == len(NEEDED) and sandbox == [1, 2]
         agent.stop()

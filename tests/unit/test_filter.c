@@ -92,11 +92,9 @@ Test(filter, one_of_the_rules_is_enough_and_exclusion_wins)
 	struct filter f = { .include = in, .n_include = 2 };
 
 	cr_expect(filter_wants(&f, &nginx));
-	cr_expect(zero(int, filter_needs_service(&f)));
 	f.exclude = &out;
 	f.n_exclude = 1;
 	cr_expect(zero(int, filter_wants(&f, &nginx)));
-	cr_expect(filter_needs_service(&f));
 }
 
 Test(filter, what_is_not_known_matches_no_rule)

@@ -74,10 +74,10 @@ Test(governor, raise_ends)
 
 	governor_start(&g, 19);
 	governor_raise(&g, 999, now + NSEC_PER_SEC);
-	cr_expect(eq(u32, governor_decide(&g, &c), 999));
+	cr_expect(eq(u32, governor_decide(&g, &c, 0), 999));
 	cr_expect(not(governor_raise_is_over(&g, now)));
 	cr_expect(governor_raise_is_over(&g, now + NSEC_PER_SEC));
 	cr_expect(not(governor_raise_is_over(&g, now + 2 * NSEC_PER_SEC)));
-	cr_expect(eq(u32, governor_decide(&g, &c), 19));
+	cr_expect(eq(u32, governor_decide(&g, &c, 0), 19));
 	cr_expect(eq(u32, governor_frequency(&g), 19));
 }

@@ -19,7 +19,7 @@
 #include "base/capabilities.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/parse.h"
+#include "base/seccomp_filter.h"
 
 #define FLUSH_MS      5000 /* in the end, for endpoints that work */
 #define RAISE_MAX_S   3600
@@ -36,7 +36,7 @@ struct agent {
 	struct session *session;
 	struct namer *namer;
 	struct control *control;
-	int listen_fd;
+	int listen_fd, run_time_fd;
 	struct governor governor;
 	uint64_t rotate_ns; /* CLOCK_MONOTONIC: the interval is to end */
 	uint64_t second_ns; /* the next look at what is done once a second */
@@ -96,7 +96,8 @@ static void rotate(struct agent *a)
 		a->late = true;
 		return;
 	}
-	frequency = governor_decide(&a->governor, config_of(a));
+	frequency = governor_decide(&a->governor, config_of(a),
+				    agent_shared_get(a->shared, AGENT_NUMBER_BPF_TIME));
 	if (session_rotate(a->session, frequency != before ? frequency : 0) < 0) {
 		a->governor.frequency = before;
 		return;
@@ -204,11 +205,16 @@ static void on_request(void *arg, const char *text, char *answer, size_t size)
 static void publish(struct agent *a)
 {
 	uint64_t counters[STAT_COUNT] = { 0 };
+	struct run_time run;
 
 	if (session_stats(a->session, counters) == 0)
 		for (int i = 0; i < STAT_COUNT; i++)
 			atomic_store_explicit(&a->shared->counters[i], counters[i],
 					      memory_order_relaxed);
+	if (session_run_time(a->session, &run) == 0) {
+		agent_shared_set(a->shared, AGENT_NUMBER_BPF_TIME, run.ns);
+		agent_shared_set(a->shared, AGENT_NUMBER_BPF_RUNS, run.runs);
+	}
 	agent_shared_note_process(a->shared, AGENT_NUMBER_SAMPLER_CPU, AGENT_NUMBER_SAMPLER_MEMORY);
 	agent_shared_set(a->shared, AGENT_NUMBER_FREQUENCY, governor_frequency(&a->governor));
 	agent_shared_set(a->shared, AGENT_NUMBER_FREQUENCY_WANTED, config_of(a)->frequency);
@@ -272,6 +278,23 @@ static int open_session(struct agent *a)
 	return r < 0 ? r : session_open(&opt, &a->session);
 }
 
+/* Before there are other threads, each of which has rights of its own. */
+static int give_up_rights(void)
+{
+	static const char *const refused[] = { "execveat",	  "kcmp",
+					       "pidfd_getfd",	  "ptrace",
+					       "process_madvise", "process_vm_writev" };
+	int r = capabilities_keep_for_sampling();
+
+	if (r < 0)
+		return log_error_errno(r, "cannot give up capabilities that are not needed");
+	r = seccomp_refuse(refused, sizeof(refused) / sizeof(refused[0]));
+	if (r < 0)
+		log_warning("runs without a filter of system calls, which this kernel does not "
+			    "have, or refuses");
+	return 0;
+}
+
 /* The process that delivers comes first: it is to have nothing of what follows. */
 static int open_all(struct agent *a)
 {
@@ -291,8 +314,12 @@ static int open_all(struct agent *a)
 	if (r < 0)
 		return r;
 	host_limits_raise_files();
-	if (*c->control_socket) /* before there are threads, as it changes the umask */
+	host_limits_raise_locked_memory();
+	a->run_time_fd = run_time_enable(); /* without the right to it, it is not known */
+	if (*c->control_socket)		    /* before there are threads, as it changes the umask */
 		r = control_open(c->control_socket, &a->control);
+	if (r == 0)
+		r = give_up_rights();
 	if (r == 0)
 		r = open_session(a);
 	if (r == 0)
@@ -306,9 +333,6 @@ static int start(struct agent *a)
 
 	if (r < 0)
 		return r;
-	r = capabilities_keep_for_sampling();
-	if (r < 0)
-		return log_error_errno(r, "cannot give up capabilities that are not needed");
 	governor_start(&a->governor, config_of(a)->frequency);
 	a->rotate_ns = monotonic_ns() + config_of(a)->interval_ns;
 	atomic_store(&a->shared->sampler_beat_ns, monotonic_ns());
@@ -363,6 +387,7 @@ static void clear(struct agent *a)
 	session_close(a->session);
 	spool_close(a->spool);
 	closep(&a->listen_fd);
+	closep(&a->run_time_fd);
 	context_options_clear(&a->context);
 	agent_settings_clear(&a->settings);
 	agent_shared_free(a->shared);
@@ -383,7 +408,7 @@ static int run(struct agent *a)
 
 int agent_run(const struct agent_sources *sources, struct agent_config *config)
 {
-	struct agent a = { .sources = sources, .listen_fd = -1 };
+	struct agent a = { .sources = sources, .listen_fd = -1, .run_time_fd = -1 };
 	int r = agent_settings_init(&a.settings, config);
 
 	if (r == 0)

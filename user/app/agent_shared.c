@@ -51,11 +51,14 @@ uint64_t agent_shared_get(const struct agent_shared *s, enum agent_number which)
 	return atomic_load_explicit(&s->numbers[which], memory_order_relaxed);
 }
 
-static uint64_t resident_bytes(void)
+uint64_t agent_resident_bytes(pid_t pid)
 {
-	CLEANUP(fclosep) FILE *f = fopen("/proc/self/statm", "re");
+	CLEANUP(fclosep) FILE *f = NULL;
 	unsigned long pages;
+	char path[32];
 
+	snprintf(path, sizeof(path), "/proc/%d/statm", pid ? pid : getpid());
+	f = fopen(path, "re");
 	if (!f || fscanf(f, "%*u %lu", &pages) != 1)
 		return 0;
 	return (uint64_t)pages * sysconf(_SC_PAGESIZE);
@@ -68,7 +71,7 @@ void agent_shared_note_process(struct agent_shared *s, enum agent_number cpu,
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
 	agent_shared_set(s, cpu, used.tv_sec * NSEC_PER_SEC + used.tv_nsec);
-	agent_shared_set(s, memory, resident_bytes());
+	agent_shared_set(s, memory, agent_resident_bytes(0));
 }
 
 static bool is_stuck(uint64_t now_ns, uint64_t beat_ns, uint64_t limit_ns)

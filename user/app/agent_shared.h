@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "app/agent_config.h"
 #include "base/cleanup.h"
@@ -51,10 +52,14 @@ enum agent_number_kind {
 	  "CPU time of the process that samples and names")                                        \
 	X(COURIER_CPU, TIME_COUNTER, "process_courier_cpu_seconds",                                \
 	  "CPU time of the process that delivers")                                                 \
+	X(WORKER_CPU, TIME_COUNTER, "process_worker_cpu_seconds",                                  \
+	  "CPU time of the process that reads files, while it names")                              \
 	X(SAMPLER_MEMORY, GAUGE, "process_sampler_resident_memory_bytes",                          \
 	  "memory of the process that samples and names")                                          \
 	X(COURIER_MEMORY, GAUGE, "process_courier_resident_memory_bytes",                          \
 	  "memory of the process that delivers")                                                   \
+	X(WORKER_MEMORY, GAUGE, "process_worker_resident_memory_bytes",                            \
+	  "memory of the process that reads files")                                                \
 	X(SYMBOL_MEMORY, GAUGE, "symbols_memory_bytes", "memory that names take")                  \
 	X(MEMORY_OVER, COUNTER, "memory_budget_exceeded",                                          \
 	  "times that the budget of memory was exceeded and names were forgotten")                 \
@@ -97,6 +102,9 @@ DEFINE_CLEANUP(struct agent_shared *, agent_shared_free)
 void agent_shared_set(struct agent_shared *s, enum agent_number which, uint64_t value);
 void agent_shared_add(struct agent_shared *s, enum agent_number which, uint64_t by);
 uint64_t agent_shared_get(const struct agent_shared *s, enum agent_number which);
+
+/* Memory of a process, 0: of this one. 0: it is not known. */
+uint64_t agent_resident_bytes(pid_t pid);
 
 /* CPU time and memory of this process. */
 void agent_shared_note_process(struct agent_shared *s, enum agent_number cpu,

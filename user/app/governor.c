@@ -39,10 +39,10 @@ unsigned governor_afford(unsigned wanted, unsigned frequency, double share, doub
 	return next < least ? least : (unsigned)next;
 }
 
-/* Of the thread that samples: the kernel side is not in it, nor is naming, which has its own. */
-static double measure(struct governor *g)
+/* Of the thread that samples, and the kernel side; naming has a budget of its own. */
+static double measure(struct governor *g, uint64_t kernel_ns)
 {
-	uint64_t cpu = thread_cpu_ns(), now = monotonic_ns();
+	uint64_t cpu = thread_cpu_ns() + kernel_ns, now = monotonic_ns();
 	double share = now > g->since_ns ? (double)(cpu - g->cpu_ns) / (now - g->since_ns) : 0;
 
 	g->cpu_ns = cpu;
@@ -60,9 +60,9 @@ static void tell(unsigned before, unsigned after, unsigned wanted)
 		log_info("sampling at %u Hz again", wanted);
 }
 
-unsigned governor_decide(struct governor *g, const struct agent_config *c)
+unsigned governor_decide(struct governor *g, const struct agent_config *c, uint64_t kernel_ns)
 {
-	double share = measure(g);
+	double share = measure(g, kernel_ns);
 	unsigned before;
 
 	if (g->wanted != c->frequency &&

@@ -16,13 +16,16 @@ struct governor {
 	unsigned affordable; /* by the budget, at most what is wanted */
 	unsigned raised;     /* asked for, until: */
 	uint64_t raised_until_ns;
-	uint64_t cpu_ns, since_ns; /* what sampling had used, and when */
+	uint64_t cpu_ns, since_ns; /* what sampling and its kernel side had used, and when */
 };
 
 void governor_start(struct governor *g, unsigned frequency);
 
-/* Called by the thread that samples at the end of an interval: the frequency of the next one. */
-unsigned governor_decide(struct governor *g, const struct agent_config *c);
+/*
+ * Called by the thread that samples at the end of an interval: the frequency of the next one.
+ * @kernel_ns: what the kernel side has run so far; 0: that is not known.
+ */
+unsigned governor_decide(struct governor *g, const struct agent_config *c, uint64_t kernel_ns);
 
 /* The pure part of it: what is affordable, if @frequency took @share of one CPU. */
 unsigned governor_afford(unsigned wanted, unsigned frequency, double share, double budget);

@@ -30,3 +30,8 @@ void host_limits_raise_files(void)
 		setrlimit(RLIMIT_NOFILE, &lim);
 	}
 }
+
+void host_limits_raise_locked_memory(void)
+{
+	(void)setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY });
+}

@@ -9,4 +9,7 @@ int host_limits_check_frequency(const char *what, unsigned hz);
 /* Files stay open from their first sample on, so that they can be named later. */
 void host_limits_raise_files(void);
 
+/* Kernels before 5.11 count BPF maps against it. For one who is about to give up the right to. */
+void host_limits_raise_locked_memory(void);
+
 #endif

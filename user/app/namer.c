@@ -74,13 +74,17 @@ static struct cpu_mark mark_cpu(const struct naming *names)
 				  worker_pid(names->worker) };
 }
 
+static uint64_t worker_cpu_since(const struct naming *names, const struct cpu_mark *from)
+{
+	uint64_t now = worker_cpu_ns(names);
+
+	return worker_pid(names->worker) == from->pid && now >= from->worker ? now - from->worker
+									     : now;
+}
+
 static uint64_t cpu_since(const struct naming *names, const struct cpu_mark *from)
 {
-	uint64_t worker = worker_cpu_ns(names);
-
-	if (worker_pid(names->worker) == from->pid && worker >= from->worker)
-		worker -= from->worker;
-	return thread_cpu_ns() - from->own + worker;
+	return thread_cpu_ns() - from->own + worker_cpu_since(names, from);
 }
 
 static void refill(struct namer *n, double cpu_percent)
@@ -199,8 +203,13 @@ static int name(struct namer *n, const struct namer_job *job)
 static void bound_memory(struct namer *n)
 {
 	uint64_t names = symbolizer_memory(n->naming->sym);
+	pid_t pid = worker_pid(n->naming->worker);
+	uint64_t worker = pid ? agent_resident_bytes(pid) : 0;
 	uint64_t all = agent_shared_get(n->shared, AGENT_NUMBER_SAMPLER_MEMORY) +
-		       agent_shared_get(n->shared, AGENT_NUMBER_COURIER_MEMORY);
+		       agent_shared_get(n->shared, AGENT_NUMBER_COURIER_MEMORY) + worker +
+		       atomic_load(&n->shared->counters[STAT_UNWIND_BYTES]);
+
+	agent_shared_set(n->shared, AGENT_NUMBER_WORKER_MEMORY, worker);
 
 	if (n->naming->cache) {
 		symbol_cache_save(n->naming->cache);
@@ -233,6 +242,7 @@ static void work_on(struct namer *n, const struct namer_job *job)
 	}
 	bound_memory(n);
 	used = cpu_since(n->naming, &mark);
+	agent_shared_add(n->shared, AGENT_NUMBER_WORKER_CPU, worker_cpu_since(n->naming, &mark));
 	n->credit_ns -= used;
 	agent_shared_add(n->shared, AGENT_NUMBER_NAMING_CPU, used);
 	agent_shared_add(n->shared, AGENT_NUMBER_NAMING_TIME, monotonic_ns() - began);

@@ -316,6 +316,11 @@ void session_set_filter(struct session *s, const struct filter *f)
 	s->opt.filter = f;
 }
 
+int session_run_time(const struct session *s, struct run_time *ret)
+{
+	return collector_run_time(s->collector, ret);
+}
+
 size_t session_n_targets(const struct session *s)
 {
 	return s->targets.n;

@@ -702,6 +702,17 @@ int collector_read_stats(const struct collector *c, uint64_t *counters)
 	return 0;
 }
 
+int collector_run_time(const struct collector *c, struct run_time *ret)
+{
+	struct bpf_program *prog;
+	int r = 0;
+
+	*ret = (struct run_time){ 0 };
+	bpf_object__for_each_program(prog, c->bpf->obj) if (r == 0 && bpf_program__fd(prog) >= 0)
+		r = run_time_add(bpf_program__fd(prog), ret);
+	return r;
+}
+
 enum collector_event collector_event(const struct collector *c)
 {
 	return c->sampling.event;

@@ -7,7 +7,6 @@
 
 #include "export/otlp.h"
 #include "export/otlp_body.h"
-#include "export/otlp_count.h"
 #include "export/pprof.h"
 #include "export/pyroscope_body.h"
 
@@ -142,7 +141,7 @@ static int on_otlp_chunk(const struct otlp_chunk *chunk, void *arg)
 	int r = make_ranges(&m->part, chunk->samples, chunk->n_samples, &req);
 
 	if (r >= 0 && chunk->request) {
-		req.n_profiles = otlp_count_profiles(chunk->request, chunk->len);
+		req.n_profiles = chunk->n_profiles;
 		r = otlp_body(&encoding, chunk->request, chunk->len, &req.body, &req.len);
 	}
 	if (r >= 0)

@@ -33,7 +33,4 @@ struct filter_facts {
 
 bool filter_wants(const struct filter *f, const struct filter_facts *facts);
 
-/* Does any rule ask for the service, which is known later than the rest? */
-bool filter_needs_service(const struct filter *f);
-
 #endif

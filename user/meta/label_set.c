@@ -32,14 +32,6 @@ static void take_out(struct label_set *s, struct label *l)
 	s->labels.n--;
 }
 
-void label_set_remove(struct label_set *s, const char *name)
-{
-	struct label *l = find(s, name);
-
-	if (l)
-		take_out(s, l);
-}
-
 /* @old: has the same name, or NULL. What a rule sets anew goes to the end, once. */
 static int store(struct label_set *s, struct label *old, struct label new)
 {

@@ -39,8 +39,6 @@ int label_set_change(struct label_set *s, const char *name, const char *value);
 /* "" if there is none. Valid until label_set_reset(). */
 const char *label_set_get(const struct label_set *s, const char *name);
 
-void label_set_remove(struct label_set *s, const char *name);
-
 /* In the order of names, all as if they had been put. */
 void label_set_sort(struct label_set *s);
 

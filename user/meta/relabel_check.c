@@ -57,7 +57,8 @@ static unsigned fields_of(const struct relabel_rule *r)
 	       (r->replacement ? FIELD_REPLACEMENT : 0) | (r->modulus ? FIELD_MODULUS : 0);
 }
 
-bool relabel_action_has_target(enum relabel_action action)
+/* Does the action write to target_label? */
+static bool has_target(enum relabel_action action)
 {
 	switch (action) {
 	case RELABEL_REPLACE:
@@ -74,7 +75,7 @@ bool relabel_action_has_target(enum relabel_action action)
 
 static int check_target(const struct relabel_rule *r, struct relabel_problem *why)
 {
-	if (!relabel_action_has_target(r->action))
+	if (!has_target(r->action))
 		return 0;
 	if (!r->target_label || !*r->target_label)
 		return refuse(why, "target_label", "the action %s needs one",

@@ -5,9 +5,6 @@
 
 #include "meta/relabel.h"
 
-/* Does the action write to target_label? */
-bool relabel_action_has_target(enum relabel_action action);
-
 /* -EINVAL: *@why, but not its number of the rule. The expression is not looked at. */
 int relabel_check(const struct relabel_rule *rule, struct relabel_problem *why);
 
