@@ -114,7 +114,7 @@ static void report_naming(struct elf_file *ef, const struct dso *dso, struct sym
 {
 	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
 	uint64_t offset = elf_file_code_offset(ef);
-	const struct sym_bad_file *bad;
+	const struct bad_file *bad;
 	struct sym_result res;
 	char what[512];
 
@@ -125,7 +125,7 @@ static void report_naming(struct elf_file *ef, const struct dso *dso, struct sym
 	bad = symbolizer_bad_file_of(sym, dso->fd);
 	snprintf(what, sizeof(what), "%s: names", dso->path);
 	finding_print(&(struct finding){ what, FINDING_NO,
-					 bad && !bad->nameless
+					 bad && !bad->hopeless
 						 ? "of its symbol tables at most, no lines"
 						 : "none, only [file+0x…]",
 					 bad ? bad->reason : "what reads them does not start" },

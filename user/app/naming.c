@@ -79,7 +79,7 @@ void naming_close(struct naming *n)
 static void report_files(const struct symbolizer *sym, const struct worker *worker)
 {
 	const struct worker_failure *last = worker_last_failure(worker);
-	const struct sym_bad_file *bad;
+	const struct bad_file *bad;
 	char text[WORKER_TEXT_MAX];
 	size_t i;
 
@@ -93,7 +93,7 @@ static void report_files(const struct symbolizer *sym, const struct worker *work
 	}
 	for (i = 0; i < BAD_FILES_SHOWN && (bad = symbolizer_bad_file(sym, i)); i++)
 		log_warning("cannot read '%s': %s; its functions %s", bad->path, bad->reason,
-			    bad->nameless ? "show as [file+0x…]"
+			    bad->hopeless ? "show as [file+0x…]"
 					  : "have names from its symbol tables at most");
 	if (i == BAD_FILES_SHOWN && symbolizer_bad_file(sym, i))
 		log_warning("the same with other files; symbol_worker_failed counts them");

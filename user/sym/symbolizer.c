@@ -6,7 +6,6 @@
 
 #include "elf/elf_file.h"
 #include "elf/vdso.h"
-#include "sym/bad_files.h"
 #include "sym/cached_names.h"
 #include "sym/elf_names.h"
 #include "sym/file_names.h"
@@ -102,9 +101,9 @@ static int by_worker(struct symbolizer *s, int fd, const struct sym_file_source 
 	struct names_client client = { s->worker, files, &s->frames, &s->debug_left_out,
 				       symbols_only };
 	const struct worker_failure *why = worker_last_failure(s->worker);
-	const struct sym_bad_file *bad = bad_files_find(&s->bad, fd);
+	const struct bad_file *bad = bad_files_find(&s->bad, fd);
 	char reason[WORKER_TEXT_MAX];
-	bool nameless;
+	bool hopeless;
 	int r;
 
 	if (!bad) {
@@ -115,10 +114,10 @@ static int by_worker(struct symbolizer *s, int fd, const struct sym_file_source 
 		worker_failure_print(why, reason);
 	}
 	client.symbols_only = true;
-	nameless = bad ? bad->nameless : symbols_only;
-	if (!nameless)
-		nameless = names_client_ask(&client, fd, q) < 0;
-	if (!bad && bad_files_add(&s->bad, fd, reason, nameless) == -ENOMEM)
+	hopeless = bad ? bad->hopeless : symbols_only;
+	if (!hopeless)
+		hopeless = names_client_ask(&client, fd, q) < 0;
+	if (!bad && bad_files_add(&s->bad, fd, reason, hopeless) == -ENOMEM)
 		return -ENOMEM;
 	return -EREMOTEIO;
 }
@@ -194,12 +193,12 @@ int symbolizer_file(struct symbolizer *s, int fd, const struct sym_file_source *
 	return s->cache ? ask_beside_cache(s, fd, files, &q) : ask(s, fd, files, &q);
 }
 
-const struct sym_bad_file *symbolizer_bad_file(const struct symbolizer *s, size_t i)
+const struct bad_file *symbolizer_bad_file(const struct symbolizer *s, size_t i)
 {
 	return bad_files_get(&s->bad, i);
 }
 
-const struct sym_bad_file *symbolizer_bad_file_of(const struct symbolizer *s, int fd)
+const struct bad_file *symbolizer_bad_file_of(const struct symbolizer *s, int fd)
 {
 	return bad_files_find(&s->bad, fd);
 }

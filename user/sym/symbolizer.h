@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "sym/file_source.h"
+#include "worker/bad_files.h"
 
 /* One function at an address; several, innermost first, where calls were inlined. */
 struct sym_frame {
@@ -85,16 +86,14 @@ uint64_t symbolizer_debug_left_out(const struct symbolizer *s);
 int symbolizer_file(struct symbolizer *s, int fd, const struct sym_file_source *files,
 		    const uint64_t *offsets, size_t n, struct sym_result *results);
 
-/* Files that the worker failed on, oldest first. NULL: there are no more. */
-struct sym_bad_file {
-	const char *path; /* as we would open it; "?" if that cannot be told */
-	const char *reason;
-	bool nameless; /* even its symbol tables alone could not be read */
-};
-const struct sym_bad_file *symbolizer_bad_file(const struct symbolizer *s, size_t i);
+/*
+ * Files that the worker failed on, oldest first; hopeless: even their symbol tables alone could not
+ * be read. NULL: there are no more.
+ */
+const struct bad_file *symbolizer_bad_file(const struct symbolizer *s, size_t i);
 
 /* Which of them @fd is; NULL: none. */
-const struct sym_bad_file *symbolizer_bad_file_of(const struct symbolizer *s, int fd);
+const struct bad_file *symbolizer_bad_file_of(const struct symbolizer *s, int fd);
 
 /*
  * The same for kernel addresses, from /proc/kallsyms (modules and BPF programs too).

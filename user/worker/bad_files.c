@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sym/bad_files.h"
+#include "worker/bad_files.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "base/cleanup.h"
 
 #define FILES_MAX   256
 #define KEPT_MAX    32		 /* that stay open, to know their copies by */
 #define COMPARE_MAX (512U << 20) /* bytes */
 
-struct bad_file {
-	struct sym_bad_file said;
+struct kept_file {
+	struct bad_file said;
 	struct stat st;
 	int fd; /* -1: not kept */
 };
 
-static void bad_file_free(struct bad_file *f)
+static void kept_file_free(struct kept_file *f)
 {
 	if (!f)
 		return;
@@ -25,7 +28,7 @@ static void bad_file_free(struct bad_file *f)
 	closep(&f->fd);
 	free(f);
 }
-DEFINE_CLEANUP(struct bad_file *, bad_file_free)
+DEFINE_CLEANUP(struct kept_file *, kept_file_free)
 
 /* What has been written to since may have become good. */
 static bool is_same(const struct stat *a, const struct stat *b)
@@ -38,13 +41,13 @@ static bool is_same(const struct stat *a, const struct stat *b)
  * Containers of one image have a file many times over. A build id would tell, but it says what the
  * file's maker wants: any bad file could say that it is libc.
  */
-static bool is_copy(const struct bad_file *f, int fd, const struct stat *st)
+static bool is_copy(const struct kept_file *f, int fd, const struct stat *st, off_t max)
 {
 	char a[16384], b[16384];
 	struct stat now;
 	off_t off = 0;
 
-	if (f->fd < 0 || st->st_size != f->st.st_size || st->st_size > COMPARE_MAX ||
+	if (f->fd < 0 || st->st_size != f->st.st_size || st->st_size > max ||
 	    fstat(f->fd, &now) < 0 || !is_same(&now, &f->st))
 		return false;
 	while (off < st->st_size) {
@@ -57,16 +60,17 @@ static bool is_copy(const struct bad_file *f, int fd, const struct stat *st)
 	return true;
 }
 
-const struct sym_bad_file *bad_files_find(const struct bad_files *bf, int fd)
+const struct bad_file *bad_files_find(const struct bad_files *bf, int fd)
 {
+	off_t max = bf->compare_max ? bf->compare_max : COMPARE_MAX;
 	struct stat st;
 
 	if (bf->list.n == 0 || fstat(fd, &st) < 0)
 		return NULL;
 	for (size_t i = 0; i < bf->list.n; i++) {
-		const struct bad_file *f = bf->list.data[i];
+		const struct kept_file *f = bf->list.data[i];
 
-		if (is_same(&f->st, &st) || is_copy(f, fd, &st))
+		if (is_same(&f->st, &st) || is_copy(f, fd, &st, max))
 			return &f->said;
 	}
 	return NULL;
@@ -75,7 +79,7 @@ const struct sym_bad_file *bad_files_find(const struct bad_files *bf, int fd)
 /* The oldest make room. */
 static void drop_oldest(struct bad_files *bf)
 {
-	bad_file_free(bf->list.data[0]);
+	kept_file_free(bf->list.data[0]);
 	memmove(bf->list.data, bf->list.data + 1, --bf->list.n * sizeof(*bf->list.data));
 }
 
@@ -89,9 +93,9 @@ static char *path_of(int fd)
 	return n > 0 ? strndup(path, n) : strdup("?");
 }
 
-int bad_files_add(struct bad_files *bf, int fd, const char *reason, bool nameless)
+int bad_files_add(struct bad_files *bf, int fd, const char *reason, bool hopeless)
 {
-	CLEANUP(bad_file_freep) struct bad_file *f = calloc(1, sizeof(*f));
+	CLEANUP(kept_file_freep) struct kept_file *f = calloc(1, sizeof(*f));
 	int r;
 
 	if (!f)
@@ -99,7 +103,7 @@ int bad_files_add(struct bad_files *bf, int fd, const char *reason, bool nameles
 	f->fd = -1;
 	f->said.path = path_of(fd);
 	f->said.reason = strdup(reason);
-	f->said.nameless = nameless;
+	f->said.hopeless = hopeless;
 	if (!f->said.path || !f->said.reason)
 		return -ENOMEM;
 	if (fstat(fd, &f->st) < 0)
@@ -116,7 +120,7 @@ int bad_files_add(struct bad_files *bf, int fd, const char *reason, bool nameles
 	return r;
 }
 
-const struct sym_bad_file *bad_files_get(const struct bad_files *bf, size_t i)
+const struct bad_file *bad_files_get(const struct bad_files *bf, size_t i)
 {
 	return i < bf->list.n ? &bf->list.data[i]->said : NULL;
 }
@@ -124,6 +128,6 @@ const struct sym_bad_file *bad_files_get(const struct bad_files *bf, size_t i)
 void bad_files_clear(struct bad_files *bf)
 {
 	for (size_t i = 0; i < bf->list.n; i++)
-		bad_file_free(bf->list.data[i]);
+		kept_file_free(bf->list.data[i]);
 	vec_free(&bf->list);
 }

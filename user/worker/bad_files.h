@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files that a worker has failed on: none gets a second chance. */
+#ifndef WORKER_BAD_FILES_H
+#define WORKER_BAD_FILES_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "base/vec.h"
+
+struct bad_file {
+	const char *path; /* as we would open it; "?" if that cannot be told */
+	const char *reason;
+	bool hopeless; /* not even a part of it can be read */
+};
+
+/* A zeroed struct is empty. */
+struct bad_files {
+	VEC(struct kept_file *) list;
+	off_t compare_max; /* bytes of a file that copies are known by; 0: 512 MiB */
+};
+
+/* Which one @fd is, or is a copy of. NULL: of none. */
+const struct bad_file *bad_files_find(const struct bad_files *bf, int fd);
+
+/* @reason is copied. -ENOMEM. */
+int bad_files_add(struct bad_files *bf, int fd, const char *reason, bool hopeless);
+
+const struct bad_file *bad_files_get(const struct bad_files *bf, size_t i);
+void bad_files_clear(struct bad_files *bf);
+
+#endif
