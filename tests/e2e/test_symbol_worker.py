@@ -97,6 +97,6 @@ def test_worker_drops_capabilities_without_setpcap(spanprof, workloads, tmp_path
 
 
 def test_nobody_gets_a_worker_by_hand(spanprof):
-    done = run(spanprof, "worker", "1000000")
+    done = run(spanprof, "worker", "1000000", "prompt", "x")
     assert done.returncode == 2
     assert "unknown command 'worker'" in done.stderr

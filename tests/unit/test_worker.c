@@ -136,7 +136,7 @@ Test(worker, is_limited_and_stands_back)
 	cr_assert(zero(int, prlimit(worker_pid(w), RLIMIT_FSIZE, NULL, &limit)));
 	cr_assert(zero(u64, limit.rlim_max));
 	cr_assert(zero(int, prlimit(worker_pid(w), RLIMIT_NOFILE, NULL, &limit)));
-	cr_assert(eq(u64, limit.rlim_max, 64));
+	cr_assert(eq(u64, limit.rlim_max, 256));
 	cr_assert(zero(int, prlimit(worker_pid(w), RLIMIT_DATA, NULL, &limit)));
 	cr_assert(lt(u64, limit.rlim_max, 3ULL << 29));
 	cr_assert(eq(int, getpriority(PRIO_PROCESS, worker_pid(w)), 10));
@@ -153,7 +153,7 @@ static int in_sandbox(long (*call)(void))
 		int r;
 
 		signal(SIGABRT, SIG_DFL);
-		r = worker_sandbox_enter(1 << 30);
+		r = worker_sandbox_enter(&(struct worker_sandbox){ .memory = 1 << 30 });
 		/* Not _exit(), where the sanitizer does things of its own. */
 		syscall(SYS_exit_group, r != 0 ? 255 : call() < 0 ? errno : 0);
 	}
@@ -357,7 +357,8 @@ Test(worker, that_cannot_be_started_says_why)
 
 Test(worker, is_no_command)
 {
-	cr_assert(eq(int, system(PROGRAM " worker 1000000 2>/dev/null </dev/null"), 2 << 8));
+	cr_assert(
+		eq(int, system(PROGRAM " worker 1000000 prompt x 2>/dev/null </dev/null"), 2 << 8));
 }
 
 /* --- failures of the real one: it asks for a debug file, and then it happens ------------------ */

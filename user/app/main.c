@@ -9,7 +9,6 @@
 #include "app/cmd_record.h"
 #include "app/cmd_report.h"
 #include "base/log.h"
-#include "base/parse.h"
 #include "sym/names_service.h"
 #include "worker/service.h"
 #include "worker/worker.h"
@@ -58,24 +57,22 @@ static const struct command *find_command(const char *name)
 }
 
 /* In a process that worker/worker.h has started: does not return. */
-static void run_worker(const char *memory)
+static void run_worker(char *const *arguments)
 {
 	static const struct worker_service services[] = {
 		{ WORKER_SERVICE_NAMES, names_service },
 		{ 0 },
 	};
-	uint64_t bytes;
 
-	if (parse_u64(memory, 1, UINT64_MAX, &bytes) == 0)
-		worker_main(bytes, services);
+	worker_main(arguments, services);
 }
 
 int main(int argc, char **argv)
 {
 	const struct command *command;
 
-	if (argc == 3 && strcmp(argv[1], WORKER_ARGUMENT) == 0)
-		run_worker(argv[2]);
+	if (argc == 2 + WORKER_MORE_ARGUMENTS && strcmp(argv[1], WORKER_ARGUMENT) == 0)
+		run_worker(argv + 2);
 
 	if (argc < 2) {
 		print_help(stderr);

@@ -16,7 +16,7 @@
 #include "base/cleanup.h"
 
 #define NICE	  10
-#define FILES_MAX 64 /* descriptors; those that the parent sends count, too */
+#define FILES_MAX 256 /* descriptors; those that the parent sends count, too */
 
 static void seccomp_releasep(scmp_filter_ctx *ctx)
 {
@@ -191,11 +191,12 @@ static void lower_priority(void)
 		(void)setpriority(PRIO_PROCESS, 0, NICE);
 }
 
-int worker_sandbox_enter(uint64_t memory)
+int worker_sandbox_enter(const struct worker_sandbox *s)
 {
 	int gaps = 0, r;
 
-	lower_priority();
+	if (!s->prompt)
+		lower_priority();
 	r = capabilities_drop_all();
 	if (r < 0)
 		return r;
@@ -204,7 +205,7 @@ int worker_sandbox_enter(uint64_t memory)
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		gaps |= WORKER_GAP_NEW_PRIVS;
-	if (!set_limits(memory))
+	if (!set_limits(s->memory))
 		gaps |= WORKER_GAP_LIMITS;
 	if (load_filter() < 0)
 		gaps |= WORKER_GAP_SECCOMP;

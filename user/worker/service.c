@@ -2,11 +2,16 @@
 #include "worker/service.h"
 
 #include <malloc.h>
+#include <poll.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/parse.h"
 #include "worker/sandbox.h"
+
+#define IDLE_MS 100
 
 static int send_header(struct worker_link *link, struct worker_header *h, const void *payload)
 {
@@ -39,19 +44,27 @@ static int serve_one(struct worker_link *link, const struct worker_service *serv
 	return -EBADMSG;
 }
 
+/* It may be long until the next one: what was given back meanwhile is nobody's. */
+static int receive_request(struct worker_link *link)
+{
+	struct pollfd pfd = { .fd = link->sock, .events = POLLIN };
+
+	if (poll(&pfd, 1, IDLE_MS) == 0)
+		malloc_trim(0);
+	return worker_link_receive(link);
+}
+
 int worker_serve(int sock, const struct worker_service *services)
 {
 	static struct worker_link link;
 	int r;
 
 	link.sock = sock;
-	while ((r = worker_link_receive(&link)) == 0) {
+	while ((r = receive_request(&link)) == 0) {
 		r = serve_one(&link, services);
 		closep(&link.in.fd);
 		if (r < 0)
 			return r;
-		/* It may be long until the next one. */
-		malloc_trim(0);
 	}
 	return r == -ECONNRESET ? 0 : r;
 }
@@ -62,19 +75,17 @@ static void on_exit_of_library(void)
 	_exit(WORKER_EXIT_LIBRARY);
 }
 
-void worker_main(uint64_t memory, const struct worker_service *services)
+static void set_up_and_serve(const struct worker_sandbox *sandbox, const char *name,
+			     const struct worker_service *services)
 {
 	struct worker_header ready = { .service = WORKER_SERVICE_SELF, .kind = WORKER_READY };
 	struct worker_link link = { .sock = WORKER_SOCKET };
-	struct stat st;
 	uint32_t gaps;
 	int r;
 
-	if (fstat(WORKER_SOCKET, &st) < 0 || !S_ISSOCK(st.st_mode))
-		return;
-	(void)prctl(PR_SET_NAME, "spanprof-worker");
+	(void)prctl(PR_SET_NAME, name);
 	(void)atexit(on_exit_of_library);
-	r = worker_sandbox_enter(memory);
+	r = worker_sandbox_enter(sandbox);
 	if (r < 0)
 		_exit(WORKER_EXIT_CAPABILITIES);
 
@@ -84,4 +95,17 @@ void worker_main(uint64_t memory, const struct worker_service *services)
 	if (r == 0)
 		r = worker_serve(WORKER_SOCKET, services);
 	_exit(r < 0 ? WORKER_EXIT_SOCKET : 0);
+}
+
+void worker_main(char *const *arguments, const struct worker_service *services)
+{
+	struct worker_sandbox sandbox;
+	struct stat st;
+
+	if (fstat(WORKER_SOCKET, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return;
+	if (parse_u64(arguments[0], 1, UINT64_MAX, &sandbox.memory) < 0)
+		return;
+	sandbox.prompt = strcmp(arguments[1], WORKER_PROMPT) == 0;
+	set_up_and_serve(&sandbox, arguments[2], services);
 }

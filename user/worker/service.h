@@ -33,10 +33,15 @@ struct worker_service {
 /* Serves what comes over @sock until the parent goes. @services end with one without serve(). */
 int worker_serve(int sock, const struct worker_service *services);
 
+/* The second of its arguments (worker.h): whether it stands back from other processes. */
+#define WORKER_PROMPT  "prompt"
+#define WORKER_PATIENT "patient"
+
 /*
- * main() of a worker: goes into the sandbox, serves and exits. Returns if nobody wants a worker, as
- * descriptor WORKER_SOCKET is no socket.
+ * main() of a worker, with its WORKER_MORE_ARGUMENTS: goes into the sandbox, serves and exits.
+ * Returns if nobody wants a worker: the arguments are none, or descriptor WORKER_SOCKET is no
+ * socket.
  */
-void worker_main(uint64_t memory, const struct worker_service *services);
+void worker_main(char *const *arguments, const struct worker_service *services);
 
 #endif

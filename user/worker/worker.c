@@ -21,6 +21,7 @@
 #define CPU_S	     30
 #define WALL_S	     120
 #define START_S	     10
+#define NAME	     "spanprof-worker"
 #define START_PAUSE  10	  /* times as long as it took to fail, until it is tried again */
 #define DIED_BY	     128  /* added to a signal, to tell it from a status */
 #define DEATH_MS     2000 /* one that hangs in a file system may take its time to die */
@@ -30,6 +31,8 @@ struct worker {
 	pid_t pid;     /* 0: does not run */
 	pid_t undying; /* was killed, and had not gone yet */
 	int sock;
+	bool is_ready;
+	uint64_t started_ns;
 	unsigned gaps;
 	uint32_t exchanges; /* so far, from 1 */
 	struct worker_failure failure;
@@ -104,21 +107,26 @@ int worker_reject(struct worker *w, enum worker_failure_kind kind)
 
 /* --- messages --------------------------------------------------------------------------------- */
 
-/* 0 when the socket is ready for @events, or its other end is gone. */
-static int await(struct worker *w, short events)
+/*
+ * 0 when the socket is ready for @events, or its other end is gone. -EAGAIN: not by @until_ns;
+ * -ETIMEDOUT: the time for the exchange is over.
+ */
+static int await(struct worker *w, short events, uint64_t until_ns)
 {
 	struct pollfd pfd = { .fd = w->sock, .events = events };
-	uint64_t now;
+	uint64_t end = until_ns < w->deadline_ns ? until_ns : w->deadline_ns, now;
 	int r;
 
 	do {
 		uint64_t left;
 
 		now = monotonic_ns();
-		left = now < w->deadline_ns ? w->deadline_ns - now : 0;
+		left = now < end ? end - now : 0;
 		r = poll(&pfd, 1, left / NSEC_PER_MSEC + (left > 0));
 	} while (r < 0 && errno == EINTR);
-	return r > 0 ? 0 : -ETIMEDOUT;
+	if (r > 0)
+		return 0;
+	return end < w->deadline_ns ? -EAGAIN : -ETIMEDOUT;
 }
 
 static int do_send(struct worker *w, const struct worker_header *h, const void *payload, int fd)
@@ -126,29 +134,73 @@ static int do_send(struct worker *w, const struct worker_header *h, const void *
 	int r;
 
 	while ((r = worker_message_send(w->sock, h, payload, fd)) == -EAGAIN) {
-		r = await(w, POLLOUT);
+		r = await(w, POLLOUT, UINT64_MAX);
 		if (r < 0)
 			return r;
 	}
 	return r;
 }
 
-static int do_receive(struct worker *w)
+/* What it has to say before anything else. */
+static int take_ready(struct worker *w)
+{
+	uint32_t gaps;
+
+	if (w->in.header.service != WORKER_SERVICE_SELF || w->in.header.kind != WORKER_READY ||
+	    w->in.header.exchange != 0 || w->in.header.len != sizeof(gaps))
+		return -EBADMSG;
+	memcpy(&gaps, w->in.payload, sizeof(gaps));
+	w->gaps |= gaps & (WORKER_GAPS - 1);
+	w->is_ready = true;
+	w->deadline_ns = monotonic_ns() + w->opt.wall_s * NSEC_PER_SEC;
+	return 0;
+}
+
+static int receive_one(struct worker *w, uint64_t until_ns)
 {
 	int r;
 
 	while ((r = worker_message_receive(w->sock, false, &w->in)) == -EAGAIN) {
-		r = await(w, POLLIN);
+		r = await(w, POLLIN, until_ns);
 		if (r < 0)
 			return r;
+	}
+	return r;
+}
+
+static int do_receive(struct worker *w, uint64_t until_ns)
+{
+	int r = receive_one(w, until_ns);
+
+	if (r == 0 && !w->is_ready) {
+		r = take_ready(w);
+		if (r == 0)
+			r = receive_one(w, until_ns);
 	}
 	if (r == 0 && (w->in.header.service != w->service || w->in.header.exchange != w->exchange))
 		return -EBADMSG;
 	return r;
 }
 
+static int cannot_start(struct worker *w, int err)
+{
+	uint64_t now = monotonic_ns();
+	int status = kill_it(w);
+
+	w->failure = (struct worker_failure){ WORKER_NOT_STARTED, err };
+	if (err == -ECONNRESET && WIFSIGNALED(status))
+		w->failure.number = DIED_BY + WTERMSIG(status);
+	else if (err == -ECONNRESET && WEXITSTATUS(status))
+		w->failure.number = WEXITSTATUS(status);
+	/* Whoever asks for many files is not to wait for each that it does not start. */
+	w->start_due_ns = now + START_PAUSE * (now - w->started_ns);
+	return -EREMOTEIO;
+}
+
 static int fail(struct worker *w, int err)
 {
+	if (!w->is_ready)
+		return cannot_start(w, err == -EPIPE ? -ECONNRESET : err);
 	switch (err) {
 	case -ETIMEDOUT:
 		return worker_reject(w, WORKER_TIMEOUT);
@@ -173,14 +225,22 @@ int worker_send(struct worker *w, unsigned kind, const void *payload, size_t len
 	return r < 0 ? fail(w, r) : 0;
 }
 
-int worker_receive(struct worker *w, const struct worker_message **ret)
+int worker_receive_within(struct worker *w, uint64_t ns, const struct worker_message **ret)
 {
-	int r = do_receive(w);
+	uint64_t now = monotonic_ns();
+	int r = do_receive(w, ns < UINT64_MAX - now ? now + ns : UINT64_MAX);
 
+	if (r == -EAGAIN)
+		return r;
 	if (r < 0)
 		return fail(w, r);
 	*ret = &w->in;
 	return 0;
+}
+
+int worker_receive(struct worker *w, const struct worker_message **ret)
+{
+	return worker_receive_within(w, UINT64_MAX, ret);
 }
 
 /* --- its start -------------------------------------------------------------------------------- */
@@ -221,8 +281,14 @@ static int spawn(struct worker *w, const posix_spawn_file_actions_t *actions,
 	const char *program = w->opt.program ? w->opt.program : "/proc/self/exe";
 	const char *libraries = getenv("LD_LIBRARY_PATH");
 	char memory[32], path[4096];
-	char name[] = "spanprof", first[] = WORKER_ARGUMENT;
-	char *argv[] = { name, first, memory, NULL };
+	char *argv[] = {
+		(char *)"spanprof",
+		(char *)WORKER_ARGUMENT,
+		memory,
+		(char *)(w->opt.prompt ? WORKER_PROMPT : WORKER_PATIENT),
+		(char *)w->opt.name,
+		NULL,
+	};
 	/* Of the environment no more than it may need to start: the rest is not its business. */
 	char *envp[] = { NULL, NULL };
 
@@ -254,42 +320,14 @@ static int spawn_with(struct worker *w, int sock)
 	return r;
 }
 
-/* What it has to say before anything else. */
-static int await_ready(struct worker *w)
-{
-	uint32_t gaps;
-	int r;
-
-	w->service = WORKER_SERVICE_SELF;
-	w->exchange = 0;
-	w->deadline_ns = monotonic_ns() + START_S * NSEC_PER_SEC;
-	r = do_receive(w);
-	if (r == 0 && (w->in.header.kind != WORKER_READY || w->in.header.len != sizeof(gaps)))
-		r = -EBADMSG;
-	if (r < 0)
-		return r;
-	memcpy(&gaps, w->in.payload, sizeof(gaps));
-	w->gaps |= gaps & (WORKER_GAPS - 1);
-	return 0;
-}
-
-static int cannot_start(struct worker *w, int err)
-{
-	int status = kill_it(w);
-
-	w->failure = (struct worker_failure){ WORKER_NOT_STARTED, err };
-	if (err == -ECONNRESET && WIFSIGNALED(status))
-		w->failure.number = DIED_BY + WTERMSIG(status);
-	else if (err == -ECONNRESET && WEXITSTATUS(status))
-		w->failure.number = WEXITSTATUS(status);
-	return -EREMOTEIO;
-}
-
 static int start(struct worker *w)
 {
 	CLEANUP(closep) int theirs = -1;
 	int pair[2], r;
 
+	w->started_ns = monotonic_ns();
+	w->deadline_ns = w->started_ns + START_S * NSEC_PER_SEC;
+	w->is_ready = false;
 	if (w->undying && reap(w->undying, NULL))
 		w->undying = 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -299,25 +337,14 @@ static int start(struct worker *w)
 	if (fcntl(w->sock, F_SETFL, O_NONBLOCK) < 0)
 		return cannot_start(w, -errno);
 	r = spawn_with(w, theirs);
-	if (r < 0)
-		return cannot_start(w, r);
-	closep(&theirs);
-	r = await_ready(w);
 	return r < 0 ? cannot_start(w, r) : 0;
 }
 
-/* Whoever asks for names of many files is not to wait for each that it does not start. */
 static int start_in_time(struct worker *w)
 {
-	uint64_t begin = monotonic_ns(), end;
-	int r;
-
-	if (w->failure.kind == WORKER_NOT_STARTED && begin < w->start_due_ns)
+	if (w->failure.kind == WORKER_NOT_STARTED && monotonic_ns() < w->start_due_ns)
 		return -EREMOTEIO;
-	r = start(w);
-	end = monotonic_ns();
-	w->start_due_ns = end + START_PAUSE * (end - begin);
-	return r;
+	return start(w);
 }
 
 /* --- exchanges -------------------------------------------------------------------------------- */
@@ -346,21 +373,30 @@ static void limit_cpu_time(struct worker *w)
 	(void)prlimit(w->pid, RLIMIT_CPU, &limit, NULL);
 }
 
+static int make_run(struct worker *w)
+{
+	bury_if_dead(w);
+	return w->sock < 0 ? start_in_time(w) : 0;
+}
+
+void worker_start(struct worker *w)
+{
+	if (make_run(w) == 0)
+		limit_cpu_time(w);
+}
+
 int worker_begin(struct worker *w, enum worker_service_id service)
 {
-	int r;
+	int r = make_run(w);
 
-	bury_if_dead(w);
-	if (w->sock < 0) {
-		r = start_in_time(w);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	w->failure = (struct worker_failure){ 0 };
 	limit_cpu_time(w);
 	w->service = service;
 	w->exchange = ++w->exchanges;
-	w->deadline_ns = monotonic_ns() + w->opt.wall_s * NSEC_PER_SEC;
+	if (w->is_ready)
+		w->deadline_ns = monotonic_ns() + w->opt.wall_s * NSEC_PER_SEC;
 	return 0;
 }
 
@@ -385,6 +421,8 @@ int worker_new(const struct worker_options *opt, struct worker **ret)
 		w->opt.cpu_s = CPU_S;
 	if (!w->opt.wall_s)
 		w->opt.wall_s = WALL_S;
+	if (!w->opt.name)
+		w->opt.name = NAME;
 	w->sock = -1;
 	*ret = w;
 	return 0;
@@ -398,6 +436,7 @@ int worker_adopt(const struct worker_options *opt, int sock, pid_t pid, struct w
 		return r;
 	(*ret)->sock = sock;
 	(*ret)->pid = pid;
+	(*ret)->is_ready = true;
 	return fcntl(sock, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 }
 

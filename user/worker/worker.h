@@ -7,20 +7,24 @@
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/cleanup.h"
 #include "worker/message.h"
 
-/* First argument of a worker; the second is its memory in bytes. main() passes it on. */
-#define WORKER_ARGUMENT "worker"
+/* First argument of a worker; main() hands those behind it to worker_main(). */
+#define WORKER_ARGUMENT	      "worker"
+#define WORKER_MORE_ARGUMENTS 3
 
 /* 0 or NULL: the default. */
 struct worker_options {
 	const char *program;   /* that is started with WORKER_ARGUMENT: this program */
+	const char *name;      /* of its process: "spanprof-worker" */
+	bool prompt;	       /* somebody waits for it: it does not stand back from others */
 	uint64_t memory_bytes; /* beyond what it has when it starts: 1 GiB */
 	unsigned cpu_s;	       /* CPU time that a request may take: 30 */
-	unsigned wall_s;       /* time until its answer, but for our own share: 120 */
+	unsigned wall_s;       /* time until its answer, but for its start and our share: 120 */
 };
 
 enum worker_failure_kind {
@@ -56,6 +60,12 @@ void worker_free(struct worker *w); /* NULL is fine */
 DEFINE_CLEANUP(struct worker *, worker_free)
 
 /*
+ * Starts it ahead of the first request, without waiting until it is ready. What fails is said by
+ * the first request.
+ */
+void worker_start(struct worker *w);
+
+/*
  * One exchange of messages with a service of the worker, whose clocks run from worker_begin() on.
  * All give -EREMOTEIO when the worker has failed: then it is dead, and worker_last_failure() says
  * of what. A message stays valid until the next one.
@@ -63,6 +73,9 @@ DEFINE_CLEANUP(struct worker *, worker_free)
 int worker_begin(struct worker *w, enum worker_service_id service);
 int worker_send(struct worker *w, unsigned kind, const void *payload, size_t len, int fd);
 int worker_receive(struct worker *w, const struct worker_message **ret);
+
+/* The same, but -EAGAIN if there is none within @ns: it may come yet. */
+int worker_receive_within(struct worker *w, uint64_t ns, const struct worker_message **ret);
 
 /* Time that we have used ourselves, and that is not held against it. */
 void worker_excuse(struct worker *w, uint64_t ns);
