@@ -49,8 +49,8 @@ $(TB)/unit/%: tests/unit/%.c $(ASAN_LIB)
 	$(Q)$(CC) -Itests/unit -Itests/bpfhost $(ALL_CPPFLAGS) $(SANITIZE_FLAGS) $(TEST_WARN) $(FLOW_WARN) \
 		-MMD -MP -MF $@.d $< $(ASAN_LIB) $(LDFLAGS) -lcriterion $(LIBS) -o $@
 
-# It starts the program as it is.
-$(TB)/unit/test_worker: $(BUILDDIR)/spanprof
+# They start the program as it is.
+$(TB)/unit/test_worker $(TB)/unit/test_rows_client $(TB)/unit/test_unwind_source: $(BUILDDIR)/spanprof
 
 unit-build: $(UNIT_BIN)
 

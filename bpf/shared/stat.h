@@ -77,6 +77,10 @@ enum stat_kind {
 	  "of these, cut: the mappings known of the process were not up to date")                  \
 	X(UNWIND_FAILED, LOSS, "unwind_rows_not_loadable",                                         \
 	  "times that rows could not be read, or had no room")                                     \
+	X(UNWIND_WORKER_FAILED, LOSS, "unwind_worker_failed",                                      \
+	  "mapped files without unwind tables: the process that reads them failed")                \
+	X(UNWIND_LATE, LOSS, "unwind_rows_late",                                                   \
+	  "frames whose unwind table had not been read in time")                                   \
 	X(UNWIND_ROWS, LEVEL, "unwind_rows_loaded", "rows of unwind tables loaded")                \
 	X(UNWIND_BYTES, LEVEL, "unwind_memory_bytes", "kernel memory of unwind tables")            \
 	X(UNWIND_EVICTED, INFO, "unwind_pages_evicted",                                            \

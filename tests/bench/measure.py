@@ -100,10 +100,18 @@ def idle_processes(n):
             program.wait()
 
 
+def workers(pid):
+    """The processes that read files for it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [p for p in children if Path(f"/proc/{p}/comm").read_text().startswith("spanprof-")]
+
+
 def cpu_ns(pid):
-    """CPU time of all threads of the process, exact to the scheduler's tick."""
+    """CPU time of all threads of the process and its workers, exact to the scheduler's tick."""
     return sum(
-        int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")
+        int(path.read_text().split()[0])
+        for p in (pid, *workers(pid))
+        for path in Path(f"/proc/{p}/task").glob("*/schedstat")
     )
 
 

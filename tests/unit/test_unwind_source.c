@@ -4,13 +4,16 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "elf_samples.h"
 #include "leak_check.h"
+#include "unwind/rows_protocol.h"
 
 /* Ours in its place, which can fail. */
 #define hashmap_put real_hashmap_put
@@ -66,6 +69,8 @@ static void set_up(void)
 static void tear_down(void)
 {
 	unwind_sources_clear(&sources);
+	rows_client_free(sources.reader);
+	sources.reader = NULL;
 	row_store_free(store);
 	dso_table_clear(&dsos);
 	while (n_arenas)
@@ -127,7 +132,7 @@ Test(unwind_source, what_is_no_elf_file_is_looked_at_once)
 	cr_assert(zero(ptr, unwind_source_file(source_of(dso))));
 	sh(LINK "f.s -o g.so && cat g.so > f.so");
 	cr_assert(zero(ptr, unwind_source_file(source_of(dso))), "it was opened again");
-	cr_assert(zero(u64, unwind_sources_failed(&sources)), "that is no failure");
+	cr_assert(zero(u64, unwind_sources_failures(&sources).tables), "that is no failure");
 	cr_assert(ne(ptr, unwind_source_file(source_of(dso_of("g.so"))), NULL));
 }
 
@@ -145,7 +150,8 @@ Test(unwind_source, tables_that_cannot_be_read_are_counted_once)
 		cr_assert(zero(ptr, unwind_source_file(source_of(dso_of("f.so")))));
 		cr_assert(ne(ptr, unwind_source_file(source_of(dso_of("none.so"))), NULL));
 	}
-	cr_assert(eq(u64, unwind_sources_failed(&sources), 1), "to have none is no failure");
+	cr_assert(eq(u64, unwind_sources_failures(&sources).tables, 1),
+		  "to have none is no failure");
 }
 
 Test(unwind_source, without_memory_nothing_is_left)
@@ -253,4 +259,124 @@ Test(unwind_source, contents_are_read_anew_once_a_second)
 		cr_assert(zero(int, unwind_source_set_key(src, store, &key, now)), "the same");
 		cr_assert(eq(u32, find_file(&key)->state, UNWIND_FILE_ROWS));
 	}
+}
+
+/* --- read by another process ------------------------------------------------------------------ */
+
+static const struct worker_options real = { .program = "build/spanprof" };
+
+/* How many messages a fake answers until it dies, and after how long. */
+static int n_answers;
+static unsigned answer_ms;
+
+static void answer_open(int sock, const struct worker_message *m)
+{
+	const struct rows_opened o = { .n_pages = 2, .code_off = 4096 };
+	const struct worker_header h = {
+		.protocol = WORKER_PROTOCOL,
+		.service = WORKER_SERVICE_ROWS,
+		.kind = ROWS_OPENED,
+		.exchange = m->header.exchange,
+		.len = sizeof(o),
+	};
+
+	usleep(answer_ms * 1000);
+	if (n_answers-- == 0)
+		raise(SIGKILL);
+	if (worker_message_send(sock, &h, &o, -1) < 0)
+		_exit(1);
+}
+
+static void read_by(struct worker *w)
+{
+	cr_assert(zero(int, rows_client_new(w, &sources.reader)));
+}
+
+static void read_by_fake(void)
+{
+	static struct worker_message m;
+	struct worker *w;
+	int pair[2];
+	pid_t pid;
+
+	cr_assert(zero(int, socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)));
+	pid = fork();
+	if (pid == 0) {
+		close(pair[0]);
+		while (worker_message_receive(pair[1], true, &m) == 0)
+			answer_open(pair[1], &m);
+		_exit(0);
+	}
+	close(pair[1]);
+	cr_assert(zero(int, worker_adopt(&real, pair[0], pid, &w)));
+	read_by(w);
+}
+
+Test(unwind_source, rows_of_a_reader_are_loaded_as_ours)
+{
+	struct unwind_file_key key = { .ino = 1, .ctime_sec = 1 };
+	struct unwind_found_rule found = { 0 };
+	struct unwind_source *src;
+	struct worker *w;
+
+	cr_assert(zero(int, worker_new(&real, &w)));
+	read_by(w);
+	src = source_of_pages(200);
+	cr_assert(zero(int, unwind_source_set_key(src, store, &key, 0)));
+	cr_assert(eq(u32, find_file(&key)->state, UNWIND_FILE_ROWS));
+	cr_assert(zero(int, unwind_source_find(src, store, place(9), 0, &found)));
+	cr_assert(eq(u32, found.rule, UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED)));
+	cr_assert(eq(u64, pages_compiled(), 8));
+	for (unsigned page = 8; page < 16; page++)
+		cr_assert(row_store_has(store, unwind_source_file(src), page));
+	cr_assert(not(row_store_has(store, unwind_source_file(src), 16)));
+	cr_assert(zero(int, unwind_source_find(src, store, place(10), 0, &found)));
+	cr_assert(eq(u64, pages_compiled(), 8), "what is loaded is not asked for again");
+}
+
+/* So that the kernel side can do without it by itself. */
+Test(unwind_source, a_file_that_its_reader_fails_on_has_no_rows_any_more)
+{
+	struct unwind_file_key key = { .ino = 1, .ctime_sec = 1 }, other = { .ino = 2 };
+	struct unwind_found_rule found;
+	struct unwind_source *src;
+
+	n_answers = 1;
+	read_by_fake();
+	src = source_of_pages(20);
+	cr_assert(zero(int, unwind_source_set_key(src, store, &key, 0)));
+	cr_assert(eq(u32, find_file(&key)->state, UNWIND_FILE_ROWS));
+	cr_assert(zero(int, unwind_source_find(src, store, 0, 0, &found)));
+	cr_assert(eq(u32, found.rule, UNWIND_RULE_SPECIAL(UNWIND_NONE)));
+	cr_assert(eq(u32, find_file(&key)->state, UNWIND_FILE_NO_ROWS));
+	cr_assert(zero(ptr, unwind_source_file(source_of(dso_of("f.so")))));
+	cr_assert(eq(u64, unwind_sources_failures(&sources).reader, 1));
+
+	sh("sed 's/511/510/' f.s > g.s && " LINK "g.s -o g.so");
+	src = source_of(dso_of("g.so"));
+	cr_assert(zero(int, unwind_source_set_key(src, store, &other, 0)));
+	cr_assert(eq(u32, find_file(&other)->state, UNWIND_FILE_ROWS), "others are read");
+}
+
+/* The kernel side goes on asking for it. */
+Test(unwind_source, a_key_is_not_answered_before_its_file_is_read)
+{
+	struct unwind_file_key key = { .ino = 1, .ctime_sec = 1 };
+	struct unwind_source *src;
+
+	n_answers = 1;
+	answer_ms = 2 * ROWS_PATIENCE_MS;
+	read_by_fake();
+	src = source_of_pages(20);
+	for (int i = 0; i < 3; i++) {
+		cr_assert(zero(ptr, unwind_source_file(src)));
+		cr_assert(zero(int, unwind_source_set_key(src, store, &key, 0)));
+		cr_assert(zero(ptr, (void *)find_file(&key)));
+		source_of(dso_of("f.so"));
+	}
+	cr_assert(ge(u64, unwind_sources_failures(&sources).late, 3));
+	usleep(2 * answer_ms * 1000);
+	cr_assert(eq(ptr, source_of(dso_of("f.so")), src));
+	cr_assert(ne(ptr, unwind_source_file(src), NULL));
+	cr_assert(eq(u32, find_file(&key)->state, UNWIND_FILE_ROWS), "with what it had asked for");
 }

@@ -12,22 +12,68 @@
 #include "proc/maps.h"
 #include "proc/process.h"
 #include "sym/symbolizer.h"
-#include "unwind/unwind_table.h"
+#include "unwind/rows_client.h"
 #include "worker/worker.h"
 
-#define MAPS_MAX (64u << 20)
+#define MAPS_MAX   (64u << 20)
+#define OPEN_TRIES 10 /* of ROWS_PATIENCE_MS each */
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-/* What the table is made from matters to nobody, whether there is one does. */
-static void report_unwinding(struct elf_file *ef, const struct dso *dso, enum finding_state *worst)
+/* Readers of files, each in a process of its own. */
+struct readers {
+	struct symbolizer *names;
+	struct worker *names_worker;
+	struct rows_client *rows;
+};
+
+static void readers_close(struct readers *r)
 {
-	CLEANUP(unwind_table_closep) struct unwind_table *table = NULL;
+	symbolizer_free(r->names);
+	worker_free(r->names_worker);
+	rows_client_free(r->rows);
+}
+
+static int readers_open(struct readers *ret)
+{
+	CLEANUP(worker_freep) struct worker *rows_worker = NULL;
+	int r = symbolizer_new(&ret->names);
+
+	if (r == 0)
+		r = worker_new(NULL, &ret->names_worker);
+	if (r == 0)
+		r = rows_worker_new(&rows_worker);
+	if (r == 0)
+		r = rows_client_new(TAKE_PTR(rows_worker), &ret->rows);
+	if (r == 0)
+		symbolizer_use_worker(ret->names, ret->names_worker);
+	return r;
+}
+
+/* As a recording does, but that nobody is in a hurry here. */
+static int open_tables(struct rows_client *rows, int fd)
+{
+	const struct rows_client_file f = { .id = rows_client_number(rows), .fd = fd };
+	struct row_extent extent;
+	uint64_t bad_fdes;
+	int r = -EAGAIN;
+
+	for (int i = 0; i < OPEN_TRIES && r == -EAGAIN; i++)
+		r = rows_client_open(rows, &f, &extent, &bad_fdes);
+	return r;
+}
+
+/* What the table is made from matters to nobody, whether there is one does. */
+static void report_unwinding(const struct dso *dso, struct rows_client *rows,
+			     enum finding_state *worst)
+{
+	const struct bad_file *bad;
 	char what[512];
 	struct finding f = { .what = what };
+	int r = open_tables(rows, dso->fd);
 
 	snprintf(what, sizeof(what), "%s: unwind tables", dso->path);
-	if (unwind_table_open(ef, &table) == 0) {
+	if (r == 0) {
 		f.follows = "whole stacks, whatever it was built with";
 	} else {
 		f.state = FINDING_NO;
@@ -35,10 +81,16 @@ static void report_unwinding(struct elf_file *ef, const struct dso *dso, enum fi
 			    "frames_by_fallback)";
 		f.remedy = "build it with -fasynchronous-unwind-tables";
 	}
+	if (r == -EREMOTEIO) {
+		bad = rows_client_bad_file_of(rows, dso->fd);
+		f.remedy = bad ? bad->reason : "what reads them failed";
+	} else if (r == -EAGAIN) {
+		f.remedy = "what reads them does not start, or does not answer";
+	}
 	finding_print(&f, worst);
 }
 
-static void report_file(pid_t pid, const struct mapping *m, struct symbolizer *sym,
+static void report_file(pid_t pid, const struct mapping *m, const struct readers *readers,
 			enum finding_state *worst)
 {
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
@@ -51,8 +103,8 @@ static void report_file(pid_t pid, const struct mapping *m, struct symbolizer *s
 			      worst);
 		return;
 	}
-	doctor_symbols(ef, m->dso, sym, worst);
-	report_unwinding(ef, m->dso, worst);
+	doctor_symbols(ef, m->dso, readers->names, worst);
+	report_unwinding(m->dso, readers->rows, worst);
 }
 
 static bool is_first_of_its_file(const struct process *p, size_t i)
@@ -63,7 +115,8 @@ static bool is_first_of_its_file(const struct process *p, size_t i)
 	return true;
 }
 
-static void report_files(const struct process *p, struct symbolizer *sym, enum finding_state *worst)
+static void report_files(const struct process *p, const struct readers *readers,
+			 enum finding_state *worst)
 {
 	size_t n_anon = 0;
 
@@ -72,7 +125,7 @@ static void report_files(const struct process *p, struct symbolizer *sym, enum f
 
 		n_anon += m->dso->kind == DSO_ANON && strcmp(m->dso->path, "//anon") == 0;
 		if (m->dso->kind == DSO_FILE && is_first_of_its_file(p, i))
-			report_file(p->pid, m, sym, worst);
+			report_file(p->pid, m, readers, worst);
 	}
 	if (!n_anon)
 		return;
@@ -89,17 +142,12 @@ static void report_files(const struct process *p, struct symbolizer *sym, enum f
 
 static int report_all_files(const struct process *p, enum finding_state *worst)
 {
-	CLEANUP(symbolizer_freep) struct symbolizer *sym = NULL;
-	CLEANUP(worker_freep) struct worker *worker = NULL;
-	int r;
+	CLEANUP(readers_close) struct readers readers = { 0 };
+	int r = readers_open(&readers);
 
-	r = symbolizer_new(&sym);
-	if (r == 0)
-		r = worker_new(NULL, &worker);
 	if (r < 0)
 		return r;
-	symbolizer_use_worker(sym, worker);
-	report_files(p, sym, worst);
+	report_files(p, &readers, worst);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "app/cmd_report.h"
 #include "base/log.h"
 #include "sym/names_service.h"
+#include "unwind/rows_service.h"
 #include "worker/service.h"
 #include "worker/worker.h"
 
@@ -61,6 +62,7 @@ static void run_worker(char *const *arguments)
 {
 	static const struct worker_service services[] = {
 		{ WORKER_SERVICE_NAMES, names_service },
+		{ WORKER_SERVICE_ROWS, rows_service },
 		{ 0 },
 	};
 

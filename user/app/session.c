@@ -8,6 +8,7 @@
 #include "app/sample_count.h"
 #include "app/sample_stack.h"
 #include "app/session_internal.h"
+#include "app/unwind_report.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "export/profile_pprof.h"
@@ -205,6 +206,8 @@ int session_open(const struct session_options *opt, struct session **ret)
 		return r;
 	backing = collector_unwind_backing(s->collector);
 	r = unwinder_new(&backing, opt->collector.unwind_budget, &s->unwinder);
+	if (r == 0)
+		r = unwinder_use_worker(s->unwinder);
 	if (r < 0)
 		return log_error_errno(r, "cannot set up unwind tables");
 	/* Events are collected by now: whatever happens while we read is not lost. */
@@ -283,6 +286,7 @@ int session_finish(struct session *s)
 	r = collector_finish(s->collector);
 	s->delivered_ns = UINT64_MAX;
 	jit_names_end(s->jit, 0);
+	unwind_report(unwinder_reader(s->unwinder));
 	return r;
 }
 

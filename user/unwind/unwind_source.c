@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "unwind/rows_protocol.h"
 
 /*
  * Pages that are loaded together, aligned: code that calls each other lies together, and each page
@@ -13,17 +14,26 @@
 #define GROUP_PAGES 8
 #define WHOLE_PAGES 64
 
+_Static_assert(GROUP_PAGES <= ROWS_PAGES_MAX && WHOLE_PAGES <= ROWS_PAGES_MAX, "in one question");
+
 struct unwind_source {
 	const struct dso *dso; /* NULL: the vDSO */
 	bool is_tried;	       /* was opened, if in vain: by way of dso->fd */
-	struct elf_file *ef;   /* NULL: cannot be read */
+	/* Read right here: */
+	struct elf_file *ef; /* NULL: cannot be read */
 	struct unwind_table *table;
-	struct row_file *file; /* NULL: no rows */
+	/* Or there: */
+	struct rows_client *reader; /* NULL: here */
+	uint64_t id;		    /* over there, of these contents; 0: not asked for yet */
+	struct unwind_table_stats stats;
+
+	struct row_store *store; /* that has @file */
+	struct row_file *file;	 /* NULL: no rows */
+	struct row_extent code;
 	struct unwind_file_key key;
 	bool has_key;
-	uint64_t code_off;
 	uint64_t reread_at; /* CLOCK_MONOTONIC, ns; 0: never */
-	uint64_t failed;    /* how often its tables were there, and of no use */
+	struct unwind_source_failures failures;
 };
 
 /* Takes pages to the store, and looks one place up on the way: it is found though nothing fits. */
@@ -40,21 +50,60 @@ struct loading {
 
 static void close_table(struct unwind_source *src)
 {
+	if (src->id)
+		rows_client_forget(src->reader, src->id);
+	src->id = 0;
 	unwind_table_close(TAKE_PTR(src->table));
 	elf_file_close(TAKE_PTR(src->ef));
 	src->file = NULL;
 }
 
+static int add_file(struct unwind_source *src, struct row_store *store)
+{
+	src->store = store;
+	return src->code.n_pages ? row_store_add_file(store, &src->code, &src->file) : 0;
+}
+
 static int read_tables(struct unwind_source *src, struct row_store *store)
 {
-	struct row_extent code;
 	int r = unwind_table_open(src->ef, &src->table);
 
 	if (r < 0)
 		return r;
-	unwind_table_pages(src->table, &code.first_page, &code.n_pages);
-	code.code_off = src->code_off = elf_file_code_offset(src->ef);
-	return code.n_pages ? row_store_add_file(store, &code, &src->file) : 0;
+	unwind_table_pages(src->table, &src->code.first_page, &src->code.n_pages);
+	src->code.code_off = elf_file_code_offset(src->ef);
+	return add_file(src, store);
+}
+
+/* A page that the reader had not compiled in time. */
+static int take_late_page(void *arg, uint64_t page, const struct unwind_page *rows)
+{
+	struct unwind_source *src = arg;
+
+	if (!src->file || row_store_has(src->store, src->file, page))
+		return 0;
+	return row_store_put(src->store, src->file, page, rows, monotonic_ns());
+}
+
+static struct rows_client_file file_of(struct unwind_source *src)
+{
+	return (struct rows_client_file){ src->id, src->dso->fd, { take_late_page, src } };
+}
+
+static int ask_for_tables(struct unwind_source *src, struct row_store *store)
+{
+	struct rows_client_file f;
+	uint64_t bad_fdes;
+	int r;
+
+	if (!src->id)
+		src->id = rows_client_number(src->reader);
+	f = file_of(src);
+	r = rows_client_open(src->reader, &f, &src->code, &bad_fdes);
+	if (r < 0)
+		return r;
+	src->stats.bad_fdes += bad_fdes;
+	return add_file(src, store);
 }
 
 /*
@@ -66,7 +115,10 @@ static int give_up(struct unwind_source *src, int error)
 	close_table(src);
 	if (error == -ENOMEM)
 		return error;
-	src->failed += error != -ENOEXEC && error != -ENODATA;
+	if (error == -EREMOTEIO)
+		src->failures.reader++;
+	else
+		src->failures.tables += error != -ENOEXEC && error != -ENODATA;
 	return 0;
 }
 
@@ -99,7 +151,7 @@ void unwind_source_free(struct unwind_source *src)
 
 uint64_t unwind_source_code_offset(const struct unwind_source *src)
 {
-	return src->code_off;
+	return src->code.code_off;
 }
 
 struct row_file *unwind_source_file(const struct unwind_source *src)
@@ -112,12 +164,22 @@ static bool same_contents(const struct unwind_file_key *a, const struct unwind_f
 	return a->ino == b->ino && a->ctime_sec == b->ctime_sec && a->ctime_nsec == b->ctime_nsec;
 }
 
+/* Its reader may not have answered yet: then it is not tried after that. */
 static int open_dso(struct unwind_source *src, struct row_store *store)
 {
-	int r = elf_file_open_fd(src->dso->fd, &src->ef);
+	int r;
 
-	if (r == 0)
-		r = read_tables(src, store);
+	if (src->reader) {
+		r = ask_for_tables(src, store);
+	} else {
+		r = elf_file_open_fd(src->dso->fd, &src->ef);
+		if (r == 0)
+			r = read_tables(src, store);
+	}
+	if (r == -EAGAIN) {
+		src->failures.late++;
+		return 0;
+	}
 	if (r < 0)
 		r = give_up(src, r);
 	src->is_tried = r == 0;
@@ -143,6 +205,11 @@ static int reread(struct unwind_source *src, struct row_store *store, uint64_t n
 	return reopen(src, store);
 }
 
+static bool is_open(const struct unwind_source *src)
+{
+	return src->is_tried || !src->id;
+}
+
 int unwind_source_set_key(struct unwind_source *src, struct row_store *store,
 			  const struct unwind_file_key *key, uint64_t now)
 {
@@ -154,7 +221,8 @@ int unwind_source_set_key(struct unwind_source *src, struct row_store *store,
 		return r;
 	src->key = *key;
 	src->has_key = true;
-	return row_store_set_key(store, key, src->file);
+	/* Else it is told once its reader has answered. */
+	return is_open(src) ? row_store_set_key(store, key, src->file) : 0;
 }
 
 static void look_up(struct loading *l, const struct unwind_page *rows)
@@ -188,26 +256,53 @@ static bool wants_page(void *arg, uint64_t page)
 	return page == l->page || !row_store_has(l->store, l->file, page);
 }
 
-static int load(struct unwind_source *src, struct loading *l, uint64_t first, uint64_t end)
+static int load_here(struct unwind_source *src, struct loading *l, uint64_t first, uint64_t n)
 {
-	struct unwind_group group = { .page = l->page, .wants = wants_page };
-	uint64_t code_first, n;
+	const struct unwind_group group = { first, n, l->page, wants_page };
+
+	return unwind_table_compile_group(src->table, &group, take_page, l);
+}
+
+/* Without rows the kernel side has no reason to ask for more of them. */
+static int lose_file(struct unwind_source *src)
+{
+	int r = row_store_drop_file(src->store, src->file);
+
+	return r < 0 ? r : give_up(src, -EREMOTEIO);
+}
+
+static int load_there(struct unwind_source *src, struct loading *l, uint64_t first, uint64_t n)
+{
+	struct rows_client_group group = { first, 0, l->page };
+	const struct rows_client_file f = file_of(src);
+	const struct rows_sink sink = { take_page, l };
 	int r;
 
-	unwind_table_pages(src->table, &code_first, &n);
-	group.first = first > code_first ? first : code_first;
-	end = end < code_first + n ? end : code_first + n;
-	group.n = end > group.first ? end - group.first : 0;
-	r = unwind_table_compile_group(src->table, &group, take_page, l);
+	for (uint64_t i = 0; i < n; i++)
+		group.wanted |= (uint64_t)wants_page(l, first + i) << i;
+	r = rows_client_compile(src->reader, &f, &group, &sink, &src->stats);
+	src->failures.late += r == -EAGAIN;
+	return r == -EREMOTEIO ? lose_file(src) : r;
+}
+
+static int load(struct unwind_source *src, struct loading *l, uint64_t first, uint64_t end)
+{
+	uint64_t code_end = src->code.first_page + src->code.n_pages, n;
+	int r;
+
+	if (first < src->code.first_page)
+		first = src->code.first_page;
+	end = end < code_end ? end : code_end;
+	n = end > first ? end - first : 0;
+	r = src->reader ? load_there(src, l, first, n) : load_here(src, l, first, n);
 	return r < 0 ? r : l->error;
 }
 
 static int load_around(struct unwind_source *src, struct loading *l)
 {
-	uint64_t first, n, group = l->page / GROUP_PAGES * GROUP_PAGES;
+	uint64_t group = l->page / GROUP_PAGES * GROUP_PAGES;
 
-	unwind_table_pages(src->table, &first, &n);
-	if (n <= WHOLE_PAGES)
+	if (src->code.n_pages <= WHOLE_PAGES)
 		return load(src, l, 0, UINT64_MAX);
 	return load(src, l, group, group + GROUP_PAGES);
 }
@@ -229,20 +324,20 @@ int unwind_source_find(struct unwind_source *src, struct row_store *store, uint6
 	r = load_around(src, &l);
 	if (l.is_found)
 		*ret = l.found;
+	else if (src->reader && src->file) /* it may have come before, late */
+		(void)row_store_find(store, src->file, off, now, ret);
 	return r;
 }
 
 int unwind_source_load_all(struct unwind_source *src, struct row_store *store, uint64_t now)
 {
 	struct loading l = { .store = store, .file = src->file, .now = now, .page = UINT64_MAX };
-
-	uint64_t first, n;
 	int r;
 
 	if (!src->file)
 		return 0;
-	unwind_table_pages(src->table, &first, &n);
-	r = unwind_table_compile(src->table, first, n, take_page, &l);
+	r = unwind_table_compile(src->table, src->code.first_page, src->code.n_pages, take_page,
+				 &l);
 	return r < 0 ? r : l.error;
 }
 
@@ -261,6 +356,7 @@ static int add(struct unwind_sources *s, const struct dso *dso, struct unwind_so
 	if (!src)
 		return -ENOMEM;
 	src->dso = dso;
+	src->reader = s->reader;
 	r = hashmap_put(&s->by_dso, hash_u64(0, dso->id), src);
 	if (r == 0)
 		*ret = TAKE_PTR(src);
@@ -276,7 +372,7 @@ int unwind_sources_get(struct unwind_sources *s, struct row_store *store, const 
 	/* It may have been out of reach by the first process, and not be by way of another. */
 	if (r == 0 && !src->is_tried && dso->fd >= 0) {
 		r = open_dso(src, store);
-		if (r == 0 && src->file && src->has_key)
+		if (r == 0 && src->has_key && src->is_tried && (src->file || src->reader))
 			r = row_store_set_key(store, &src->key, src->file);
 	}
 	if (r == 0)
@@ -286,13 +382,20 @@ int unwind_sources_get(struct unwind_sources *s, struct row_store *store, const 
 
 static void add_stats(struct unwind_table_stats *sum, const struct unwind_source *src)
 {
-	struct unwind_table_stats t = { 0 };
+	struct unwind_table_stats t = src->stats;
 
 	if (src->table)
 		t = unwind_table_stats(src->table);
 	sum->bad_fdes += t.bad_fdes;
 	sum->unsupported_rows += t.unsupported_rows;
 	sum->dense_pages += t.dense_pages;
+}
+
+static void add_failures(struct unwind_source_failures *sum, const struct unwind_source *src)
+{
+	sum->tables += src->failures.tables;
+	sum->reader += src->failures.reader;
+	sum->late += src->failures.late;
 }
 
 void unwind_sources_forget(struct unwind_sources *s, struct row_store *store, const struct dso *dso)
@@ -304,7 +407,7 @@ void unwind_sources_forget(struct unwind_sources *s, struct row_store *store, co
 	if (!src)
 		return;
 	add_stats(&s->gone_stats, src);
-	s->gone_failed += src->failed;
+	add_failures(&s->gone_failures, src);
 	/* Without memory they stay, and are right: the kernel side knows them by inode and time. */
 	(void)row_store_drop_file(store, src->file);
 }
@@ -320,14 +423,14 @@ struct unwind_table_stats unwind_sources_stats(const struct unwind_sources *s)
 	return sum;
 }
 
-uint64_t unwind_sources_failed(const struct unwind_sources *s)
+struct unwind_source_failures unwind_sources_failures(const struct unwind_sources *s)
 {
-	uint64_t sum = s->gone_failed;
+	struct unwind_source_failures sum = s->gone_failures;
 	struct unwind_source *src;
 	size_t pos = 0;
 
 	while ((src = hashmap_next(&s->by_dso, &pos)))
-		sum += src->failed;
+		add_failures(&sum, src);
 	return sum;
 }
 

@@ -14,6 +14,7 @@ struct unwinder {
 	struct row_store *store;
 	struct unwind_sources sources;
 	struct unwind_source *vdso;
+	struct rows_client *reader; /* NULL: files are read right here */
 	struct unwind_walk walk;
 	uint64_t frames[USER_FRAMES_MAX]; /* that nobody wants */
 	uint64_t counters[STAT_COUNT];
@@ -163,6 +164,7 @@ static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_foun
 {
 	const struct mapping *m = process_find_mapping(mem->process, addr);
 	struct unwind_source *src;
+	int r;
 
 	ret->rule = UNWIND_RULE_SPECIAL(UNWIND_NONE);
 	if (!m)
@@ -174,8 +176,8 @@ static int unwind_find(struct unwind_memory *mem, __u64 addr, struct unwind_foun
 		return UNWIND_FOUND;
 	if (is_asked(&mem->key) && !answer_key(mem, file_of(mem, m), src))
 		return UNWIND_NOT_LOADED;
-	if (unwind_source_find(src, mem->u->store, file_offset(mem, m, src, addr), mem->now, ret) <
-	    0)
+	r = unwind_source_find(src, mem->u->store, file_offset(mem, m, src, addr), mem->now, ret);
+	if (r < 0 && r != -EAGAIN)
 		mem->u->counters[STAT_UNWIND_FAILED]++;
 	return UNWIND_FOUND;
 }
@@ -281,12 +283,31 @@ int unwinder_new(const struct row_store_backing *backing, size_t budget, struct 
 	return 0;
 }
 
+int unwinder_use_worker(struct unwinder *u)
+{
+	CLEANUP(worker_freep) struct worker *w = NULL;
+	int r = rows_worker_new(&w);
+
+	if (r == 0) {
+		worker_start(w);
+		r = rows_client_new(TAKE_PTR(w), &u->reader);
+	}
+	u->sources.reader = u->reader;
+	return r;
+}
+
+const struct rows_client *unwinder_reader(const struct unwinder *u)
+{
+	return u->reader;
+}
+
 void unwinder_free(struct unwinder *u)
 {
 	if (!u)
 		return;
 	unwind_sources_clear(&u->sources);
 	unwind_source_free(u->vdso);
+	rows_client_free(u->reader);
 	row_store_free(u->store);
 	free(u);
 }
@@ -298,12 +319,15 @@ void unwinder_forget(struct unwinder *u, const struct dso *dso)
 
 void unwinder_read_stats(const struct unwinder *u, uint64_t *counters)
 {
+	struct unwind_source_failures f = unwind_sources_failures(&u->sources);
 	struct unwind_table_stats t = unwind_sources_stats(&u->sources);
 	struct row_store_stats rows = row_store_stats(u->store);
 
 	for (int i = 0; i < STAT_COUNT; i++)
 		counters[i] += u->counters[i];
-	counters[STAT_UNWIND_FAILED] += unwind_sources_failed(&u->sources);
+	counters[STAT_UNWIND_FAILED] += f.tables;
+	counters[STAT_UNWIND_WORKER_FAILED] += f.reader;
+	counters[STAT_UNWIND_LATE] += f.late;
 	counters[STAT_UNWIND_ROWS] += rows.rows;
 	counters[STAT_UNWIND_BYTES] += rows.bytes;
 	counters[STAT_UNWIND_EVICTED] += rows.pages_evicted;

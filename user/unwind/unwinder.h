@@ -10,6 +10,7 @@
 #include "shared/record.h"
 #include "shared/stat.h"
 #include "unwind/row_store.h"
+#include "unwind/rows_client.h"
 
 struct unwinder;
 
@@ -17,6 +18,16 @@ struct unwinder;
 int unwinder_new(const struct row_store_backing *backing, size_t budget, struct unwinder **ret);
 void unwinder_free(struct unwinder *u); /* NULL is fine */
 DEFINE_CLEANUP(struct unwinder *, unwinder_free)
+
+/*
+ * From now on files are read by a process of their own, which is started: what is wrong with one of
+ * them cannot harm this process. Without, they are read right here. To be called before any walk.
+ * -ENOMEM.
+ */
+int unwinder_use_worker(struct unwinder *u);
+
+/* Who knows on which files it failed. NULL: there is none. */
+const struct rows_client *unwinder_reader(const struct unwinder *u);
 
 /*
  * Goes on with the walk that ended with USER_END_NOT_LOADED in the last of @n @frames (which has

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The worker's side of rows_protocol.h. */
+#ifndef UNWIND_ROWS_SERVICE_H
+#define UNWIND_ROWS_SERVICE_H
+
+#include "worker/service.h"
+
+/* Answers one request that is link->in. Negative errno: nobody is there to be answered. */
+int rows_service(struct worker_link *link);
+
+/* Closes what is kept open for the next requests. */
+void rows_service_close(void);
+
+#endif
