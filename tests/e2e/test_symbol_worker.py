@@ -13,6 +13,7 @@ import conftest
 from program import run, without_caps
 
 NAME = "spanprof-worker"
+ROWS = "spanprof-rows"
 
 
 def comm(pid):
@@ -29,13 +30,13 @@ def children(pid):
         return []
 
 
-def kill_workers_of(process, killed):
+def kill_workers_of(process, killed, name=NAME, number=signal.SIGKILL):
     """Kills each worker of the program as soon as it can be seen, until the program ends."""
     while process.poll() is None:
         for pid in children(process.pid):
-            if comm(pid) == NAME:
+            if comm(pid) == name and pid not in killed:
                 try:
-                    os.kill(int(pid), signal.SIGKILL)
+                    os.kill(int(pid), number)
                     killed.append(pid)
                 except ProcessLookupError:
                     pass
@@ -77,9 +78,41 @@ def test_killed_worker_costs_names_only(spanprof, workloads, tmp_path):
     assert r.stats.get("files_unreadable", 0) == 0
 
 
+def record_without_rows(spanprof, workloads, folder, number):
+    killed = []
+    arguments = ("--", workloads / "chain-fp", "long", "--cpu-seconds", 1)
+    with recording(spanprof, folder, *arguments) as process:
+        killer = threading.Thread(target=kill_workers_of, args=(process, killed, ROWS, number))
+        killer.start()
+        stdout, stderr = process.communicate(timeout=conftest.TIMEOUT)
+        killer.join()
+    assert killed, "no worker was seen"
+    assert process.returncode == 0, stderr
+    r = conftest.Recording(process.returncode, stdout, stderr, folder)
+    conftest.assert_nothing_lost(r.stats)
+    assert len(r.samples) > 900
+    return r
+
+
+def test_killed_reader_of_rows_costs_tables_only(spanprof, workloads, tmp_path):
+    r = record_without_rows(spanprof, workloads, tmp_path, signal.SIGKILL)
+    assert r.stats["unwind_worker_failed"] + r.stats["unwind_rows_late"] >= 1
+    assert "unwind tables" in r.stderr, r.stderr
+    assert r.profile.total(where=lambda sample: sample.has("leaf")) > 900
+
+
+def test_stopped_reader_of_rows_holds_nothing_up(spanprof, workloads, tmp_path):
+    r = record_without_rows(spanprof, workloads, tmp_path, signal.SIGSTOP)
+    assert r.stats["unwind_rows_late"] >= 1
+    assert r.stats.get("events_late", 0) == 0
+    assert r.profile.total(where=lambda sample: sample.has("leaf")) > 900
+
+
 def test_sound_worker_is_not_heard_of(record, workloads):
     r = record("--", workloads / "chain", "long", "--cpu-seconds", 0.5)
     assert r.stats.get("symbol_worker_failed", 0) == 0
+    assert r.stats.get("unwind_worker_failed", 0) == 0
+    assert r.stats.get("unwind_rows_late", 0) == 0
     assert r.profile.total(where=lambda sample: sample.has("leaf")) > 400
     assert "warning" not in r.stderr, r.stderr
 
