@@ -10,7 +10,7 @@
 #include "worker/bad_files.h"
 #include "worker/worker.h"
 
-#define ROWS_PATIENCE_MS 200 /* for one question, altogether */
+#define ROWS_PATIENCE_MS 500 /* for one question, altogether */
 
 /* What rows are worth: a question takes some ms. */
 #define ROWS_CPU_S	  3
