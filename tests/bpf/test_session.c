@@ -16,6 +16,23 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "leak_check.h"
+#include "sym/names_service.h"
+#include "unwind/rows_service.h"
+#include "worker/service.h"
+#include "worker/worker.h"
+
+/* A session starts its own program as the reader of files: which is this one. */
+__attribute__((constructor)) static void be_a_worker(int argc, char **argv)
+{
+	static const struct worker_service services[] = {
+		{ WORKER_SERVICE_NAMES, names_service },
+		{ WORKER_SERVICE_ROWS, rows_service },
+		{ 0 },
+	};
+
+	if (argc == 2 + WORKER_MORE_ARGUMENTS && strcmp(argv[1], WORKER_ARGUMENT) == 0)
+		worker_main(argv + 2, services);
+}
 
 static char program[64];
 static pid_t burner;
