@@ -296,6 +296,12 @@ void dwarf_abbrevs_init(struct dwarf_abbrevs *t, struct debug_bytes section, uin
 	*t = (struct dwarf_abbrevs){ .format = format, .memory.limit = MEMORY_MAX };
 	if (off < section.len)
 		t->rest = (struct debug_bytes){ section.data + off, section.len - off };
+	t->len = t->rest.len;
+}
+
+uint64_t dwarf_abbrevs_bytes_read(const struct dwarf_abbrevs *t)
+{
+	return t->len - t->rest.len;
 }
 
 void dwarf_abbrevs_clear(struct dwarf_abbrevs *t)

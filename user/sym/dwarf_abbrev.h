@@ -64,6 +64,7 @@ struct dwarf_abbrev {
 struct dwarf_abbrevs {
 	struct dwarf_format format;
 	struct debug_bytes rest; /* what was not read yet */
+	uint64_t len;		 /* of all of it */
 	struct arena memory;
 	VEC(const struct dwarf_abbrev *) in_order; /* those whose code is their place, from 1 */
 	struct hashmap others;
@@ -73,6 +74,9 @@ struct dwarf_abbrevs {
 void dwarf_abbrevs_init(struct dwarf_abbrevs *t, struct debug_bytes section, uint64_t off,
 			struct dwarf_format format);
 void dwarf_abbrevs_clear(struct dwarf_abbrevs *t);
+
+/* Bytes that were read so far. */
+uint64_t dwarf_abbrevs_bytes_read(const struct dwarf_abbrevs *t);
 
 /* Valid until @t is cleared. NULL: the table has no such code, or breaks before it. */
 const struct dwarf_abbrev *dwarf_abbrevs_get(struct dwarf_abbrevs *t, uint64_t code);

@@ -20,8 +20,8 @@
 /* Ten seconds of a slow machine. */
 #define EFFORT_MAX (1ULL << 26)
 
-/* Bytes of a program of lines that are as much work as an entry. */
-#define LINE_EFFORT 8
+/* Bytes of a program of lines, or of abbreviations, that are as much work as an entry. */
+#define BYTES_AN_EFFORT 8
 
 /* What libdw has made of units stays until it is closed: then it is opened again. */
 #define HELD_MAX (64ULL << 20)
@@ -273,11 +273,6 @@ static int answer(struct job *j, struct share *sh, size_t i)
 
 /* --- units ------------------------------------------------------------------------------------ */
 
-static void take_effort(struct job *j, uint64_t n)
-{
-	j->effort.left -= n < j->effort.left ? n : j->effort.left;
-}
-
 /* Without lines there are names. */
 static int find_lines(struct job *j, struct dwarf_unit *unit, struct share *sh,
 		      struct line_program *p)
@@ -289,7 +284,7 @@ static int find_lines(struct job *j, struct dwarf_unit *unit, struct share *sh,
 		return r == -ENOMEM ? r : 0;
 	len = p->end - p->pos;
 	j->touched += len;
-	take_effort(j, len / LINE_EFFORT);
+	dwarf_effort_spend(&j->effort, len / BYTES_AN_EFFORT);
 	sh->lines = p;
 	return line_program_run(p, sh->hits, sh->n, &j->code, sh->places);
 }
@@ -344,6 +339,8 @@ static int answer_unit(struct job *j, const struct unit_hit *hits, size_t n)
 
 	if (!places)
 		return -ENOMEM;
+	if (!j->effort.left)
+		return 0;
 	if (dwarf_unit_open(j->img, hits->unit, &unit, &next) < 0)
 		return 0;
 	j->touched += unit.end - unit.begin;
@@ -351,7 +348,9 @@ static int answer_unit(struct job *j, const struct unit_hit *hits, size_t n)
 	if (r < 0)
 		return r;
 	sh.callers = sh.lines;
-	return is_skeleton(j, &unit) ? answer_split(j, &sh, &unit) : answer_all(j, &sh);
+	r = is_skeleton(j, &unit) ? answer_split(j, &sh, &unit) : answer_all(j, &sh);
+	dwarf_effort_spend(&j->effort, dwarf_abbrevs_bytes_read(&unit.abbrevs) / BYTES_AN_EFFORT);
+	return r;
 }
 
 /* --- files ------------------------------------------------------------------------------------ */

@@ -14,6 +14,12 @@ struct dwarf_effort {
 };
 
 /* Is there any left? Takes one. */
+/* For work in bulk. */
+static inline void dwarf_effort_spend(struct dwarf_effort *e, uint64_t n)
+{
+	e->left -= n < e->left ? n : e->left;
+}
+
 static inline bool dwarf_effort_take(struct dwarf_effort *e)
 {
 	return e->left && e->left--;

@@ -4,6 +4,8 @@
 #include "sym/dwarf_entry.h"
 #include "unwind/dw_cursor.h"
 
+#define ABBREV_BYTES_AN_EFFORT 8
+
 struct search {
 	const struct unit_index_input *in;
 	struct unit_hit *hits; /* as the queries are sorted */
@@ -104,6 +106,8 @@ static void by_units(struct search *s)
 		if (dwarf_unit_open(s->in->img, off, &unit, &next) == 0 &&
 		    dwarf_entry_read(&unit, unit.entries, &own) == 0)
 			(void)dwarf_unit_ranges(&unit, &own, s->in->effort, claim, s);
+		dwarf_effort_spend(s->in->effort, dwarf_abbrevs_bytes_read(&unit.abbrevs) /
+							  ABBREV_BYTES_AN_EFFORT);
 	}
 }
 
