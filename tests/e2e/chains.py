@@ -50,6 +50,11 @@ class Chain:
         return {e for e in self.elements if e[0] != "~" and e != "..."}
 
 
+def _callers_of_stub(names):
+    """Without the innermost frame if it is a stub: of the call that the next one is about to make."""
+    return names[:-1] if names and names[-1].endswith("@plt") else names
+
+
 def prefixes(text, least):
     """The chain, and what is left of it while the innermost functions are not yet called."""
     elements = text.split(";")
@@ -83,15 +88,15 @@ def _is_about(names, chains, common):
 
 def judge(samples, chains, common=frozenset(START.split(";") + THREAD.split(";") + ["main"])):
     """
-    `samples` are those of one program, `chains` all the stacks that its functions can have. Stacks
-    of none but `common` functions are not judged.
+    `samples` are those of one program, `chains` all the stacks that its functions can have, apart
+    from PLT stubs. Stacks of none but `common` functions are not judged.
     """
     chains = [Chain(c) for c in chains]
     found = Judgement()
     for s in samples:
         names, cut = user_stack(s)
         n = s.values[0]
-        if not cut and any(c.is_whole(names) for c in chains):
+        if not cut and any(c.is_whole(names) or c.is_whole(_callers_of_stub(names)) for c in chains):
             found.right += n
         elif not _is_about(names, chains, common):
             found.other += n
