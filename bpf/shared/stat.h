@@ -131,6 +131,10 @@ enum stat_kind {
 	  "processes with more than 4 variables that have a context")                              \
 	X(CTX_PYTHON_UNSUPPORTED, INFO, "python_versions_unsupported",                             \
 	  "CPython processes of a version whose spans are not read")                               \
+	X(ELASTIC_REGISTERED, INFO, "elastic_agents_registered",                                   \
+	  "Elastic APM agents told of this profiler: --elastic-register")                          \
+	X(ELASTIC_NOT_REGISTERED, LOSS, "elastic_agents_unregistered",                             \
+	  "of these, could not be told")                                                           \
 	X(CTX_NOT_TOLD, LOSS, "procs_map_full", "contexts the kernel side could not be told of")   \
 	X(PUSH_REJECTED, LOSS, "push_samples_rejected", "samples no remote endpoint has taken")
 

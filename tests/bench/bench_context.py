@@ -76,6 +76,8 @@ OPTIONS = {
 def obi_map():
     """As OBI pins it."""
     BPFFS.mkdir(exist_ok=True)
+    while BPFFS.is_mount():  # by a run that was killed
+        subprocess.run(["umount", BPFFS], check=True)
     subprocess.run(["mount", "-t", "bpf", "bpf", BPFFS], check=True)
     try:
         subprocess.run([BPFTOOL, "map", "create", OBI_MAP, "type", "lru_hash", "key", "8", "value", "24",

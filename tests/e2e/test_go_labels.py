@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
+import go
 from conftest import BUILD, ROOT
 
 SOURCES = ROOT / "tests/workloads/golabels"
@@ -20,9 +21,10 @@ SECONDS = 2
 PLAIN = ("-modfile=plain.mod", "-tags", "plain")
 STATIC_CGO = ("-ldflags", "-linkmode external -extldflags -static")
 
-# name → (Go release or None for the one at hand, cgo, further arguments of `go build`)
+# name → (Go release, None for the one at hand, or Debian's own; cgo; further arguments of `go build`)
 PROGRAMS = {
     "otel-profiling-go": (None, "0", ()),
+    "map, 1.19": (go.OF_DEBIAN, "0", PLAIN),
     "map, 1.21": ("go1.21.13", "0", PLAIN),
     "map, 1.22": ("go1.22.12", "0", PLAIN),
     "map, 1.23": ("go1.23.12", "0", PLAIN),
@@ -30,10 +32,12 @@ PROGRAMS = {
     "slice, 1.25": ("go1.25.9", "0", PLAIN),
     "cgo": (None, "1", PLAIN),
     "cgo, static": (None, "1", (*PLAIN, *STATIC_CGO)),
+    "cgo, 1.19": (go.OF_DEBIAN, "1", PLAIN),
     "cgo, 1.22": ("go1.22.12", "1", PLAIN),
 }
 PIE = {
     "PIE": (None, "0", (*PLAIN, "-buildmode=pie")),
+    "PIE, 1.19": (go.OF_DEBIAN, "0", (*PLAIN, "-buildmode=pie")),
     "PIE, 1.22": ("go1.22.12", "0", (*PLAIN, "-buildmode=pie")),
     "PIE, cgo": (None, "1", (*PLAIN, "-buildmode=pie")),
 }
@@ -42,9 +46,8 @@ PIE = {
 def build(name):
     release, cgo, arguments = {**PROGRAMS, **PIE}[name]
     program = BUILD / "golabels" / name.replace(", ", "-")
-    env = {**os.environ, "CGO_ENABLED": cgo, "GOTOOLCHAIN": release or "auto"}
     done = subprocess.run(
-        ["go", "build", *arguments, "-o", program, "."], cwd=SOURCES, env=env,
+        [*go.go(release), "build", *arguments, "-o", program, "."], cwd=SOURCES, env={**os.environ, "CGO_ENABLED": cgo},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -8,9 +8,10 @@ import subprocess
 
 import pytest
 
+import go
 from conftest import BUILD, ROOT
 
-RELEASES = ("go1.21.13", "go1.22.12", "go1.23.12", "go1.24.13", "go1.25.9", None)
+RELEASES = (go.OF_DEBIAN, "go1.21.13", "go1.22.12", "go1.23.12", "go1.24.13", "go1.25.9", None)
 PLACES = 5000
 SOURCES = ROOT / "tests" / "workloads" / "gonames"
 
@@ -24,8 +25,8 @@ def run(*argv, **options):
 def build(release, name, *flags, package="cmd/gofmt", folder=None):
     program = BUILD / "gonames" / f"{release or 'local'}-{name}"
     if not program.exists():
-        env = {**os.environ, "GOTOOLCHAIN": release or "local", "CGO_ENABLED": "0"}
-        run("go", "build", *flags, "-o", program, package, env=env, cwd=folder)
+        env = {**os.environ, "CGO_ENABLED": "0"}
+        run(*go.go(release or "local"), "build", *flags, "-o", program, package, env=env, cwd=folder)
     return program
 
 

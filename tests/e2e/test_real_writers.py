@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from bisect import bisect_right
@@ -181,6 +182,30 @@ def test_elastic_apm_agent(java, record):
         "-Delastic.apm.log_level=OFF",
     ), SECONDS, "{log}")  # fmt: skip
     assert_right(recording, "java-elastic")
+
+
+def host_id():
+    """Of the host; who may not look into its first process has its name instead."""
+    try:
+        return Path("/proc/1/root/etc/machine-id").read_text().strip()
+    except OSError:
+        return None
+
+
+@pytest.mark.parametrize("options", [(), ("--elastic-register",)])
+def test_elastic_apm_agent_is_told(java, record, tmp_path, options):
+    """By its own log: who the profiler is, and only if that was asked for."""
+    log = tmp_path / "agent.log"
+    r = record(*options, "--", *java(
+        "elastic-apm-agent", "-Delastic.apm.universal_profiling_integration_enabled=true",
+        "-Delastic.apm.server_url=http://127.0.0.1:9", "-Delastic.apm.log_level=DEBUG",
+        f"-Delastic.apm.log_file={log}", f"-Delastic.apm.universal_profiling_integration_socket_dir={tmp_path}",
+    ), SECONDS, "{log}")  # fmt: skip
+    told = re.findall(r"registration message with host.id=(\S+) and expected latency of (\S+) millis", log.read_text())
+    assert [delay for _, delay in told] == ["1"] * len(options)
+    assert {host for host, _ in told} <= {host_id(), socket.gethostname()}
+    assert r.stats["elastic_agents_registered"] == len(options)
+    assert r.stats["elastic_agents_unregistered"] == 0
 
 
 def test_libdatadog(libdatadog_writer, record):

@@ -131,7 +131,8 @@ static const char all_of_it[] =
 	"listen: '[::1]:80'\n"
 	"control_socket: ''\n"
 	"symbols: {debuginfod: 'https://a https://b', cache: /c, demangle: simple}\n"
-	"context: {formats: [go, otel], span_scope: local-root, max_contexts: 5, obi_map: /m,\n"
+	"context: {formats: [go, otel], span_scope: local-root, max_contexts: 5, obi_map: /m, "
+	"elastic_register: true,\n"
 	"          tls_variables: ['module=m,symbol=s,type=bytes8,as=span_id'], service_name: "
 	"svc,\n"
 	"          trace_id_label: t, span_id_label: s}\n"
@@ -177,6 +178,7 @@ Test(agent_config, every_key_is_read)
 	cr_expect(eq(int, (int)c->context.scope, SPAN_SCOPE_LOCAL_ROOT));
 	cr_expect(eq(u32, c->context.max, 5));
 	EQ_STR(c->context.obi_map, "/m");
+	cr_expect(c->context.elastic_register);
 	cr_assert(eq(sz, c->context.n_variables, 1));
 	EQ_STR(c->context.service_name, "svc");
 	EQ_STR(c->context.trace_id_key, "t");
@@ -556,6 +558,8 @@ static const char *other_value(const struct config_key *key)
 		return "77s";
 	case CONFIG_BYTES:
 		return "17MiB";
+	case CONFIG_BOOL:
+		return strcmp(key->def, "true") == 0 ? "false" : "true";
 	case CONFIG_STRING:
 		return "127.0.0.1:99";
 	case CONFIG_PATH:
@@ -833,7 +837,7 @@ Test(agent_config, what_changed_and_what_of_it_can_be_taken_over)
 
 	for (size_t i = 0; i < n; i++)
 		reload += changes[i].reload;
-	cr_expect(eq(sz, n, 27));
+	cr_expect(eq(sz, n, 28));
 	EQ_STR(changes[0].path, "interval");
 	cr_expect(eq(sz, reload, 9));
 	cr_expect(eq(sz, agent_config_compare(a, b, changes, 3), 3));

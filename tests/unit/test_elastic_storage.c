@@ -58,6 +58,7 @@ Test(elastic_storage, is_read)
 	cr_assert(zero(int, read_bytes(&es)));
 	cr_assert(eq(str, es->service_name, "checkout"));
 	cr_assert(eq(str, es->service_environment, "production"));
+	cr_assert(eq(str, es->socket_path, "/tmp/essocket"));
 }
 
 Test(elastic_storage, later_versions_and_empty_strings)
@@ -122,6 +123,11 @@ Test(elastic_storage, malformed)
 		put(&lens[i], sizeof(lens[i]));
 		cr_assert(eq(int, read_bytes(&es), -EBADMSG));
 	}
+	begin(1);
+	put_string("");
+	put_string("");
+	put(&(uint32_t){ 1025 }, sizeof(uint32_t));
+	cr_assert(eq(int, read_bytes(&es), -EBADMSG));
 }
 
 /* Each string leads to the next one, the last of them into memory that is not there. */
@@ -137,6 +143,7 @@ Test(elastic_storage, ends_with_the_memory)
 	begin(1);
 	put_string("checkout");
 	put_string("production");
+	put_string("/tmp/essocket");
 	for (size_t n = 0; n < len; n++) {
 		uint64_t at = (uintptr_t)two + page - n;
 

@@ -248,6 +248,7 @@ static int set_context(const struct agent_context *from, struct context_options 
 	to->scope = from->scope;
 	to->max = from->max;
 	to->obi_map = from->obi_map;
+	to->elastic_register = from->elastic_register;
 	to->service_name = from->service_name;
 	to->trace_id_key = from->trace_id_key;
 	to->span_id_key = from->span_id_key;

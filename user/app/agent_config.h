@@ -48,7 +48,8 @@ struct agent_context {
 	uint32_t formats; /* bits by enum ctx_format; ~0: all */
 	enum span_scope scope;
 	unsigned max;
-	const char *obi_map;	      /* NULL: none */
+	const char *obi_map; /* NULL: none */
+	bool elastic_register;
 	const char *const *variables; /* for context_options_add_variable() */
 	size_t n_variables;
 	const char *service_name;		/* NULL: none */

@@ -3,6 +3,7 @@
 #ifndef APP_CONTEXT_OPTIONS_H
 #define APP_CONTEXT_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "ctx/sample_context.h"
@@ -18,6 +19,7 @@ struct context_options {
 	const char *trace_id_key, *span_id_key; /* --label-trace-id, --label-span-id, or NULL */
 	const char *service_name;		/* --service-name, or NULL */
 	const char *obi_map;			/* --obi-map, or NULL */
+	bool elastic_register;			/* --elastic-register */
 	enum span_scope scope;			/* --span-scope */
 	size_t max;				/* --max-contexts */
 };

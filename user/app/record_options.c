@@ -53,6 +53,8 @@ const char record_help[] =
 	"process.\n"
 	"                         module=server,symbol=req,path=0:16,type=bytes8,as=span_id\n"
 	"      --obi-map FILE     the pinned map of OpenTelemetry eBPF Instrumentation\n"
+	"      --elastic-register  tell Elastic APM agents that wait for a profiler that there is "
+	"one\n"
 	"      --max-contexts N   tell so many spans and labels apart (default 20000)\n"
 	"\n"
 	"Names:\n"
@@ -93,6 +95,7 @@ enum {
 	OPT_LABEL_SPAN_ID,
 	OPT_TLS_VAR,
 	OPT_OBI_MAP,
+	OPT_ELASTIC_REGISTER,
 	OPT_MAX_CONTEXTS,
 	OPT_DEMANGLE,
 	OPT_DEBUGINFOD,
@@ -121,6 +124,7 @@ static const struct option long_options[] = {
 	{ "label-span-id", required_argument, NULL, OPT_LABEL_SPAN_ID },
 	{ "tls-var", required_argument, NULL, OPT_TLS_VAR },
 	{ "obi-map", required_argument, NULL, OPT_OBI_MAP },
+	{ "elastic-register", no_argument, NULL, OPT_ELASTIC_REGISTER },
 	{ "max-contexts", required_argument, NULL, OPT_MAX_CONTEXTS },
 	{ "demangle", required_argument, NULL, OPT_DEMANGLE },
 	{ "debuginfod", optional_argument, NULL, OPT_DEBUGINFOD },
@@ -261,6 +265,8 @@ static bool *flag_option(struct parse_state *st, int c)
 		return &st->opt->verbose;
 	case 'h':
 		return &st->opt->help;
+	case OPT_ELASTIC_REGISTER:
+		return &st->opt->context.elastic_register;
 	default:
 		return NULL;
 	}

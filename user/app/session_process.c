@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ctx/context_sources.h"
+#include "ctx/elastic_socket.h"
+#include "meta/host_name.h"
 #include "proc/maps.h"
 
 #define MAPS_MAX  (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
@@ -24,6 +26,26 @@ static int tell_context(struct session *s, pid_t pid, const struct context_findi
 			r = collector_set_python(s->collector, f->info.sources[i].number,
 						 &f->python);
 	return r < 0 ? r : collector_set_proc(s->collector, pid, &f->info);
+}
+
+/* Only if the user asked for it: all else leaves processes alone. */
+static void register_with_elastic(struct session *s, pid_t pid, const struct elastic_storage *es)
+{
+	char host[HOST_NAME_LEN_MAX + 1];
+	int r;
+
+	if (!s->opt.context.elastic_register || !es->socket_path)
+		return;
+	host_id(host);
+	r = elastic_socket_register(pid, es->socket_path, host);
+	if (r == 0) {
+		s->counters[STAT_ELASTIC_REGISTERED]++;
+		return;
+	}
+	s->counters[STAT_ELASTIC_NOT_REGISTERED]++;
+	log_warning("process %d: cannot register with its Elastic APM agent at '%s': %s; its spans "
+		    "may stay unknown",
+		    pid, es->socket_path, strerror(-r));
 }
 
 static void look_at_context(struct session *s, const struct process *p,
@@ -44,6 +66,8 @@ static void look_at_context(struct session *s, const struct process *p,
 		if (tell_context(s, p->pid, &now) < 0)
 			s->counters[STAT_CTX_NOT_TOLD]++;
 	}
+	if (now.elastic_is_new)
+		register_with_elastic(s, p->pid, now.elastic);
 	if (now.sources_left_out && !last.sources_left_out)
 		s->counters[STAT_CTX_SOURCES_LEFT_OUT]++;
 	if (now.python_error != last.python_error && now.python_error == -ENOTSUP)

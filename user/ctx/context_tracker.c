@@ -16,9 +16,8 @@
 #define AGE_PER_PAUSE 2 /* a context that comes after 1 s is found within the next half */
 #define YOUNG_NS      (2 * NSEC_PER_SEC)
 #define COST_FACTOR   100
-/* All looks together: 0.2 % of one CPU, saved up for bursts, owed for what could not wait. */
-#define HINTS_NS (80 * NSEC_PER_MSEC) /* of hints in a row the first one waits so long */
-
+#define HINTS_NS      (80 * NSEC_PER_MSEC) /* of hints in a row the first one waits so long */
+/* All looks together: 0.5 % of one CPU, saved up for bursts, owed for what could not wait. */
 #define BUDGET_SHARE 200
 #define BUDGET_MAX   ((int64_t)(50 * NSEC_PER_MSEC))
 #define BUDGET_MIN   (-(int64_t)(10 * NSEC_PER_MSEC))
@@ -561,16 +560,20 @@ static int look(struct context_tracker *t, struct tracked *tr, const struct proc
 int context_tracker_look(struct context_tracker *t, const struct process *p,
 			 const struct context_maps *maps, struct context_finding *ret)
 {
+	bool had_elastic;
 	struct tracked *tr;
 	int r;
 
 	r = get(t, p, &tr);
 	if (r < 0)
 		return r;
+	had_elastic = tr->elastic;
 	r = look(t, tr, p, maps);
 	schedule(t, tr, maps->began_cpu_ns);
-	if (r >= 0)
-		*ret = finding_of(tr);
+	if (r < 0)
+		return r;
+	*ret = finding_of(tr);
+	ret->elastic_is_new = tr->elastic && !had_elastic;
 	return r;
 }
 

@@ -37,6 +37,7 @@ struct context_finding {
 	bool is_inherited; /* process_ctx, and all of that */
 	/* What Elastic's agent says, or NULL. */
 	const struct elastic_storage *elastic;
+	bool elastic_is_new; /* it was not there before this look */
 	/* Of CTX_FORMAT_PYTHON among the sources; python_error: why it is not, as of
 	 * python_source_find(). */
 	struct python_info python;

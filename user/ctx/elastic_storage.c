@@ -9,7 +9,8 @@
 #include "base/utf8.h"
 #include "proc/remote_mem.h"
 
-#define STRING_MAX 128
+#define STRING_MAX   128
+#define PATH_LEN_MAX 1024
 
 bool elastic_is_library(const char *path)
 {
@@ -22,11 +23,12 @@ void elastic_storage_free(struct elastic_storage *es)
 		return;
 	free(es->service_name);
 	free(es->service_environment);
+	free(es->socket_path);
 	free(es);
 }
 
 /* A string of the storage, at *@addr, which is moved behind it: u32 length, bytes. */
-static int read_string(pid_t pid, uint64_t *addr, char **ret)
+static int read_string(pid_t pid, uint64_t *addr, uint32_t max, char **ret)
 {
 	CLEANUP(freep) char *text = NULL;
 	uint32_t len;
@@ -34,7 +36,7 @@ static int read_string(pid_t pid, uint64_t *addr, char **ret)
 
 	if (r < 0)
 		return r;
-	if (len > STRING_MAX)
+	if (len > max)
 		return -EBADMSG;
 	text = malloc(len + 1);
 	if (!text)
@@ -70,9 +72,11 @@ int elastic_storage_read(pid_t pid, uint64_t addr, struct elastic_storage **ret)
 	if (!es)
 		return -ENOMEM;
 	at += sizeof(minor);
-	r = read_string(pid, &at, &es->service_name);
+	r = read_string(pid, &at, STRING_MAX, &es->service_name);
 	if (r == 0)
-		r = read_string(pid, &at, &es->service_environment);
+		r = read_string(pid, &at, STRING_MAX, &es->service_environment);
+	if (r == 0)
+		r = read_string(pid, &at, PATH_LEN_MAX, &es->socket_path);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(es);

@@ -23,6 +23,7 @@ bool elastic_is_library(const char *path);
 struct elastic_storage {
 	char *service_name;
 	char *service_environment;
+	char *socket_path; /* where the agent listens for a profiler, as the process sees it */
 };
 
 void elastic_storage_free(struct elastic_storage *es); /* NULL is fine */

@@ -2,6 +2,7 @@
 #include "meta/host_name.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,14 +17,20 @@ static bool is_same_file(const char *a, const char *b)
 	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_ino == y.st_ino;
 }
 
-/* The file says what is set at boot; who has no right to look into process 1 does without. */
-static bool read_of_first(char ret[HOST_NAME_LEN_MAX + 1])
+static bool is_host(void)
+{
+	return is_same_file("/proc/self/ns/uts", "/proc/1/ns/uts");
+}
+
+/* The first line of /etc/@name of process 1; who has no right to look into it does without. */
+static bool read_of_first(const char *name, char ret[HOST_NAME_LEN_MAX + 1])
 {
 	CLEANUP(freep) char *text = NULL;
+	char path[64];
 	size_t len;
 
-	if (is_same_file("/proc/self/ns/uts", "/proc/1/ns/uts") ||
-	    read_whole_file("/proc/1/root/etc/hostname", 4096, &text, &len) < 0)
+	snprintf(path, sizeof(path), "%s/etc/%s", is_host() ? "" : "/proc/1/root", name);
+	if (read_whole_file(path, 4096, &text, &len) < 0)
 		return false;
 	return clean_text(text, strcspn(text, "\n"), ret, HOST_NAME_LEN_MAX + 1) > 0;
 }
@@ -32,9 +39,16 @@ void host_name(char ret[HOST_NAME_LEN_MAX + 1])
 {
 	char own[256] = "";
 
-	if (read_of_first(ret))
+	/* The file says what is set at boot. */
+	if (!is_host() && read_of_first("hostname", ret))
 		return;
 	if (gethostname(own, sizeof(own) - 1) < 0)
 		*own = '\0';
 	clean_text(own, sizeof(own), ret, HOST_NAME_LEN_MAX + 1);
+}
+
+void host_id(char ret[HOST_NAME_LEN_MAX + 1])
+{
+	if (!read_of_first("machine-id", ret))
+		host_name(ret);
 }

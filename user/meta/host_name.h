@@ -11,4 +11,7 @@
  */
 void host_name(char ret[HOST_NAME_LEN_MAX + 1]);
 
+/* host.id of OpenTelemetry's conventions: machine-id(5) of that process, else host_name(). */
+void host_id(char ret[HOST_NAME_LEN_MAX + 1]);
+
 #endif

@@ -109,7 +109,8 @@ static int open_below(int folder, const char *path, uint64_t flags, uint64_t res
 	return fd < 0 ? -errno : fd;
 }
 
-int process_folder_open(pid_t pid, const char *path)
+/* What @path of the process is, to be looked at and no more. */
+static int open_path(pid_t pid, const char *path, uint64_t flags)
 {
 	CLEANUP(closep) int root = -1;
 	char name[32];
@@ -118,8 +119,28 @@ int process_folder_open(pid_t pid, const char *path)
 	root = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return -errno;
-	return open_below(root, path, O_PATH | O_DIRECTORY,
-			  RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+	return open_below(root, path, O_PATH | flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+int process_folder_open(pid_t pid, const char *path)
+{
+	return open_path(pid, path, O_DIRECTORY);
+}
+
+int process_socket_open(pid_t pid, const char *path, uid_t owner)
+{
+	CLEANUP(closep) int fd = open_path(pid, path, O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	if (st.st_uid != owner || !(st.st_mode & S_IWUSR))
+		return -EPERM;
+	return TAKE_FD(fd);
 }
 
 int process_file_open(int folder, const char *name, uid_t owner, struct stat *ret_st)

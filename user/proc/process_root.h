@@ -35,4 +35,12 @@ int process_folder_open(pid_t pid, const char *path);
  */
 int process_file_open(int folder, const char *name, uid_t owner, struct stat *ret_st);
 
+/*
+ * The Unix socket @path of @pid's own mount namespace, if it is one of @owner's that @owner may
+ * write to: by our rights, a process could make us write to what it may not itself. Symbolic links
+ * lead nowhere out of its root. The descriptor is an O_PATH one; the caller closes it.
+ * -ENOTSOCK; -EPERM: of another owner.
+ */
+int process_socket_open(pid_t pid, const char *path, uid_t owner);
+
 #endif
