@@ -286,7 +286,7 @@ static int find_lines(struct job *j, struct dwarf_unit *unit, struct share *sh,
 	j->touched += len;
 	dwarf_effort_spend(&j->effort, len / BYTES_AN_EFFORT);
 	sh->lines = p;
-	return line_program_run(p, sh->hits, sh->n, &j->code, sh->places);
+	return line_program_run(p, sh->hits, sh->n, &j->code, &j->effort, sh->places);
 }
 
 static int answer_all(struct job *j, struct share *sh)

@@ -13,13 +13,13 @@ struct dwarf_effort {
 	uint64_t left;
 };
 
-/* Is there any left? Takes one. */
 /* For work in bulk. */
 static inline void dwarf_effort_spend(struct dwarf_effort *e, uint64_t n)
 {
 	e->left -= n < e->left ? n : e->left;
 }
 
+/* Is there any left? Takes one. */
 static inline bool dwarf_effort_take(struct dwarf_effort *e)
 {
 	return e->left && e->left--;

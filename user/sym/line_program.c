@@ -209,6 +209,7 @@ struct run {
 	const struct unit_hit *hits;
 	size_t n;
 	const struct elf_code *code;
+	struct dwarf_effort *effort;
 	struct line_place *places;
 	struct dw_cursor c;
 	/* Registers. */
@@ -246,13 +247,18 @@ static size_t first_at_or_above(const struct run *r, uint64_t addr)
 	return lo;
 }
 
-/* The row before holds for all addresses up to here. Of two that claim one, the closer one has it.
+/*
+ * The row before holds for all addresses up to here. Of two that claim one, the closer one has it.
  */
 static void settle(struct run *r)
 {
 	for (; r->next < r->n && r->hits[r->next].query->vaddr < r->addr; r->next++) {
 		struct line_place *p = &r->places[r->next];
 
+		if (!dwarf_effort_take(r->effort)) {
+			r->c.bad = true;
+			return;
+		}
 		if (!p->known || p->addr <= r->row.addr)
 			*p = r->row;
 	}
@@ -362,9 +368,15 @@ static void fill_specials(struct run *r)
 }
 
 int line_program_run(struct line_program *p, const struct unit_hit *hits, size_t n,
-		     const struct elf_code *code, struct line_place *places)
+		     const struct elf_code *code, struct dwarf_effort *effort,
+		     struct line_place *places)
 {
-	struct run r = { .program = p, .hits = hits, .n = n, .code = code, .places = places };
+	struct run r = { .program = p,
+			 .hits = hits,
+			 .n = n,
+			 .code = code,
+			 .effort = effort,
+			 .places = places };
 	int err = 0;
 
 	r.c = dw_cursor_of(p->pos, p->end - p->pos, 0);

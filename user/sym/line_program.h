@@ -43,10 +43,12 @@ void line_program_clear(struct line_program *p);
 /*
  * Runs it: fills places[0..n) for @hits, which are sorted by address. Of sequences that begin
  * outside @code, as the linker threw their functions away, none counts. Broken programs end where
- * they break. -ENOMEM.
+ * they break; and each answer takes of @effort, as a program that goes up and down can answer the
+ * same hits again and again: it ends with that. -ENOMEM.
  */
 int line_program_run(struct line_program *p, const struct unit_hit *hits, size_t n,
-		     const struct elf_code *code, struct line_place *places);
+		     const struct elf_code *code, struct dwarf_effort *effort,
+		     struct line_place *places);
 
 #define LINE_PATH_MAX 4096
 
