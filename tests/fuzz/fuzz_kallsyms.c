@@ -37,6 +37,7 @@ static void take(const uint8_t **data, size_t *size, void *to, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct name_table names = { 0 };
+	struct kallsyms *k = NULL;
 	struct sym_batch b;
 	uint8_t n = 0;
 	FILE *f;
@@ -52,12 +53,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	sym_batch_sort(&b);
 	f = size ? fmemopen((void *)data, size, "r") : NULL;
-	r = f ? kallsyms_answer(f, &b) : 0;
+	r = f ? kallsyms_read(f, &k) : 0;
+	if (k)
+		r = kallsyms_answer(k, &b);
 	assert(r == 0 || r == -EPERM);
 	for (size_t i = 0; i < b.n; i++)
 		check(&results[i]);
 	if (f)
 		fclose(f);
+	kallsyms_free(k);
 	sym_batch_clear(&b);
 	name_table_clear(&names);
 	return 0;

@@ -42,6 +42,7 @@ static const char *const text = "0000000000000000 A fixed_percpu_data\n"
 static int resolve(const char *symbols, const uint64_t *addrs, size_t n, struct sym_result *results,
 		   struct name_table *names)
 {
+	CLEANUP(kallsyms_freep) struct kallsyms *k = NULL;
 	struct sym_batch b;
 	FILE *f = fmemopen((char *)symbols, strlen(symbols), "r");
 	int r;
@@ -52,7 +53,9 @@ static int resolve(const char *symbols, const uint64_t *addrs, size_t n, struct 
 		b.queries[b.n++] = (struct sym_query){ .vaddr = addrs[i], .res = &results[i] };
 	}
 	sym_batch_sort(&b);
-	r = kallsyms_answer(f, &b);
+	r = kallsyms_read(f, &k);
+	if (r == 0)
+		r = kallsyms_answer(k, &b);
 	sym_batch_clear(&b);
 	fclose(f);
 	return r;
@@ -109,6 +112,64 @@ Test(kallsyms, names_reach_as_far_as_documented)
 				   "0x%" PRIx64 ": %s", res->vaddr, res->frames[0].function);
 		cr_assert_eq(res->start, cases[i].start);
 	}
+	name_table_clear(&names);
+}
+
+/* What may be kept until the next boot. */
+Test(kallsyms, the_kernel_proper_is_fixed)
+{
+	static const struct {
+		uint64_t addr;
+		bool fixed;
+	} cases[] = {
+		{ 0x10, false },
+		{ 0xffffffff80ffffff, false },
+		{ 0xffffffff81000000, true },
+		{ 0xffffffff810007ff, true },
+		{ 0xffffffff81000800, false },
+		{ 0xffffffff83000000, true },
+		{ 0xffffffff83000100, false },
+		{ 0xffffffffc0000000, false },
+		{ 0xffffffffc0800000, false },
+	};
+	FILE *f = fmemopen((char *)text, strlen(text), "r");
+	CLEANUP(kallsyms_freep) struct kallsyms *k = NULL;
+
+	cr_assert_eq(kallsyms_read(f, &k), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_assert_eq(kallsyms_is_fixed(k, cases[i].addr), cases[i].fixed, "0x%" PRIx64,
+			     cases[i].addr);
+	fclose(f);
+}
+
+/* Where the text does not say it, by data between, and no further than 1 MiB. */
+Test(kallsyms, end_of_a_kernel_that_does_not_say_it)
+{
+	static const uint64_t addrs[] = { 0x100fff, 0x101001, 0x300fff, 0x400000 };
+	struct sym_result results[4];
+	struct name_table names = { 0 };
+
+	cr_assert_eq(resolve("100000 T one\n101000 D data\n300000 t two\n300000 T two_global\n",
+			     addrs, 4, results, &names),
+		     0);
+	cr_assert_str_eq(results[0].frames[0].function, "one");
+	cr_assert_eq(results[1].n_frames, 0);
+	cr_assert_str_eq(results[2].frames[0].function, "two_global");
+	cr_assert_eq(results[3].n_frames, 0);
+	name_table_clear(&names);
+}
+
+Test(kallsyms, aliases_in_modules)
+{
+	static const uint64_t addr = 0xffffffffc0000010;
+	struct name_table names = { 0 };
+	struct sym_result res;
+
+	cr_assert_eq(resolve("ffffffffc0000000 t __inner\t[m]\nffffffffc0000000 d data\t[m]\n"
+			     "ffffffffc0000000 T outer\t[m]\n",
+			     &addr, 1, &res, &names),
+		     0);
+	cr_assert_str_eq(res.frames[0].function, "outer [m]");
 	name_table_clear(&names);
 }
 
@@ -239,4 +300,17 @@ Test(kallsyms, functions_of_the_running_kernel_have_their_names, .timeout = 120)
 				  "0x%" PRIx64 ": %s", w.addrs[i], results[i].frames[0].function);
 	}
 	cr_assert_gt(named * 100, w.n * 90, "%zu of %zu", named, w.n);
+
+	/* Again, from what was kept; then with an address that nobody knows: it is read anew. */
+	for (int again = 0; again < 2; again++) {
+		static struct sym_result more[WANTED_MAX];
+		const char *function = results[0].frames[0].function;
+
+		w.addrs[w.n - 1] = again ? UINT64_MAX - 1 : w.addrs[w.n - 1];
+		cr_assert_eq(symbolizer_kernel(s, w.addrs, w.n, more), 0);
+		cr_assert_str_eq(more[0].frames[0].function, function);
+		for (size_t i = 0; i + 1 < w.n; i++)
+			cr_assert_eq(more[i].start, results[i].start);
+		cr_assert(!again || more[w.n - 1].n_frames == 0);
+	}
 }

@@ -371,12 +371,9 @@ int line_program_run(struct line_program *p, const struct unit_hit *hits, size_t
 		     const struct elf_code *code, struct dwarf_effort *effort,
 		     struct line_place *places)
 {
-	struct run r = { .program = p,
-			 .hits = hits,
-			 .n = n,
-			 .code = code,
-			 .effort = effort,
-			 .places = places };
+	struct run r = {
+		.program = p, .hits = hits, .n = n, .code = code, .effort = effort, .places = places
+	};
 	int err = 0;
 
 	r.c = dw_cursor_of(p->pos, p->end - p->pos, 0);

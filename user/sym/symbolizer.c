@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "elf/elf_file.h"
 #include "elf/vdso.h"
 #include "sym/cached_names.h"
@@ -13,12 +14,17 @@
 #include "sym/names_client.h"
 #include "sym/sym_batch.h"
 
+/* So long the names of modules and BPF programs are believed that are known. */
+#define KERNEL_AGE_MAX (60 * NSEC_PER_SEC)
+
 struct symbolizer {
 	struct name_table names;    /* that were read here */
 	struct frame_store frames;  /* that came from the worker */
 	struct worker *worker;	    /* borrowed; NULL: none */
 	struct symbol_cache *cache; /* likewise */
 	struct bad_files bad;
+	struct kallsyms *kernel; /* NULL: not read yet */
+	uint64_t kernel_read_ns;
 	bool may_map;
 	enum symbolizer_detail detail;
 	uint64_t debug_left_out;
@@ -41,6 +47,7 @@ void symbolizer_free(struct symbolizer *s)
 	s->cache = NULL; /* it may be gone */
 	symbolizer_forget(s);
 	bad_files_clear(&s->bad);
+	kallsyms_free(s->kernel);
 	free(s);
 }
 
@@ -224,23 +231,63 @@ int symbolizer_vdso(struct symbolizer *s, const uint64_t *offsets, size_t n,
 	return elf_names_answer(ef, NULL, NULL, &b);
 }
 
-int symbolizer_kernel(struct symbolizer *s, const uint64_t *addrs, size_t n,
-		      struct sym_result *results)
+static int read_kernel(struct symbolizer *s)
 {
-	CLEANUP(sym_batch_clear) struct sym_batch b = { 0 };
-	CLEANUP(fclosep) FILE *f = NULL;
+	CLEANUP(fclosep) FILE *f = fopen("/proc/kallsyms", "re");
+	struct kallsyms *fresh;
 	int r;
 
-	no_names(addrs, n, results);
-	f = fopen("/proc/kallsyms", "re");
 	if (!f)
 		return -errno;
-	r = sym_batch_init(&b, &s->names, n);
+	r = kallsyms_read(f, &fresh);
 	if (r < 0)
 		return r;
+	kallsyms_free(s->kernel);
+	s->kernel = fresh;
+	s->kernel_read_ns = monotonic_ns();
+	return 0;
+}
 
+/* Modules and BPF programs come and go; what is of the kernel proper and has no name never has. */
+static bool is_outdated(const struct symbolizer *s, const struct sym_result *results, size_t n)
+{
+	bool is_old = monotonic_ns() - s->kernel_read_ns > KERNEL_AGE_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		if (!kallsyms_is_fixed(s->kernel, results[i].vaddr) &&
+		    (is_old || !results[i].n_frames))
+			return true;
+	return false;
+}
+
+static int answer_kernel(struct symbolizer *s, const uint64_t *addrs, size_t n,
+			 struct sym_result *results)
+{
+	CLEANUP(sym_batch_clear) struct sym_batch b = { 0 };
+	int r = sym_batch_init(&b, &s->names, n);
+
+	if (r < 0)
+		return r;
+	no_names(addrs, n, results);
 	for (size_t i = 0; i < n; i++)
 		b.queries[b.n++] = (struct sym_query){ .vaddr = addrs[i], .res = &results[i] };
 	sym_batch_sort(&b);
-	return kallsyms_answer(f, &b);
+	return kallsyms_answer(s->kernel, &b);
+}
+
+int symbolizer_kernel(struct symbolizer *s, const uint64_t *addrs, size_t n,
+		      struct sym_result *results)
+{
+	bool is_fresh = !s->kernel;
+	int r = 0;
+
+	no_names(addrs, n, results);
+	if (!s->kernel)
+		r = read_kernel(s);
+	if (r == 0)
+		r = answer_kernel(s, addrs, n, results);
+	if (r < 0 || is_fresh || !is_outdated(s, results, n))
+		return r;
+	r = read_kernel(s);
+	return r < 0 ? r : answer_kernel(s, addrs, n, results);
 }
