@@ -46,7 +46,7 @@ DEFINES  := -D_GNU_SOURCE -DSPANPROF_VERSION='"$(VERSION)"'
 ALL_CPPFLAGS = $(DEFINES) $(INCLUDES) $(SYSROOT_FLAG) $(CPPFLAGS)
 ALL_CFLAGS   = $(LANGUAGE) -fstack-protector-strong $(FORTIFY) $(CFLAGS)
 ALL_LDFLAGS  = $(SYSROOT_FLAG) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
-LIBS := -lbpf -ldw -lelf -llzma -lzstd -lZydis -lcurl -lprotobuf-c -ljansson -liberty \
+LIBS := -lbpf -ldw -lelf -ldeflate -llzma -lzstd -lZydis -lcurl -lprotobuf-c -ljansson -liberty \
         -lmicrohttpd -lsystemd -lyaml -lpcre2-8 -lmd -lseccomp -lcap -lz -lm -lpthread
 
 USER_SRC  := $(wildcard user/*/*.c)
