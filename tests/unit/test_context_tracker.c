@@ -427,8 +427,53 @@ Test(context_tracker, due_at_once_then_ever_more_rarely)
 	/* Something was mapped. */
 	now = now_ns();
 	context_tracker_hint(tracker, p, now);
-	cr_assert(not(context_tracker_due(tracker, p, now + SECOND / 100)));
-	cr_assert(context_tracker_due(tracker, p, now + SECOND / 50));
+	cr_assert(not(context_tracker_due(tracker, p, now + SECOND / 25)));
+	cr_assert(context_tracker_due(tracker, p, now + SECOND / 20));
+	stop_child(pid);
+}
+
+static bool is_unchanged(pid_t pid)
+{
+	struct process *p = process_find(&table, pid);
+
+	return p && context_tracker_is_unchanged(tracker, p, thread_cpu_ns());
+}
+
+/* No look is needed while a process that had nothing maps nothing. */
+Test(context_tracker, unchanged_until_it_maps_something)
+{
+	pid_t pid = start_child();
+	struct context_finding f;
+	struct process *p;
+
+	cr_assert(zero(int, process_get(&table, pid, &p)));
+	cr_assert(not(is_unchanged(pid)));
+	cr_assert(ge(int, look(pid, &f), 0));
+	cr_assert(not(is_unchanged(pid)), "once is not enough: it may be mapping just now");
+	cr_assert(ge(int, look(pid, &f), 0));
+	cr_assert(is_unchanged(pid));
+	cr_assert(not(context_tracker_due(tracker, p, now_ns())), "the next one is set");
+
+	tell(ORDER_PUBLISH);
+	cr_assert(not(is_unchanged(pid)));
+	cr_assert(ge(int, look(pid, &f), 0));
+	cr_assert(ge(int, look(pid, &f), 0));
+	cr_assert(not(is_unchanged(pid)), "what it publishes may change where it is");
+	stop_child(pid);
+}
+
+Test(context_tracker, unchanged_but_for_a_mapped_file)
+{
+	pid_t pid = start_child();
+	struct context_finding f;
+	struct process *p;
+
+	cr_assert(zero(int, process_get(&table, pid, &p)));
+	cr_assert(ge(int, look(pid, &f), 0));
+	cr_assert(ge(int, look(pid, &f), 0));
+	cr_assert(is_unchanged(pid));
+	context_tracker_hint(tracker, p, now_ns());
+	cr_assert(not(is_unchanged(pid)));
 	stop_child(pid);
 }
 
@@ -453,10 +498,10 @@ Test(context_tracker, one_look_for_many_reasons)
 	}
 	cr_expect(ge(int, looks, 10), "%d", looks);
 	cr_expect(le(int, looks, 14), "%d", looks);
-	/* 20 ms after the last one. */
+	/* 50 ms after the last one. */
 	context_tracker_hint(tracker, p, now);
-	cr_expect(not(context_tracker_due(tracker, p, now + SECOND / 100)));
-	cr_expect(context_tracker_due(tracker, p, now + SECOND / 50));
+	cr_expect(not(context_tracker_due(tracker, p, now + SECOND / 25)));
+	cr_expect(context_tracker_due(tracker, p, now + SECOND / 20));
 	stop_child(pid);
 }
 
@@ -472,7 +517,7 @@ Test(context_tracker, due_at_once_by_what_was_a_while_ago)
 	cr_assert(ge(int, look(pid, &f), 0));
 	now = now_ns();
 	cr_assert(not(context_tracker_due(tracker, p, now)));
-	context_tracker_hint(tracker, p, now - SECOND / 50);
+	context_tracker_hint(tracker, p, now - SECOND / 20);
 	cr_assert(context_tracker_due(tracker, p, now));
 	stop_child(pid);
 }

@@ -299,6 +299,8 @@ void session_read_context(struct session *s, const struct process *p)
 	if (p->exited_ns)
 		return;
 	maps.began_cpu_ns = thread_cpu_ns();
+	if (context_tracker_is_unchanged(s->contexts, p, maps.began_cpu_ns))
+		return;
 	if (maps_read(p->pid, MAPS_MAX, &text, &maps.len) < 0)
 		return;
 	maps.text = text;

@@ -11,11 +11,12 @@
 #include "ctx/process_ctx.h"
 #include "ctx/process_ctx_find.h"
 
-#define PAUSE_MIN     (20 * NSEC_PER_MSEC)
+#define PAUSE_MIN     (20 * NSEC_PER_MSEC) /* between two looks */
 #define PAUSE_MAX     (10 * NSEC_PER_SEC)
 #define AGE_PER_PAUSE 2 /* a context that comes after 1 s is found within the next half */
 #define YOUNG_NS      (2 * NSEC_PER_SEC)
 #define COST_FACTOR   100
+#define HINT_NS	      (50 * NSEC_PER_MSEC) /* after the last of several hints, so late */
 #define HINTS_NS      (80 * NSEC_PER_MSEC) /* of hints in a row the first one waits so long */
 /* All looks together: 0.5 % of one CPU, saved up for bursts, owed for what could not wait. */
 #define BUDGET_SHARE 200
@@ -42,6 +43,8 @@ struct tracked {
 	struct python_source python;
 	int python_error;
 	bool expected_classes; /* once they were */
+	uint64_t vsize;	       /* its address space in bytes, as of the last look */
+	bool is_settled;       /* that was the same as of the look before */
 	bool has_python_number;
 	uint32_t python_number;
 	struct context_sources sources;
@@ -202,7 +205,7 @@ static void expect(struct tracked *tr, uint64_t time_ns)
 
 	if (!waits)
 		tr->hinted_ns = time_ns;
-	due = time_ns + PAUSE_MIN;
+	due = time_ns + HINT_NS;
 	if (due > tr->hinted_ns + HINTS_NS)
 		due = tr->hinted_ns + HINTS_NS;
 	if (waits || tr->due_ns > due)
@@ -303,15 +306,17 @@ static int parse_stat_field(const char *text, int wanted, __u64 *ret)
 	return 0;
 }
 
-/*
- * Where the stack begins tells one program image of the pid from the next. -EACCES: we may not
- * know; -ESRCH: a zombie, which has none any more, or nothing.
- */
-static int read_start_stack(pid_t pid, __u64 *ret)
+struct image {
+	__u64 start_stack; /* where the stack begins: it tells one program image of the pid from the
+			      next */
+	__u64 vsize;
+};
+
+/* -EACCES: we may not know; -ESRCH: a zombie, which has none any more, or nothing. */
+static int read_image(pid_t pid, struct image *ret)
 {
 	CLEANUP(freep) char *text = NULL;
 	char path[32];
-	__u64 vsize;
 	size_t len;
 	int r;
 
@@ -319,12 +324,12 @@ static int read_start_stack(pid_t pid, __u64 *ret)
 	r = read_whole_file(path, 4096, &text, &len);
 	if (r < 0)
 		return r == -ENOENT ? -ESRCH : r;
-	r = parse_stat_field(text, STAT_FIELD_VSIZE, &vsize);
+	r = parse_stat_field(text, STAT_FIELD_VSIZE, &ret->vsize);
 	if (r == 0)
-		r = parse_stat_field(text, STAT_FIELD_STARTSTACK, ret);
-	if (r < 0 || *ret)
+		r = parse_stat_field(text, STAT_FIELD_STARTSTACK, &ret->start_stack);
+	if (r < 0 || ret->start_stack)
 		return r;
-	return vsize ? -EACCES : -ESRCH;
+	return ret->vsize ? -EACCES : -ESRCH;
 }
 
 /* --- process context -------------------------------------------------------------------------- */
@@ -534,14 +539,17 @@ static int look(struct context_tracker *t, struct tracked *tr, const struct proc
 {
 	struct proc_info info = { 0 };
 	enum context_state state;
-	__u64 start_stack;
+	struct image image, then;
 	int r;
 
-	r = read_start_stack(p->pid, &info.start_stack);
+	r = read_image(p->pid, &image);
 	if (r == -EACCES)
 		return conclude(tr, CONTEXT_UNREADABLE, &info);
 	if (r < 0)
 		return r;
+	info.start_stack = image.start_stack;
+	tr->is_settled = tr->vsize == image.vsize;
+	tr->vsize = image.vsize;
 	r = update_process_ctx(tr, maps->text, maps->len);
 	if (r == -ENOMEM)
 		return r;
@@ -551,10 +559,32 @@ static int look(struct context_tracker *t, struct tracked *tr, const struct proc
 	memcpy(info.sources, tr->sources.sources, sizeof(info.sources));
 
 	/* All of the above must have been one program image's. */
-	r = read_start_stack(p->pid, &start_stack);
-	if (r < 0 || start_stack != info.start_stack)
+	r = read_image(p->pid, &then);
+	if (r < 0 || then.start_stack != image.start_stack)
 		return r < 0 ? r : -ESRCH;
 	return conclude(tr, state, &info);
+}
+
+/* Had it nothing that could come to be a context where it is? */
+static bool has_nothing(const struct tracked *tr)
+{
+	return tr->state == CONTEXT_NONE && !ctx_of(tr) && !tr->sources.n &&
+	       !tr->sources.elastic_storage && (!tr->python_error || tr->python_error == -ENOENT);
+}
+
+bool context_tracker_is_unchanged(struct context_tracker *t, const struct process *p,
+				  uint64_t began_cpu_ns)
+{
+	struct tracked *tr = find(t, p->pid);
+	struct image image;
+
+	if (!tr || tr->process_id != p->id || tr->hinted_ns || !tr->due_ns || !tr->is_settled ||
+	    !has_nothing(tr))
+		return false;
+	if (read_image(p->pid, &image) < 0 || image.vsize != tr->vsize)
+		return false;
+	schedule(t, tr, began_cpu_ns);
+	return true;
 }
 
 int context_tracker_look(struct context_tracker *t, const struct process *p,
