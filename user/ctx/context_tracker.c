@@ -60,6 +60,7 @@ struct context_tracker {
 	uint64_t python_numbers[PYTHONS_MAX / 64]; /* bits of those in use */
 	struct context_choice choice;
 	VEC(pid_t) young;
+	uint64_t visit_ns; /* none of these is due before */
 	int64_t budget_ns; /* of CPU time for looks */
 	uint64_t refilled_ns;
 };
@@ -78,6 +79,16 @@ int context_tracker_new(const struct context_choice *choice, struct context_trac
 	if (r == 0)
 		*ret = TAKE_PTR(t);
 	return r;
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
 }
 
 static void give_python_number(struct context_tracker *t, struct tracked *tr)
@@ -222,6 +233,7 @@ int context_tracker_hint(struct context_tracker *t, const struct process *p, uin
 		return r;
 	tr->born_ns = time_ns;
 	expect(tr, time_ns);
+	t->visit_ns = min_u64(t->visit_ns, tr->due_ns);
 	if (tr->is_young)
 		return 0;
 	r = vec_push(&t->young, p->pid);
@@ -237,7 +249,7 @@ void context_tracker_expect_keys(struct context_tracker *t, const struct process
 	    tr->keys_of_ns == ctx_of(tr)->published_at_ns)
 		return;
 	tr->keys_of_ns = ctx_of(tr)->published_at_ns;
-	tr->due_ns = 0;
+	tr->due_ns = t->visit_ns = 0;
 }
 
 void context_tracker_expect_classes(struct context_tracker *t, const struct process *p)
@@ -247,14 +259,17 @@ void context_tracker_expect_classes(struct context_tracker *t, const struct proc
 	if (!tr || tr->process_id != p->id || tr->expected_classes)
 		return;
 	tr->expected_classes = true;
-	tr->due_ns = 0;
+	tr->due_ns = t->visit_ns = 0;
 }
 
 void context_tracker_visit_young(struct context_tracker *t, uint64_t now_ns,
 				 context_tracker_visit_fn fn, void *ctx)
 {
+	uint64_t next = UINT64_MAX;
 	size_t kept = 0;
 
+	if (now_ns < t->visit_ns)
+		return;
 	for (size_t i = 0; i < t->young.n; i++) {
 		pid_t pid = t->young.data[i];
 		struct tracked *tr = find(t, pid);
@@ -268,13 +283,10 @@ void context_tracker_visit_young(struct context_tracker *t, uint64_t now_ns,
 		t->young.data[kept++] = pid;
 		if (now_ns >= tr->due_ns && has_budget(t, now_ns))
 			fn(ctx, pid);
+		next = min_u64(next, tr->due_ns);
 	}
 	t->young.n = kept;
-}
-
-static uint64_t max_u64(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
+	t->visit_ns = next;
 }
 
 static void schedule(struct context_tracker *t, struct tracked *tr, uint64_t began_cpu_ns)
@@ -628,6 +640,6 @@ void context_tracker_forget_dso(struct context_tracker *t, const struct dso *dso
 		tr->sources = (struct context_sources){ 0 };
 		tr->python = (struct python_source){ 0 };
 		tr->state = CONTEXT_NONE;
-		tr->due_ns = 0;
+		tr->due_ns = t->visit_ns = 0;
 	}
 }
