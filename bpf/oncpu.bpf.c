@@ -6,6 +6,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "filter.bpf.h"
+#include "focus.bpf.h"
 #include "pidns.bpf.h"
 #include "regs.bpf.h"
 #include "rings.bpf.h"
@@ -131,6 +132,7 @@ int oncpu_sample(struct bpf_perf_event_data *ctx)
 	struct mm_struct *mm;
 	struct space *space;
 	struct scratch *s;
+	bool is_usual;
 
 	if (!pid_tgid) {
 		if (bpf_get_current_pid_tgid())
@@ -146,7 +148,9 @@ int oncpu_sample(struct bpf_perf_event_data *ctx)
 	if (!s)
 		return 0; /* cannot be: there is one for each CPU */
 
-	stat_inc(STAT_SAMPLE_TAKEN);
+	is_usual = focus_is_usual_tick(s);
+	if (!is_usual && !focus_may_want(pid_tgid >> 32))
+		return 0;
 	task = (struct task_struct *)bpf_get_current_task();
 	mm = BPF_CORE_READ(task, mm);
 	space = mm ? space_of((__u64)mm) : NULL;
@@ -155,6 +159,12 @@ int oncpu_sample(struct bpf_perf_event_data *ctx)
 	record_start(&s->rec, pid_tgid);
 	/* Before the stacks: it must survive a failed walk. */
 	trace_ctx_add(ctx, task, space, in_user, s);
+	if (!is_usual) {
+		if (!focus_may_want_context(&s->rec))
+			return 0;
+		s->rec.flags |= SAMPLE_EXTRA;
+	}
+	stat_inc(STAT_SAMPLE_TAKEN);
 	if (!in_user)
 		add_kernel_stack(ctx, s);
 	add_user_stack(ctx, task, mm, in_user, s);

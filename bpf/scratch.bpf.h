@@ -23,6 +23,7 @@ struct scratch {
 	struct unwind_walk walk;
 	__u64 woken_ns; /* when user space was woken up for want of rows */
 	__u32 sent;	/* bytes since it was woken up for the last time */
+	__u32 ticks;	/* since the last one at which everything was sampled */
 	struct unwind_room room;
 	/* What goes into the ring: */
 	struct sample_record rec;

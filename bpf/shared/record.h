@@ -44,6 +44,8 @@ enum sample_flag {
 	SAMPLE_KERNEL_TRUNCATED = 1 << 0, /* kernel stack deeper than KERNEL_FRAMES_MAX */
 	SAMPLE_KERNEL_THREAD = 1 << 1,
 	SAMPLE_CONTEXT_UNKNOWN = 1 << 2, /* of an object that user space has not told of (yet) */
+	SAMPLE_EXTRA =
+		1 << 3, /* at a tick that only counts for what is in the focus, as this may be */
 };
 
 /*

@@ -158,12 +158,12 @@ Test(session, intervals_are_of_their_time_and_frequency)
 	open_session();
 	t0 = burnt_ns();
 	poll_ms(1000);
-	cr_assert(zero(int, session_rotate(session, 199)));
+	cr_assert(zero(int, session_rotate(session, &(struct session_rate){ .frequency = 199 })));
 	t1 = burnt_ns();
-	cr_assert(eq(int, session_rotate(session, 0), -EBUSY));
+	cr_assert(eq(int, session_rotate(session, NULL), -EBUSY));
 	first = take();
 	poll_ms(1000);
-	cr_assert(zero(int, session_rotate(session, 0)));
+	cr_assert(zero(int, session_rotate(session, NULL)));
 	t2 = burnt_ns();
 	second = take();
 
@@ -178,6 +178,45 @@ Test(session, intervals_are_of_their_time_and_frequency)
 	session_give_back(session, second);
 }
 
+/* Two profiles of one time: CPU time is right in each, and nothing is in both. */
+Test(session, focus)
+{
+	struct session_rate rate = { .frequency = 999, .focus = { .every = 9 } };
+	struct session_interval *usual, *focused;
+	uint64_t t0, t1;
+
+	open_session();
+	rate.focus.tgid = burner;
+	cr_assert(zero(int, session_rotate(session, &rate)));
+	t0 = burnt_ns();
+	session_give_back(session, take());
+	poll_ms(1000);
+	cr_assert(zero(int, session_rotate(session, &(struct session_rate){ .frequency = 99 })));
+	t1 = burnt_ns();
+	usual = take();
+	focused = take();
+	cr_assert(not(session_is_rotating(session)));
+	cr_assert(eq(u64, usual->profile->period_ns, NSEC_PER_SEC * 9 / 999));
+	cr_assert(zero(u64, usual->profile->n_samples));
+	assert_interval(focused, 999, t1 - t0);
+
+	rate.focus.tgid = getpid();
+	session_give_back(session, usual);
+	session_give_back(session, focused);
+	cr_assert(zero(int, session_rotate(session, &rate)));
+	t0 = burnt_ns();
+	session_give_back(session, take());
+	poll_ms(1000);
+	cr_assert(zero(int, session_rotate(session, &(struct session_rate){ .frequency = 99 })));
+	t1 = burnt_ns();
+	usual = take();
+	focused = take();
+	assert_interval(usual, 111, t1 - t0);
+	cr_assert(zero(u64, focused->profile->n_samples));
+	session_give_back(session, usual);
+	session_give_back(session, focused);
+}
+
 static const struct dso *find_program(void)
 {
 	const struct dso_table *t = &session->procs.dsos;
@@ -190,7 +229,7 @@ static const struct dso *find_program(void)
 
 static void pass_an_interval(void)
 {
-	cr_assert(zero(int, session_rotate(session, 0)));
+	cr_assert(zero(int, session_rotate(session, NULL)));
 	session_give_back(session, take());
 }
 
@@ -202,7 +241,7 @@ Test(session, an_interval_keeps_its_files_and_nobody_s_are_given_back)
 
 	open_session();
 	poll_ms(500);
-	cr_assert(zero(int, session_rotate(session, 0)));
+	cr_assert(zero(int, session_rotate(session, NULL)));
 	i = take();
 	dso = find_program();
 	cr_assert(ne(ptr, (void *)dso, NULL));

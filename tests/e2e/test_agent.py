@@ -13,6 +13,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from contextlib import contextmanager
 
 import pytest
@@ -419,6 +420,75 @@ def test_raise(spanprof, busy, tmp_path):
         agent.stop()
     periods = [p.period for p in profiles(tmp_path / "out")]
     assert 1000000000 // 997 in periods and periods[-1] == 1000000000 // HZ
+
+
+@contextmanager
+def programs(*commands):
+    started = [subprocess.Popen(c) for c in commands]
+    try:
+        yield started
+    finally:
+        for p in started:
+            p.kill()
+            p.wait()
+
+
+def of_process(found, pid):
+    return [s for p in found for s in p.samples if s.labels.get("pid") == pid]
+
+
+def traces_of(found, pid):
+    """trace_id → samples"""
+    carrying = [s for s in of_process(found, pid) if "trace_id" in s.labels]
+    return Counter({t: sum(s.values[0] for s in carrying if s.labels["trace_id"] == t)
+                    for t in {s.labels["trace_id"] for s in carrying}})  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ["pid", "trace"])
+def test_raise_of_one(spanprof, workloads, tmp_path, what):
+    """What was asked for is in profiles of its own, all else is as before; CPU time is right in both."""
+    long_spans = ("--cpu-seconds", "1000", "--span-us", "900000000")
+    in_spans, in_none = [workloads / "split-le", *long_spans], [workloads / "split-preload", *long_spans]
+    out = tmp_path / "out"
+    with programs(in_spans, in_none) as (one, other):
+        wait_until_busy(one.pid)
+        wait_until_busy(other.pid)
+        with Agent(spanprof, tmp_path, [directory(out)]) as agent:
+            before = {p.pid: cpu_seconds(p.pid) for p in (one, other)}
+            agent.wait(lambda: agent.metric("intervals_total") >= 3)
+            agent.wait(lambda: traces_of(profiles(out), one.pid))
+            trace = traces_of(profiles(out), one.pid).most_common(1)[0][0]
+            option = ("-p", one.pid) if what == "pid" else ("--trace-id", trace)
+            done = run(spanprof, "agent", "ctl", "raise", "-F", 997, "-d", "3s", *option,
+                       "--socket", tmp_path / "control")  # fmt: skip
+            assert done.returncode == 0 and done.stdout.startswith("ok: 997 Hz for 3 s of "), done.stderr
+            agent.wait(lambda: agent.metric("sampling_frequency_hertz") == 997)
+            agent.wait(lambda: agent.metric("sampling_frequency_hertz") == HZ)
+            used = {p.pid: cpu_seconds(p.pid) - before[p.pid] for p in (one, other)}
+            agent.stop()
+
+    found = profiles(out)
+    close = [p for p in found if p.period == 1000000000 // 997]
+    meanwhile = [p for p in found if p.period == 5 * 1000000000 // 997]
+    assert {s.labels.get("pid") for p in close for s in p.samples} == {one.pid}
+    assert what == "pid" or set(traces_of(close, one.pid)) == {trace}
+    assert sum(s.values[0] for s in of_process(close, one.pid)) > 997
+    assert of_process(meanwhile, other.pid)
+    assert what == "trace" or not of_process(meanwhile, one.pid)
+    assert trace not in traces_of(meanwhile, one.pid)
+    for pid in used:
+        sampled = sum(s.values[1] for s in of_process(found, pid)) / 1e9
+        assert sampled == pytest.approx(used[pid], rel=0.1)
+
+
+@pytest.mark.parametrize("option, why", [
+    (("-p", 4194303), "there is no process 4194303"), (("-p", "x"), "not a process id"),
+    (("--trace-id", "abc"), "32 hexadecimal digits"),
+])  # fmt: skip
+def test_raise_of_nothing(spanprof, busy, tmp_path, option, why):
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]):
+        done = run(spanprof, "agent", "ctl", "raise", *option, "--socket", tmp_path / "control")
+        assert done.returncode != 0 and why in done.stderr
 
 
 def test_budget_of_cpu(spanprof, busy, tmp_path):

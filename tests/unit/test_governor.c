@@ -66,6 +66,29 @@ Test(governor, takes_over_a_lower_frequency_at_once)
 	cr_expect(eq(u32, governor_afford(19, 99, 0.001, 0.01), 19));
 }
 
+/* The others are sampled as often as before, as near as whole ticks come to it. */
+Test(governor, raise_of_one_process)
+{
+	struct agent_config c = { .frequency = 19, .budgets = { .cpu_percent = 100 } };
+	struct sample_focus focus = { .tgid = 7 };
+	struct governor g = { 0 };
+	struct session_rate rate;
+
+	governor_start(&g, 19);
+	governor_raise(&g, 999, &focus, monotonic_ns());
+	rate = governor_decide(&g, &c, 0);
+	cr_expect(eq(u32, rate.frequency, 999));
+	cr_expect(eq(u32, rate.focus.tgid, 7));
+	cr_expect(eq(u32, rate.focus.every, 53));
+	governor_raise(&g, 5, &focus, monotonic_ns());
+	cr_expect(eq(u32, governor_decide(&g, &c, 0).focus.every, 1));
+	governor_raise(&g, 999, NULL, monotonic_ns());
+	cr_expect(zero(u32, governor_decide(&g, &c, 0).focus.every));
+	governor_raise(&g, 999, &focus, monotonic_ns());
+	cr_expect(governor_raise_is_over(&g, monotonic_ns()));
+	cr_expect(zero(u32, governor_decide(&g, &c, 0).focus.every));
+}
+
 Test(governor, raise_ends)
 {
 	struct agent_config c = { .frequency = 19, .budgets = { .cpu_percent = 100 } };
@@ -73,11 +96,11 @@ Test(governor, raise_ends)
 	uint64_t now = monotonic_ns();
 
 	governor_start(&g, 19);
-	governor_raise(&g, 999, now + NSEC_PER_SEC);
-	cr_expect(eq(u32, governor_decide(&g, &c, 0), 999));
+	governor_raise(&g, 999, NULL, now + NSEC_PER_SEC);
+	cr_expect(eq(u32, governor_decide(&g, &c, 0).frequency, 999));
 	cr_expect(not(governor_raise_is_over(&g, now)));
 	cr_expect(governor_raise_is_over(&g, now + NSEC_PER_SEC));
 	cr_expect(not(governor_raise_is_over(&g, now + 2 * NSEC_PER_SEC)));
-	cr_expect(eq(u32, governor_decide(&g, &c, 0), 19));
+	cr_expect(eq(u32, governor_decide(&g, &c, 0).frequency, 19));
 	cr_expect(eq(u32, governor_frequency(&g), 19));
 }

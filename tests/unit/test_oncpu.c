@@ -549,6 +549,43 @@ static void assert_filtered(int yes)
 	cr_assert(eq(u64, counts[STAT_SAMPLE_TAKEN], !yes));
 }
 
+/* At which of @n ticks is there a sample, as bits from the first one on? *@extra: with the flag. */
+static __u32 sampled_ticks(int n, __u32 *extra)
+{
+	__u32 yes = 0;
+
+	*extra = 0;
+	for (int i = 0; i < n; i++) {
+		n_sent = 0;
+		oncpu_sample((struct bpf_perf_event_data *)&k.regs);
+		yes |= (__u32)n_sent << i;
+		if (n_sent && ((const struct sample_record *)sent)->flags & SAMPLE_EXTRA)
+			*extra |= 1u << i;
+	}
+	return yes;
+}
+
+Test(oncpu, focus_on_a_process)
+{
+	__u32 extra, tgid = k.pid_tgid >> 32;
+
+	cr_assert(eq(u32, sampled_ticks(3, &extra), 7));
+	cr_assert(zero(u32, extra));
+
+	focus = (struct sample_focus){ .every = 3, .tgid = tgid + 1 };
+	reset_counts();
+	cr_assert(eq(u32, sampled_ticks(9, &extra), 0444));
+	cr_assert(zero(u32, extra), "each third one, of all");
+	cr_assert(eq(u64, counts[STAT_SAMPLE_TAKEN], 3));
+
+	focus.tgid = tgid;
+	cr_assert(eq(u32, sampled_ticks(9, &extra), 0777));
+	cr_assert(eq(u32, extra, 0333));
+	focus = (struct sample_focus){ 0 };
+	cr_assert(eq(u32, sampled_ticks(3, &extra), 7));
+	cr_assert(zero(u32, extra));
+}
+
 Test(oncpu, filters)
 {
 	bool on = true, off = false;
@@ -2014,6 +2051,22 @@ Test(oncpu, context_unreadable)
 }
 
 /* A second variable of the process, which cannot be read. */
+Test(oncpu, focus_on_a_trace)
+{
+	__u32 extra;
+
+	publish();
+	cr_assert(eq(u32, sampled_ticks(1, &extra), 1));
+	focus = (struct sample_focus){ .every = 2 };
+	memcpy(focus.trace_id, k.record.trace_id, sizeof(focus.trace_id));
+	cr_assert(eq(u32, sampled_ticks(4, &extra), 017));
+	cr_assert(eq(u32, extra, 005));
+	focus.trace_id[15] ^= 1;
+	cr_assert(eq(u32, sampled_ticks(4, &extra), 012));
+	cr_assert(zero(u32, extra));
+	focus = (struct sample_focus){ 0 };
+}
+
 static void publish_elsewhere(enum ctx_format format)
 {
 	k.proc.sources[1] = (struct ctx_source){

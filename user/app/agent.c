@@ -19,7 +19,9 @@
 #include "base/capabilities.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "base/seccomp_filter.h"
+#include "proc/process.h"
 
 #define FLUSH_MS      5000 /* in the end, for endpoints that work */
 #define RAISE_MAX_S   3600
@@ -65,26 +67,36 @@ static void give_back(struct agent *a)
 		courier_wake(a->courier);
 }
 
-static void take(struct agent *a)
+/* False: none that has ended is complete. */
+static bool take(struct agent *a)
 {
 	struct namer_job job = { 0 };
 	const struct session_interval *i;
 
 	if (session_take(a->session, &job.interval) != 1)
-		return;
+		return false;
 	i = job.interval;
 	agent_shared_add(a->shared, AGENT_NUMBER_INTERVALS, 1);
 	agent_shared_add(a->shared, AGENT_NUMBER_SAMPLES, i->profile->n_samples);
 	job.config = config_of(a);
 	job.number = agent_settings_use(&a->settings);
 	namer_push(a->namer, &job);
+	return true;
+}
+
+/* At once: with a focus, two end together. */
+static void take_all(struct agent *a)
+{
+	while (take(a))
+		;
 }
 
 /* An interval that cannot be named yet becomes longer: nothing is lost, and memory is bounded. */
 static void rotate(struct agent *a)
 {
 	uint64_t now = monotonic_ns();
-	unsigned before = governor_frequency(&a->governor), frequency;
+	unsigned before = governor_frequency(&a->governor);
+	struct session_rate rate;
 
 	if (now < a->rotate_ns)
 		return;
@@ -96,9 +108,9 @@ static void rotate(struct agent *a)
 		a->late = true;
 		return;
 	}
-	frequency = governor_decide(&a->governor, config_of(a),
-				    agent_shared_get(a->shared, AGENT_NUMBER_BPF_TIME));
-	if (session_rotate(a->session, frequency != before ? frequency : 0) < 0) {
+	rate = governor_decide(&a->governor, config_of(a),
+			       agent_shared_get(a->shared, AGENT_NUMBER_BPF_TIME));
+	if (session_rotate(a->session, &rate) < 0) {
 		a->governor.frequency = before;
 		return;
 	}
@@ -167,14 +179,27 @@ static void answer_status(const struct agent *a, char *answer, size_t size)
 	}
 }
 
-/* "raise HZ SECONDS" */
-static void answer_raise(struct agent *a, const char *text, char *answer, size_t size)
+/* "", " pid N", " trace HEX". False: neither of these. */
+static bool parse_focus(const char *text, struct sample_focus *ret)
 {
-	unsigned hz, seconds;
 	char end;
 
-	if (sscanf(text, "raise %u %u%c", &hz, &seconds, &end) != 2 || hz < 1 ||
-	    hz > FREQUENCY_MAX || seconds < 1 || seconds > RAISE_MAX_S) {
+	*ret = (struct sample_focus){ 0 };
+	if (strncmp(text, " trace ", 7) == 0)
+		return parse_hex(text + 7, ret->trace_id, sizeof(ret->trace_id)) == 0;
+	return !*text || (sscanf(text, " pid %u%c", &ret->tgid, &end) == 1 && ret->tgid);
+}
+
+/* "raise HZ SECONDS", and of what. */
+static void answer_raise(struct agent *a, const char *text, char *answer, size_t size)
+{
+	struct sample_focus focus;
+	unsigned hz, seconds;
+	int n = 0;
+
+	if (sscanf(text, "raise %u %u%n", &hz, &seconds, &n) != 2 || !n || hz < 1 ||
+	    hz > FREQUENCY_MAX || seconds < 1 || seconds > RAISE_MAX_S ||
+	    !parse_focus(text + n, &focus)) {
 		snprintf(answer, size, "error: 1 to %d Hz, for 1 to %d seconds\n", FREQUENCY_MAX,
 			 RAISE_MAX_S);
 		return;
@@ -183,9 +208,15 @@ static void answer_raise(struct agent *a, const char *text, char *answer, size_t
 		snprintf(answer, size, "error: the kernel allows fewer samples a second\n");
 		return;
 	}
-	governor_raise(&a->governor, hz, monotonic_ns() + seconds * NSEC_PER_SEC);
+	if (focus.tgid && process_is_over(focus.tgid)) {
+		snprintf(answer, size, "error: there is no process %u\n", focus.tgid);
+		return;
+	}
+	governor_raise(&a->governor, hz, text[n] ? &focus : NULL,
+		       monotonic_ns() + seconds * NSEC_PER_SEC);
 	a->rotate_ns = 0; /* now */
-	snprintf(answer, size, "ok: %u Hz for %u s\n", hz, seconds);
+	snprintf(answer, size, "ok: %u Hz for %u s%s%s\n", hz, seconds, text[n] ? " of" : "",
+		 text + n);
 }
 
 static void on_request(void *arg, const char *text, char *answer, size_t size)
@@ -352,7 +383,7 @@ static int go_on(struct agent *a)
 
 	while (r == 0 && !atomic_load(&stop_signal_count)) {
 		r = session_poll(a->session);
-		take(a);
+		take_all(a);
 		give_back(a);
 		rotate(a);
 		if (a->control)
@@ -369,9 +400,9 @@ static int end(struct agent *a)
 
 	sd_notify(0, "STOPPING=1");
 	r = session_finish(a->session);
-	take(a); /* the one that was ended before, if there is one */
-	if (session_rotate(a->session, 0) == 0)
-		take(a);
+	take_all(a); /* what was ended before, if there is any */
+	if (session_rotate(a->session, NULL) == 0)
+		take_all(a);
 	publish(a);
 	return r;
 }

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "shared/focus.h"
 
 #define EXIT_USAGE	  2
 #define FREQUENCY_DEFAULT 999
@@ -22,6 +23,7 @@
 struct ctl_options {
 	const char *socket;
 	uint64_t frequency, seconds;
+	char focus[64]; /* as the request has it */
 	bool help;
 };
 
@@ -55,6 +57,32 @@ static int set_duration(void *target, const char *arg)
 	return -EINVAL;
 }
 
+static int set_pid(void *target, const char *arg)
+{
+	struct ctl_options *opt = target;
+	uint64_t pid;
+
+	if (parse_u64(arg, 1, INT32_MAX, &pid) < 0) {
+		log_error("-p '%s': not a process id", arg);
+		return -EINVAL;
+	}
+	snprintf(opt->focus, sizeof(opt->focus), " pid %" PRIu64, pid);
+	return 0;
+}
+
+static int set_trace(void *target, const char *arg)
+{
+	struct ctl_options *opt = target;
+	uint8_t id[FOCUS_TRACE_LEN];
+
+	if (parse_hex(arg, id, sizeof(id)) < 0) {
+		log_error("--trace-id '%s': not 32 hexadecimal digits", arg);
+		return -EINVAL;
+	}
+	snprintf(opt->focus, sizeof(opt->focus), " trace %s", arg);
+	return 0;
+}
+
 static int set_help(void *target, const char *arg)
 {
 	((struct ctl_options *)target)->help = true;
@@ -65,6 +93,8 @@ static const struct option_def defs[] = {
 	{ "freq", 'F', "HZ", "of raise: samples a second on each CPU (default 999)", set_frequency,
 	  0 },
 	{ "duration", 'd', "TIME", "of raise: how long, 1s to 1h (default 30s)", set_duration, 0 },
+	{ "pid", 'p', "PID", "of raise: only this process, all others as before", set_pid, 0 },
+	{ "trace-id", 0, "ID", "of raise: only spans of this trace", set_trace, 0 },
 	{ "socket", 0, "PATH", "the agent's control_socket (default " AGENT_CONTROL_SOCKET ")",
 	  set_socket, 0 },
 	{ "help", 'h', NULL, "show this", set_help, 0 },
@@ -79,7 +109,9 @@ static void print_help(void)
 	      "Asks the agent that runs on this host: 'status' prints its numbers, 'raise' makes "
 	      "it "
 	      "sample\n"
-	      "the host more often for a while. Its profiles go where they always go.\n"
+	      "the host, one process or one trace more often for a while. Its profiles go where "
+	      "they\n"
+	      "always go; what is sampled more often than the rest is in profiles of its own.\n"
 	      "\n",
 	      stdout);
 	option_table_help(&table, stdout);
@@ -107,10 +139,11 @@ static int ask(const struct ctl_options *opt, const char *request)
 
 int agent_ctl(int argc, char **argv)
 {
-	struct ctl_options opt = { AGENT_CONTROL_SOCKET, FREQUENCY_DEFAULT, SECONDS_DEFAULT,
-				   false };
+	struct ctl_options opt = { .socket = AGENT_CONTROL_SOCKET,
+				   .frequency = FREQUENCY_DEFAULT,
+				   .seconds = SECONDS_DEFAULT };
 	const char *command;
-	char request[64];
+	char request[128];
 
 	if (option_table_parse(&table, argc, argv, &opt) < 0)
 		return EXIT_USAGE;
@@ -122,8 +155,8 @@ int agent_ctl(int argc, char **argv)
 	if (strcmp(command, "status") == 0)
 		return ask(&opt, "status");
 	if (strcmp(command, "raise") == 0) {
-		snprintf(request, sizeof(request), "raise %" PRIu64 " %" PRIu64, opt.frequency,
-			 opt.seconds);
+		snprintf(request, sizeof(request), "raise %" PRIu64 " %" PRIu64 "%s", opt.frequency,
+			 opt.seconds, opt.focus);
 		return ask(&opt, request);
 	}
 	log_error("agent ctl: 'status' or 'raise' is wanted; see 'spanprof agent ctl --help'");

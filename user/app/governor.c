@@ -60,7 +60,22 @@ static void tell(unsigned before, unsigned after, unsigned wanted)
 		log_info("sampling at %u Hz again", wanted);
 }
 
-unsigned governor_decide(struct governor *g, const struct agent_config *c, uint64_t kernel_ns)
+/* All that is not in the focus is sampled as often as before, as near as the ticks allow. */
+static struct session_rate rate_of(const struct governor *g)
+{
+	struct session_rate rate = { .frequency = g->frequency };
+
+	if (!g->raised || !g->has_focus)
+		return rate;
+	rate.focus = g->focus;
+	rate.focus.every = (g->raised + g->affordable / 2) / g->affordable;
+	if (!rate.focus.every)
+		rate.focus.every = 1;
+	return rate;
+}
+
+struct session_rate governor_decide(struct governor *g, const struct agent_config *c,
+				    uint64_t kernel_ns)
 {
 	double share = measure(g, kernel_ns);
 	unsigned before;
@@ -77,12 +92,16 @@ unsigned governor_decide(struct governor *g, const struct agent_config *c, uint6
 			governor_afford(c->frequency, before, share, c->budgets.cpu_percent / 100);
 	tell(before, g->affordable, c->frequency);
 	g->frequency = g->raised ? g->raised : g->affordable;
-	return g->frequency;
+	return rate_of(g);
 }
 
-void governor_raise(struct governor *g, unsigned hz, uint64_t until_ns)
+void governor_raise(struct governor *g, unsigned hz, const struct sample_focus *focus,
+		    uint64_t until_ns)
 {
 	g->raised = hz;
+	g->has_focus = focus;
+	if (focus)
+		g->focus = *focus;
 	g->raised_until_ns = until_ns;
 }
 

@@ -14,7 +14,7 @@
 struct spool;
 
 #define NAMER_WAITING_MAX 3 /* intervals that may wait */
-#define NAMER_LAST_MAX	  2 /* more of them, in the end */
+#define NAMER_LAST_MAX	  4 /* more of them: two end together with a focus, and two in the end */
 
 struct namer;
 

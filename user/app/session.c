@@ -70,9 +70,26 @@ static void on_rows_missing(void *ctx, const struct sample_record *rec,
 		load_rows_of_new(s, rec->tgid, rest);
 }
 
-static struct profile *profile_of(const struct session *s, uint64_t time_ns)
+static bool is_in_focus(const struct sample_focus *f, const struct sample_record *rec,
+			const struct sample_context *c)
 {
-	return s->ending && time_ns < s->boundary_ns ? s->ending : s->profile;
+	if (f->tgid)
+		return rec->tgid == f->tgid;
+	return memcmp(c->trace_id, f->trace_id, sizeof(f->trace_id)) == 0;
+}
+
+/* NULL: none, as its tick did not count for what it is. */
+static struct profile *profile_of(const struct session *s, const struct sample_record *rec,
+				  const struct sample_context *c)
+{
+	bool is_ending = s->ending && rec->time_ns < s->boundary_ns;
+	const struct sample_focus *focus = is_ending ? &s->ending_focus : &s->focus;
+
+	if (focus->every && is_in_focus(focus, rec, c))
+		return is_ending ? s->ending_focused : s->focused;
+	if (rec->flags & SAMPLE_EXTRA)
+		return NULL;
+	return is_ending ? s->ending : s->profile;
 }
 
 static int take_sample(struct session *s, struct sample_record *rec, uint64_t *frames,
@@ -83,6 +100,7 @@ static int take_sample(struct session *s, struct sample_record *rec, uint64_t *f
 	struct context_finding finding;
 	struct sample_stack stack;
 	struct process *p;
+	struct profile *to;
 	int r;
 
 	r = session_find_process(s, rec, &p);
@@ -109,10 +127,12 @@ static int take_sample(struct session *s, struct sample_record *rec, uint64_t *f
 		r = identity_get(s->identities, p, &identity);
 	if (r < 0)
 		return r;
-	r = sample_count_add(profile_of(s, rec->time_ns), &s->opt.context,
-			     &(struct counted_sample){ p, rec, &stack, &finding, &context, identity,
-						       s->opt.filter },
-			     s->counters);
+	to = profile_of(s, rec, &context);
+	r = to ? sample_count_add(to, &s->opt.context,
+				  &(struct counted_sample){ p, rec, &stack, &finding, &context,
+							    identity, s->opt.filter },
+				  s->counters)
+	       : 1;
 	if (stack.n_unknown || rec->user_end == USER_END_NOT_LOADED)
 		session_rescan(s, p);
 	return r;
@@ -225,7 +245,9 @@ void session_close(struct session *s)
 	unwinder_free(s->unwinder); /* before the memory of its tables */
 	collector_close(s->collector);
 	profile_free(s->profile);
+	profile_free(s->focused);
 	profile_free(s->ending);
+	profile_free(s->ending_focused);
 	jit_names_free(s->jit);
 	context_tracker_free(s->contexts);
 	identity_table_free(s->identities);
@@ -235,10 +257,11 @@ void session_close(struct session *s)
 	free(s);
 }
 
-void session_profile_begin(const struct session *s, struct profile *p, uint64_t now_ns)
+void session_profile_begin(const struct session *s, struct profile *p, uint64_t now_ns,
+			   unsigned every)
 {
 	p->contexts_max = s->opt.context.max;
-	p->period_ns = NSEC_PER_SEC / s->opt.collector.frequency;
+	p->period_ns = NSEC_PER_SEC * every / s->opt.collector.frequency;
 	p->start_realtime_ns = realtime_ns();
 	p->clock_offset_ns = (int64_t)(p->start_realtime_ns - now_ns);
 	p->keep_times = s->opt.keep_times;
@@ -247,7 +270,7 @@ void session_profile_begin(const struct session *s, struct profile *p, uint64_t 
 int session_start(struct session *s)
 {
 	s->start_ns = s->swept_ns = monotonic_ns();
-	session_profile_begin(s, s->profile, s->start_ns);
+	session_profile_begin(s, s->profile, s->start_ns, 1);
 	return collector_start(s->collector);
 }
 

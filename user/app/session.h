@@ -48,6 +48,12 @@ struct session_options {
 	void *observe_arg;
 };
 
+/* How often is sampled. */
+struct session_rate {
+	unsigned frequency; /* ticks a second on each CPU */
+	struct sample_focus focus;
+};
+
 struct session;
 
 /* Loads the kernel side and reads /proc; samples are not taken yet. Logs; negative errno. */
@@ -62,10 +68,11 @@ int session_start(struct session *s);
 int session_poll(struct session *s);
 
 /*
- * Ends the interval at hand and begins another one, with samples at @frequency (0: as before).
+ * Ends the interval at hand and begins another one, with samples at @rate (NULL: as before).
+ * With a focus two begin: of what is in it, at each tick, and of all else, at its every nth.
  * -EBUSY: the last one that was ended has not been taken yet; others are logged.
  */
-int session_rotate(struct session *s, unsigned frequency);
+int session_rotate(struct session *s, const struct session_rate *rate);
 
 /* From now on; borrowed until the next call. */
 void session_set_filter(struct session *s, const struct filter *f);

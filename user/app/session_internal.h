@@ -20,9 +20,12 @@ struct session {
 	struct context_tracker *contexts;
 	struct identity_table *identities;
 	struct profile *profile;
-	struct profile *ending; /* of the interval before, while samples of it may come; or NULL */
-	uint64_t boundary_ns;	/* between these two */
-	uint64_t delivered_ns;	/* samples that were taken before are in */
+	struct profile *focused; /* of what is in the focus; NULL: there is none */
+	/* Of the interval before, while samples of it may come; or NULL. */
+	struct profile *ending, *ending_focused;
+	struct sample_focus focus, ending_focus;
+	uint64_t boundary_ns;		      /* between these two */
+	uint64_t delivered_ns;		      /* samples that were taken before are in */
 	VEC(struct session_interval *) taken; /* that are with somebody else */
 	struct jit_names *jit;
 	struct unwinder *unwinder;
@@ -58,8 +61,9 @@ void session_read_context(struct session *s, const struct process *p);
 /* @p has a mapping that no event announced: known from the next sample on. */
 void session_rescan(struct session *s, struct process *p);
 
-/* @p begins to count at @now_ns (CLOCK_MONOTONIC), at the frequency in force. */
-void session_profile_begin(const struct session *s, struct profile *p, uint64_t now_ns);
+/* @p begins to count every nth tick at @now_ns (CLOCK_MONOTONIC), at the frequency in force. */
+void session_profile_begin(const struct session *s, struct profile *p, uint64_t now_ns,
+			   unsigned every);
 
 /* What @p counted, as one who names it needs it. -ENOMEM leaves @p alone. */
 int session_interval_new(struct session *s, struct profile *p, struct session_interval **ret);

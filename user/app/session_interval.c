@@ -32,49 +32,77 @@ void session_interval_free(struct session_interval *i)
 	free(i);
 }
 
-int session_rotate(struct session *s, unsigned frequency)
+static int set_rate(struct session *s, const struct session_rate *rate)
+{
+	int r = 0;
+
+	if (rate->frequency != s->opt.collector.frequency)
+		r = collector_set_frequency(s->collector, rate->frequency);
+	if (r < 0)
+		return r;
+	s->opt.collector.frequency = rate->frequency;
+	collector_set_focus(s->collector, &rate->focus);
+	return 0;
+}
+
+/* What was counted so far is complete at @now_ns, when all its samples are in. */
+static void end_interval(struct session *s, uint64_t now_ns)
+{
+	s->profile->duration_ns = now_ns - s->start_ns;
+	if (s->focused)
+		s->focused->duration_ns = s->profile->duration_ns;
+	s->start_ns = s->boundary_ns = now_ns;
+	s->ending = TAKE_PTR(s->profile);
+	s->ending_focused = TAKE_PTR(s->focused);
+	s->ending_focus = s->focus;
+}
+
+int session_rotate(struct session *s, const struct session_rate *rate)
 {
 	CLEANUP(profile_freep) struct profile *next = NULL;
+	CLEANUP(profile_freep) struct profile *focused = NULL;
+	struct sample_focus focus = rate ? rate->focus : s->focus;
 	uint64_t now = monotonic_ns();
 	int r;
 
-	if (s->ending)
+	if (session_is_rotating(s))
 		return -EBUSY;
 	r = profile_new(&next);
+	if (r == 0 && focus.every)
+		r = profile_new(&focused);
+	if (r == 0 && rate)
+		r = set_rate(s, rate);
 	if (r < 0)
 		return r;
-	if (frequency) {
-		r = collector_set_frequency(s->collector, frequency);
-		if (r < 0)
-			return r;
-		s->opt.collector.frequency = frequency;
-	}
-	session_profile_begin(s, next, now);
-	s->profile->duration_ns = now - s->start_ns;
-	s->start_ns = s->boundary_ns = now;
-	s->ending = s->profile;
+	session_profile_begin(s, next, now, focus.every ? focus.every : 1);
+	if (focused)
+		session_profile_begin(s, focused, now, 1);
+	end_interval(s, now);
 	s->profile = TAKE_PTR(next);
+	s->focused = TAKE_PTR(focused);
+	s->focus = focus;
 	return 0;
 }
 
 bool session_is_rotating(const struct session *s)
 {
-	return s->ending;
+	return s->ending || s->ending_focused;
 }
 
 int session_take(struct session *s, struct session_interval **ret)
 {
+	struct profile **ended = s->ending ? &s->ending : &s->ending_focused;
 	int r;
 
-	if (!s->ending || s->delivered_ns < s->boundary_ns)
+	if (!*ended || s->delivered_ns < s->boundary_ns)
 		return 0;
 	jit_names_read(s->jit, monotonic_ns());
 	r = vec_reserve(&s->taken, 1);
 	if (r == 0)
-		r = session_interval_new(s, s->ending, ret);
+		r = session_interval_new(s, *ended, ret);
 	if (r < 0)
 		return r;
-	s->ending = NULL;
+	*ended = NULL;
 	s->taken.data[s->taken.n++] = *ret;
 	return 1;
 }
@@ -115,7 +143,9 @@ static void sweep(struct session *s)
 	dso_table_new_round(&s->procs.dsos);
 	process_table_use_dsos(&s->procs);
 	use_frames(s, s->profile);
+	use_frames(s, s->focused);
 	use_frames(s, s->ending);
+	use_frames(s, s->ending_focused);
 	for (size_t i = 0; i < s->taken.n; i++)
 		use_frames(s, s->taken.data[i]->profile);
 	dso_table_sweep(&s->procs.dsos, KEEP_ROUNDS, forget_dso, s);

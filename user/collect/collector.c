@@ -550,6 +550,11 @@ int collector_set_frequency(struct collector *c, unsigned frequency)
 	return 0;
 }
 
+void collector_set_focus(struct collector *c, const struct sample_focus *focus)
+{
+	c->bpf->bss->focus = *focus;
+}
+
 static int wait_tick(struct collector *c)
 {
 	struct epoll_event ev;

@@ -16,6 +16,7 @@
 #include "collect/proc_event.h"
 #include "collect/run_time.h"
 #include "ctx/user_variable.h"
+#include "shared/focus.h"
 #include "shared/proc_info.h"
 #include "shared/python_info.h"
 #include "shared/record.h"
@@ -81,6 +82,9 @@ int collector_start(struct collector *c);
 
 /* Samples that often from now on, Hz. Logs; negative errno. */
 int collector_set_frequency(struct collector *c, unsigned frequency);
+
+/* From now on; @focus with `every` 0: there is none. Samples may have SAMPLE_EXTRA. */
+void collector_set_focus(struct collector *c, const struct sample_focus *focus);
 
 /*
  * Waits until something is worth fetching, at most one tick (50 ms), then delivers what is ready.
