@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The container image: built by buildah on a Debian that debootstrap made here, run by podman as the README
+says, and with the capabilities that the agent keeps and no others.
+"""
+
+import os
+import resource
+import shutil
+import subprocess
+from collections import Counter
+
+import pytest
+
+import pprof
+from conftest import BUILD, ROOT
+
+BASE = "docker.io/library/debian:bookworm-slim"
+IMAGE = "localhost/spanprof"
+FOLDER = BUILD / "image"
+CAPABILITIES = "BPF,PERFMON,SYS_PTRACE,DAC_READ_SEARCH,SYSLOG,CHECKPOINT_RESTORE"
+ENV = {
+    **os.environ, "CONTAINERS_STORAGE_CONF": str(FOLDER / "storage.conf"), "STORAGE_DRIVER": "vfs",
+    "BUILDAH_ISOLATION": "chroot",
+}  # fmt: skip
+
+
+def run(*words):
+    return subprocess.run(
+        [str(w) for w in words], env=ENV, capture_output=True, text=True, timeout=600, check=False
+    )
+
+
+def must(*words):
+    done = run(*words)
+    assert done.returncode == 0, f"{words}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout.strip()
+
+
+def limit(name):
+    return "{}:{}".format(*resource.getrlimit(name))
+
+
+def podman(*words):
+    """Without cgroups of its own: those of some machines are not to be had."""
+    return [
+        "podman", "--runtime", "runc", "run", "--rm", "--network", "host", "--pid", "host",
+        "--ulimit", f"nofile={limit(resource.RLIMIT_NOFILE)}", "--ulimit", "nproc=4096:4096", *words,
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def image():
+    """Debian, and spanprof's image on top of it."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "storage.conf").write_text(
+        f'[storage]\ndriver = "vfs"\ngraphroot = "{FOLDER}/graph"\nrunroot = "{FOLDER}/run"\n'
+    )
+    root = FOLDER / "debian"
+    if not (root / "etc/debian_version").exists():
+        must("debootstrap", "--variant=minbase", "bookworm", root, "http://deb.debian.org/debian")
+    base = must("buildah", "from", "scratch")
+    must("buildah", "copy", "-q", base, root, "/")
+    must("buildah", "config", "--cmd", "bash", base)
+    must("buildah", "commit", "-q", "--rm", base, BASE)
+    source = FOLDER / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    must("git", "clone", "-q", ROOT, source)
+    must("buildah", "build", "-q", "--pull=never", "--network", "host", "-t", IMAGE, source)
+    tried = run(*podman(BASE, "true"))
+    if tried.returncode:
+        pytest.skip(f"podman cannot run any container here: {tried.stderr}")
+    yield IMAGE
+    for name in IMAGE, BASE:
+        must("buildah", "rmi", "-f", name)
+
+
+@pytest.mark.parametrize("rights", [
+    ("--privileged",),
+    ("--cap-drop", "ALL", "--cap-add", CAPABILITIES, "--security-opt", "seccomp=unconfined"),
+], ids=["privileged", "capabilities"])  # fmt: skip
+def test_profiles_the_host(image, workloads, tmp_path, rights):
+    """A program outside of the container, its functions and its spans."""
+    with subprocess.Popen([workloads / "split-le", "--cpu-seconds", "1000", "--span-us", "20000"]) as program:
+        try:
+            must(*podman(*rights, "-v", f"{tmp_path}:/out", image, "record", "-d", 2, "-o", "/out/out.pb.gz"))
+        finally:
+            program.kill()
+    mine = [s for s in pprof.load(tmp_path / "out.pb.gz").samples if s.labels.get("pid") == program.pid]
+    names = Counter(name for s in mine for name in s.names)
+    assert sum(s.values[0] for s in mine) > 50
+    assert names["do_span"] and names["worker_main"], names.most_common(5)
+    assert any("span_id" in s.labels for s in mine)
+    assert {s.labels["service.name"] for s in mine if "span_id" in s.labels} == {"split"}
+
+
+def test_help_and_version(image):
+    assert "spanprof record" in must(*podman(image))
+    assert must(*podman(image, "--version")) == f"spanprof {(ROOT / 'VERSION').read_text().strip()}"
