@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/utf8.h"
 
@@ -46,6 +47,24 @@ Test(log_line, plain_words_in_each_format)
 	       "time=" TIME " level=warning msg=\"it's \\\"a\\\\b\\\" é\"\n");
 	expect(LOG_FORMAT_JSON, "it's \"a\\b\" é",
 	       "{\"time\":\"" TIME "\",\"level\":\"warning\",\"msg\":\"it's \\\"a\\\\b\\\" é\"}\n");
+}
+
+/* As the C library says, for as long as the clock can count. */
+Test(log_line, dates)
+{
+	static const uint64_t odd[] = { 0, UINT64_MAX, 951782399999999999, 951868800000000000 };
+	char want[64], out[256];
+
+	for (uint64_t i = 0; i < 17000 + 4; i++) {
+		uint64_t ns = i < 17000 ? i * 1085000000000000 + i : odd[i - 17000];
+		struct log_event event = { LOG_LEVEL_INFO, ns, "", 0 };
+		time_t s = (time_t)(ns / 1000000000);
+		struct tm tm;
+
+		strftime(want, sizeof(want), "time=%Y-%m-%dT%H:%M:%S.", gmtime_r(&s, &tm));
+		log_line_write(LOG_FORMAT_LOGFMT, &event, out);
+		cr_assert(zero(int, strncmp(out, want, strlen(want))), "%s: %.32s", want, out);
+	}
 }
 
 Test(log_line, what_moves_the_cursor_or_ends_a_line_is_escaped)

@@ -19,14 +19,13 @@ TestSuite(otlp, .fini = leak_check);
 /* What came of one split. */
 struct got {
 	struct pprof *from;
-	size_t n_chunks, n_requests, n_divided, largest;
+	size_t n_chunks, n_requests, largest;
 	uint64_t count;	     /* as the chunks say */
 	uint64_t observed;   /* in the requests */
 	uint64_t timestamps; /* likewise */
 	size_t n_samples;    /* of the pprof */
 	size_t n_wire, n_resources, n_profiles;
 	uint8_t seen[1024]; /* of each sample, how often */
-	int (*answer)(const struct otlp_chunk *chunk);
 	Otlp__ExportRequest *last; /* to be freed by got_clear() */
 };
 
@@ -89,11 +88,6 @@ static int on_chunk(const struct otlp_chunk *chunk, void *arg)
 	struct got *g = arg;
 
 	g->n_chunks++;
-	if (g->answer && g->answer(chunk) == OTLP_HALVE) {
-		g->n_divided += chunk->divisible;
-		if (chunk->divisible)
-			return OTLP_HALVE;
-	}
 	g->count += chunk->count;
 	g->n_samples += chunk->n_samples;
 	for (size_t i = 0; i < chunk->n_samples; i++)
@@ -368,41 +362,6 @@ Test(otlp, skipped_samples_are_left_out)
 	memset(skip, 0xff, sizeof(skip));
 	split(&g, p, &(struct otlp_options){ .skip = skip });
 	cr_assert(zero(sz, g.n_chunks));
-	pprof_free(p);
-}
-
-static int more_than_30(const struct otlp_chunk *chunk)
-{
-	return chunk->n_samples > 30 ? OTLP_HALVE : 0;
-}
-
-Test(otlp, halves_come_when_they_are_asked_for)
-{
-	struct pprof *p = many(100);
-	struct got g = { .answer = more_than_30 };
-
-	split(&g, p, &defaults);
-	cr_assert(eq(sz, g.n_requests, 4));
-	cr_assert(eq(sz, g.n_divided, 3));
-	assert_each_once(&g, 100);
-	got_clear(&g);
-	pprof_free(p);
-}
-
-static int always(const struct otlp_chunk *chunk)
-{
-	return OTLP_HALVE;
-}
-
-Test(otlp, halving_has_an_end)
-{
-	struct pprof *p = many(1000);
-	struct got g = { .answer = always };
-
-	split(&g, p, &defaults);
-	cr_assert(eq(sz, g.n_requests, 256));
-	assert_each_once(&g, 1000);
-	got_clear(&g);
 	pprof_free(p);
 }
 

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/utf8.h"
@@ -113,16 +112,29 @@ static char *put_text(char *out, const char *text, size_t len, bool quoted)
 
 /* --- around it -------------------------------------------------------------------------------- */
 
-/* RFC 3339, in UTC. */
+static bool is_leap(unsigned year)
+{
+	return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+/*
+ * RFC 3339, in UTC. gmtime_r(3) has a lock of its own, which a process that is forked while another
+ * thread writes a line would wait for for ever.
+ */
 static char *put_time(char *out, uint64_t time_ns)
 {
-	time_t seconds = (time_t)(time_ns / NSEC_PER_SEC);
-	struct tm tm;
+	static const unsigned char lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	uint64_t seconds = time_ns / NSEC_PER_SEC;
+	unsigned day = (unsigned)(seconds / 86400), in_day = seconds % 86400;
+	unsigned year = 1970, month = 0, length;
 
-	if (!gmtime_r(&seconds, &tm))
-		return stpcpy(out, "1970-01-01T00:00:00.000Z");
-	out += strftime(out, AROUND_TEXT / 2, "%Y-%m-%dT%H:%M:%S", &tm);
-	return out + sprintf(out, ".%03uZ", (unsigned)(time_ns % NSEC_PER_SEC / NSEC_PER_MSEC));
+	for (; day >= 365U + is_leap(year); year++)
+		day -= 365 + is_leap(year);
+	for (; day >= (length = lengths[month] + (month == 1 && is_leap(year))); month++)
+		day -= length;
+	return out + sprintf(out, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", year, month + 1, day + 1,
+			     in_day / 3600, in_day / 60 % 60, in_day % 60,
+			     (unsigned)(time_ns % NSEC_PER_SEC / NSEC_PER_MSEC));
 }
 
 static char *put_plain(char *out, const struct log_event *event)

@@ -25,7 +25,6 @@ struct split {
 /* Of split.order. */
 struct range {
 	size_t from, to;
-	unsigned halvings; /* that have led to it */
 };
 
 static const struct pprof_sample *sample_at(const struct split *s, size_t i)
@@ -49,7 +48,6 @@ static int call(const struct split *s, struct otlp_request *req, const struct ra
 	struct otlp_chunk chunk = { .samples = &s->order[range->from] };
 
 	chunk.n_samples = range->to - range->from;
-	chunk.divisible = chunk.n_samples > 1 && range->halvings < OTLP_HALVES_MAX;
 	for (size_t i = range->from; i < range->to; i++)
 		chunk.count += count_at(s, i);
 	if (req && otlp_request_pack(req, &buf, &chunk.len) < 0)
@@ -87,17 +85,9 @@ static int deliver_many(const struct split *s, const struct range *range)
 }
 
 /* Several are known to fit. */
-static int deliver(const struct split *s, struct range range)
+static int deliver(const struct split *s, const struct range *range)
 {
-	size_t n = range.to - range.from;
-	struct range first = { range.from, range.from + n / 2, range.halvings + 1 };
-	struct range second = { first.to, range.to, range.halvings + 1 };
-	int r = n == 1 ? deliver_one(s, &range) : deliver_many(s, &range);
-
-	if (r != OTLP_HALVE || n == 1 || range.halvings >= OTLP_HALVES_MAX)
-		return r < 0 ? r : 0;
-	r = deliver(s, first);
-	return r < 0 ? r : deliver(s, second);
+	return range->to - range->from == 1 ? deliver_one(s, range) : deliver_many(s, range);
 }
 
 /* How far a request can go that begins with @from: at least one sample. */
@@ -122,7 +112,7 @@ static int split_all(const struct split *s)
 		int r = find_end(s, from, &to);
 
 		if (r == 0)
-			r = deliver(s, (struct range){ from, to, 0 });
+			r = deliver(s, &(struct range){ from, to });
 		if (r < 0)
 			return r;
 	}

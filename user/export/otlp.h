@@ -40,16 +40,9 @@ struct otlp_chunk {
 	const uint32_t *samples; /* which of the pprof */
 	size_t n_samples;
 	size_t n_profiles; /* in the request: what a partial success counts */
-	bool divisible;	   /* into two */
 };
 
-#define OTLP_HALVE	1
-#define OTLP_HALVES_MAX 8 /* times: whoever takes no 256th of a chunk takes nothing */
-
-/*
- * 0: go on. OTLP_HALVE of a divisible chunk: its samples come again, in two chunks. Negative: ends
- * the split and is its result.
- */
+/* 0: go on. Negative: ends the split and is its result. */
 typedef int (*otlp_chunk_fn)(const struct otlp_chunk *chunk, void *arg);
 
 /*
