@@ -159,6 +159,10 @@ int oncpu_sample(struct bpf_perf_event_data *ctx)
 	record_start(&s->rec, pid_tgid);
 	/* Before the stacks: it must survive a failed walk. */
 	trace_ctx_add(ctx, task, space, in_user, s);
+	if (space && space->unwanted) {
+		stat_inc(STAT_SAMPLE_FILTERED);
+		return 0;
+	}
 	if (!is_usual) {
 		if (!focus_may_want_context(&s->rec))
 			return 0;

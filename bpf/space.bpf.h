@@ -32,6 +32,7 @@ struct space {
 	__u64 publisher;  /* space_publisher() of the process that the sources are of */
 	__u32 generation; /* of unwind_control */
 	__u32 next;	  /* the entry to be replaced next */
+	__u64 unwanted;	  /* of the process, as long as publisher holds */
 	struct ctx_source sources[CTX_SOURCES_MAX];
 	struct mapped mapped[SPACE_MAPPED];
 };

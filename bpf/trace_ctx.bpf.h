@@ -368,8 +368,11 @@ OUT_OF_LINE int sources_find(struct space *space, __u32 tgid, struct task_struct
 	__u64 publisher = space_publisher(tgid); /* before the look: what comes after it is newer */
 	struct proc_info *proc = bpf_map_lookup_elem(&procs, &tgid);
 
+	space->unwanted = 0;
 	if (proc && BPF_CORE_READ(task, mm, start_stack) != proc->start_stack)
 		return 0;
+	if (proc)
+		space->unwanted = proc->unwanted;
 	if (proc)
 		__builtin_memcpy(space->sources, proc->sources, sizeof(space->sources));
 	else

@@ -87,9 +87,10 @@ _Static_assert(sizeof(struct go_var) == sizeof(struct tls_var), "map value ABI")
  */
 struct proc_info {
 	__u64 start_stack; /* field 28 of /proc/PID/stat */
+	__u64 unwanted;	   /* 1: by the agent's filters, it is not sampled */
 	struct ctx_source sources[CTX_SOURCES_MAX];
 };
 
-_Static_assert(sizeof(struct proc_info) == 136, "map value ABI");
+_Static_assert(sizeof(struct proc_info) == 144, "map value ABI");
 
 #endif

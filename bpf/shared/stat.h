@@ -19,7 +19,8 @@ enum stat_kind {
 
 /* X(id, kind, name, help). The kernel's come first, those of user space after them. */
 #define STATS_KERNEL(X)                                                                            \
-	X(SAMPLE_FILTERED, INFO, "samples_filtered", "ticks outside -p, --cgroup or the command")  \
+	X(SAMPLE_FILTERED, INFO, "samples_filtered",                                               \
+	  "ticks outside -p, --cgroup or the command, or of processes that filters leave out")     \
 	X(SAMPLE_OUTSIDE, INFO, "samples_outside_pidns",                                           \
 	  "ticks of processes outside our PID namespace, which have no pid in it")                 \
 	X(SAMPLE_TAKEN, INFO, "samples_taken", "ticks that became a sample")                       \

@@ -402,7 +402,7 @@ def test_filter_by_user(spanprof, busy, tmp_path):
     filters = {"include": [{"uid": NOBODY}]}
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")], filters=filters) as agent:
         agent.wait(lambda: agent.metric("intervals_total") >= 3)
-        assert agent.metric("samples_unwanted_total") > HZ
+        assert agent.metric("samples_unwanted_total") + agent.metric("samples_filtered_total") > HZ
         agent.stop()
     assert samples(tmp_path / "out") == 0
 
@@ -420,6 +420,37 @@ def test_raise(spanprof, busy, tmp_path):
         agent.stop()
     periods = [p.period for p in profiles(tmp_path / "out")]
     assert 1000000000 // 997 in periods and periods[-1] == 1000000000 // HZ
+
+
+NAMED = """
+import ctypes, itertools, signal
+name = ctypes.CDLL(None).prctl
+signal.signal(signal.SIGUSR1, lambda *_: name(15, b"wanted", 0, 0, 0))
+name(15, b"unwanted", 0, 0, 0)
+for _ in itertools.count(): pass
+"""
+
+
+def test_filters_act_before_a_sample_is_taken(spanprof, busy, tmp_path):
+    """Until a process is called otherwise, or the filter is another one."""
+    named = ["/usr/bin/python3", "-c", NAMED]
+    out = tmp_path / "out"
+    exclude = [{"process_name": "unwanted"}, {"process_name": "split-le"}]
+    with programs(named) as [other], Agent(
+        spanprof, tmp_path, [directory(out)], filters={"exclude": exclude},
+    ) as agent:  # fmt: skip
+        agent.wait(lambda: agent.metric("samples_filtered_total") > 100)
+        before = agent.metric("samples_filtered_total"), agent.metric("samples_unwanted_total")
+        agent.wait(lambda: agent.metric("samples_filtered_total") > before[0] + HZ)
+        assert agent.metric("samples_unwanted_total") < before[1] + HZ / 10
+        assert not of_process(profiles(out), other.pid) and not of_process(profiles(out), busy)
+        other.send_signal(signal.SIGUSR1)
+        agent.wait(lambda: of_process(profiles(out), other.pid))
+        assert not of_process(profiles(out), busy)
+        agent.config["filters"] = {}
+        agent.reload()
+        agent.wait(lambda: of_process(profiles(out), busy))
+        agent.stop()
 
 
 @contextmanager

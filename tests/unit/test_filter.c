@@ -106,3 +106,22 @@ Test(filter, what_is_not_known_matches_no_rule)
 	rule = (struct filter_rule){ .uid = 0 };
 	cr_expect(zero(int, filter_wants(&f, &(struct filter_facts){ .uid = -1 })));
 }
+
+/* What is said of a process may be remembered, unless its service is asked for. */
+Test(filter, lasting_without_services)
+{
+	struct filter_rule by_name = { .process_name = "x", .uid = FILTER_ANY_UID };
+	struct filter_rule by_service = { .service_name = "s", .uid = FILTER_ANY_UID };
+	struct filter f = { 0 };
+
+	cr_assert(filter_is_lasting(&f));
+	f.exclude = &by_name;
+	f.n_exclude = 1;
+	cr_assert(filter_is_lasting(&f));
+	f.include = &by_service;
+	f.n_include = 1;
+	cr_assert(not(filter_is_lasting(&f)));
+	f.exclude = &by_service;
+	f.n_include = 0;
+	cr_assert(not(filter_is_lasting(&f)));
+}

@@ -2051,6 +2051,30 @@ Test(oncpu, context_unreadable)
 }
 
 /* A second variable of the process, which cannot be read. */
+/* By the agent's filters; for the program that it was said of, and no other of the same pid. */
+Test(oncpu, unwanted_processes)
+{
+	publish();
+	k.proc.unwanted = 1;
+	assert_filtered(1);
+	assert_filtered(1);
+	unwind_control.procs_generation++;
+	k.proc.start_stack++;
+	assert_filtered(0);
+	unwind_control.procs_generation++;
+	k.proc.start_stack--;
+	assert_filtered(1);
+	unwind_control.procs_generation++;
+	k.proc.unwanted = 0;
+	assert_filtered(0);
+	unwind_control.procs_generation++;
+	k.proc.unwanted = 1;
+	assert_filtered(1);
+	unwind_control.procs_generation++;
+	k.has_proc = 0;
+	assert_filtered(0);
+}
+
 Test(oncpu, focus_on_a_trace)
 {
 	__u32 extra;

@@ -25,7 +25,7 @@ struct got {
 	uint64_t timestamps; /* likewise */
 	size_t n_samples;    /* of the pprof */
 	size_t n_wire, n_resources, n_profiles;
-	uint8_t seen[1024]; /* of each sample, how often */
+	uint8_t seen[1024];	   /* of each sample, how often */
 	Otlp__ExportRequest *last; /* to be freed by got_clear() */
 };
 

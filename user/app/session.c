@@ -135,6 +135,8 @@ static int take_sample(struct session *s, struct sample_record *rec, uint64_t *f
 	       : 1;
 	if (stack.n_unknown || rec->user_end == USER_END_NOT_LOADED)
 		session_rescan(s, p);
+	if (to && r == 1)
+		session_leave_out(s, p);
 	return r;
 }
 
@@ -341,6 +343,7 @@ int session_stats(const struct session *s, uint64_t *ret)
 void session_set_filter(struct session *s, const struct filter *f)
 {
 	s->opt.filter = f;
+	session_take_in_all(s);
 }
 
 int session_run_time(const struct session *s, struct run_time *ret)

@@ -55,8 +55,14 @@ void session_visit_young(void *ctx, pid_t pid);
 /* The process of a sample, made if it is not known. -ENOMEM. */
 int session_find_process(struct session *s, const struct sample_record *rec, struct process **ret);
 
+/* The filter does not want samples of @p: none are taken from now on, if that is for good. */
+void session_leave_out(struct session *s, struct process *p);
+/* It may want them again. */
+void session_take_in(struct session *s, struct process *p);
+void session_take_in_all(struct session *s);
+
 /* Looks again for what @p publishes. */
-void session_read_context(struct session *s, const struct process *p);
+void session_read_context(struct session *s, struct process *p);
 
 /* @p has a mapping that no event announced: known from the next sample on. */
 void session_rescan(struct session *s, struct process *p);

@@ -17,15 +17,17 @@
 
 /* --- from /proc ------------------------------------------------------------------------------- */
 
-static int tell_context(struct session *s, pid_t pid, const struct context_finding *f)
+static int tell_context(struct session *s, struct process *p, const struct context_finding *f)
 {
 	int r = 0;
+
+	p->unwanted = false; /* it is told anew */
 
 	for (int i = 0; r == 0 && i < CTX_SOURCES_MAX; i++)
 		if (f->info.sources[i].format == CTX_FORMAT_PYTHON)
 			r = collector_set_python(s->collector, f->info.sources[i].number,
 						 &f->python);
-	return r < 0 ? r : collector_set_proc(s->collector, pid, &f->info);
+	return r < 0 ? r : collector_set_proc(s->collector, p->pid, &f->info);
 }
 
 /* Only if the user asked for it: all else leaves processes alone. */
@@ -48,8 +50,7 @@ static void register_with_elastic(struct session *s, pid_t pid, const struct ela
 		    pid, es->socket_path, strerror(-r));
 }
 
-static void look_at_context(struct session *s, const struct process *p,
-			    const struct context_maps *maps)
+static void look_at_context(struct session *s, struct process *p, const struct context_maps *maps)
 {
 	struct context_finding last = context_tracker_last(s->contexts, p);
 	struct context_finding now;
@@ -63,7 +64,7 @@ static void look_at_context(struct session *s, const struct process *p,
 		context_place_print(&now.info.sources[0], place);
 		log_debug("process %d: thread context at %s (%s)", p->pid, place,
 			  now.writers[0] ? now.writers[0] : "gone");
-		if (tell_context(s, p->pid, &now) < 0)
+		if (tell_context(s, p, &now) < 0)
 			s->counters[STAT_CTX_NOT_TOLD]++;
 	}
 	if (now.elastic_is_new)
@@ -181,6 +182,38 @@ void session_drop_ended_targets(struct session *s)
 			drop_target(s, s->targets.data[i]);
 }
 
+/* --- that the filter leaves out -------------------------------------------------------------- */
+
+void session_leave_out(struct session *s, struct process *p)
+{
+	struct proc_info info = context_tracker_last(s->contexts, p).info;
+
+	if (p->unwanted || !info.start_stack || !filter_is_lasting(s->opt.filter))
+		return;
+	info.unwanted = 1;
+	p->unwanted = collector_set_proc(s->collector, p->pid, &info) == 0;
+}
+
+void session_take_in(struct session *s, struct process *p)
+{
+	struct proc_info info = context_tracker_last(s->contexts, p).info;
+
+	if (!p->unwanted)
+		return;
+	p->unwanted = false;
+	if (collector_set_proc(s->collector, p->pid, &info) < 0)
+		s->counters[STAT_CTX_NOT_TOLD]++;
+}
+
+void session_take_in_all(struct session *s)
+{
+	struct process *p;
+	size_t pos = 0;
+
+	while ((p = hashmap_next(&s->procs.by_pid, &pos)))
+		session_take_in(s, p);
+}
+
 /* --- events ----------------------------------------------------------------------------------- */
 
 void session_forget_process(void *ctx, pid_t pid)
@@ -228,6 +261,16 @@ static int on_exec(struct session *s, const struct proc_event *ev)
 	return r < 0 ? r : expect_context(s, ev->pid, ev->time_ns);
 }
 
+/* Another name is another question to the filter. */
+static int on_comm(struct session *s, const struct proc_event *ev)
+{
+	struct process *p = process_find(&s->procs, ev->pid);
+
+	if (p)
+		session_take_in(s, p);
+	return process_on_comm(&s->procs, ev->pid, ev->comm);
+}
+
 static int on_mmap(struct session *s, const struct proc_event *ev)
 {
 	int r = process_on_mmap(&s->procs, ev->pid, &ev->map);
@@ -243,7 +286,7 @@ static int apply_event(struct session *s, const struct proc_event *ev)
 	case PROC_EVENT_EXEC:
 		return on_exec(s, ev);
 	case PROC_EVENT_COMM:
-		return process_on_comm(&s->procs, ev->pid, ev->comm);
+		return on_comm(s, ev);
 	case PROC_EVENT_MMAP:
 		return on_mmap(s, ev);
 	case PROC_EVENT_EXIT:
@@ -290,7 +333,7 @@ int session_find_process(struct session *s, const struct sample_record *rec, str
 	return process_on_comm(&s->procs, rec->tgid, comm);
 }
 
-void session_read_context(struct session *s, const struct process *p)
+void session_read_context(struct session *s, struct process *p)
 {
 	CLEANUP(freep) char *text = NULL;
 	struct context_maps maps;
@@ -310,7 +353,7 @@ void session_read_context(struct session *s, const struct process *p)
 void session_visit_young(void *ctx, pid_t pid)
 {
 	struct session *s = ctx;
-	const struct process *p = process_find(&s->procs, pid);
+	struct process *p = process_find(&s->procs, pid);
 
 	if (p)
 		session_read_context(s, p);

@@ -31,3 +31,16 @@ bool filter_wants(const struct filter *f, const struct filter_facts *facts)
 		return false;
 	return f->n_include == 0 || any_matches(f->include, f->n_include, facts);
 }
+
+static bool any_service(const struct filter_rule *rules, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rules[i].service_name)
+			return true;
+	return false;
+}
+
+bool filter_is_lasting(const struct filter *f)
+{
+	return !any_service(f->include, f->n_include) && !any_service(f->exclude, f->n_exclude);
+}

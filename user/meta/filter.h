@@ -33,4 +33,8 @@ struct filter_facts {
 
 bool filter_wants(const struct filter *f, const struct filter_facts *facts);
 
+/* Does what it says of a process hold until that executes something or changes its name? Services
+ * become known later. */
+bool filter_is_lasting(const struct filter *f);
+
 #endif

@@ -83,6 +83,7 @@ static void process_reset(struct process_table *t, struct process *p)
 	p->scanned_ns = 0;
 	p->forked_from = 0;
 	p->forked_ns = 0;
+	p->unwanted = false;
 	memset(p->comm, 0, sizeof(p->comm));
 }
 

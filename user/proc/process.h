@@ -36,6 +36,7 @@ struct process {
 	VEC(struct mapping) maps; /* sorted, do not overlap */
 	uint64_t exited_ns;	  /* main thread's exit; 0: lives */
 	uint64_t scanned_ns;	  /* when /proc/PID/maps was read last; 0: never */
+	bool unwanted;		  /* the kernel side was told that it is */
 };
 
 struct process_table {
