@@ -427,8 +427,8 @@ Test(context_tracker, due_at_once_then_ever_more_rarely)
 	/* Something was mapped. */
 	now = now_ns();
 	context_tracker_hint(tracker, p, now);
-	cr_assert(not(context_tracker_due(tracker, p, now + SECOND / 25)));
-	cr_assert(context_tracker_due(tracker, p, now + SECOND / 20));
+	cr_assert(not(context_tracker_due(tracker, p, now + SECOND / 40)));
+	cr_assert(context_tracker_due(tracker, p, now + SECOND / 25));
 	stop_child(pid);
 }
 
@@ -498,10 +498,10 @@ Test(context_tracker, one_look_for_many_reasons)
 	}
 	cr_expect(ge(int, looks, 10), "%d", looks);
 	cr_expect(le(int, looks, 14), "%d", looks);
-	/* 50 ms after the last one. */
+	/* 40 ms after the last one. */
 	context_tracker_hint(tracker, p, now);
-	cr_expect(not(context_tracker_due(tracker, p, now + SECOND / 25)));
-	cr_expect(context_tracker_due(tracker, p, now + SECOND / 20));
+	cr_expect(not(context_tracker_due(tracker, p, now + SECOND / 40)));
+	cr_expect(context_tracker_due(tracker, p, now + SECOND / 25));
 	stop_child(pid);
 }
 

@@ -16,7 +16,7 @@
 #define AGE_PER_PAUSE 2 /* a context that comes after 1 s is found within the next half */
 #define YOUNG_NS      (2 * NSEC_PER_SEC)
 #define COST_FACTOR   100
-#define HINT_NS	      (50 * NSEC_PER_MSEC) /* after the last of several hints, so late */
+#define HINT_NS	      (40 * NSEC_PER_MSEC) /* after the last of several hints, so late */
 #define HINTS_NS      (80 * NSEC_PER_MSEC) /* of hints in a row the first one waits so long */
 /* All looks together: 0.5 % of one CPU, saved up for bursts, owed for what could not wait. */
 #define BUDGET_SHARE 200

@@ -74,7 +74,7 @@ bool context_tracker_due(struct context_tracker *t, const struct process *p, uin
 
 /*
  * There is such a reason: at @time_ns, a while ago perhaps, @p was forked, executed a program, or
- * mapped a file. It is due 50 ms after that; 50 ms after the last of several in a row, but at most
+ * mapped a file. It is due 40 ms after that; 40 ms after the last of several in a row, but at most
  * 80 ms after the first. -ENOMEM.
  */
 int context_tracker_hint(struct context_tracker *t, const struct process *p, uint64_t time_ns);
