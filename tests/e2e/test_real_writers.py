@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from conftest import BUILD, ROOT, assert_nothing_lost
+from program import NOBODY, folder_of_nobody
+from test_agent import Agent, directory
 from truth import judge, label
 
 SECONDS = 5
@@ -206,6 +208,25 @@ def test_elastic_apm_agent_is_told(java, record, tmp_path, options):
     assert {host for host, _ in told} <= {host_id(), socket.gethostname()}
     assert r.stats["elastic_agents_registered"] == len(options)
     assert r.stats["elastic_agents_unregistered"] == 0
+
+
+def test_elastic_apm_agent_of_another_user_is_told(java, spanprof, tmp_path):
+    """By the daemon, which is root without root's rights: only the socket's owner may write to it."""
+    with folder_of_nobody() as home, Agent(
+        spanprof, tmp_path, [directory(tmp_path / "out")], context={"elastic_register": True},
+    ) as agent:  # fmt: skip
+        command = java(
+            "elastic-apm-agent", "-Delastic.apm.universal_profiling_integration_enabled=true",
+            "-Delastic.apm.server_url=http://127.0.0.1:9", "-Delastic.apm.log_level=OFF", f"-Djava.io.tmpdir={home}",
+            f"-Delastic.apm.universal_profiling_integration_socket_dir={home}",
+        )  # fmt: skip
+        user = ["setpriv", f"--reuid={NOBODY}", "--clear-groups", *command, "20", home / "log"]
+        with subprocess.Popen(user, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
+            try:
+                agent.wait(lambda: agent.metric("elastic_agents_registered_total") == 1)
+            finally:
+                program.kill()
+        assert agent.metric("elastic_agents_unregistered_total") == 0
 
 
 def test_libdatadog(libdatadog_writer, record):

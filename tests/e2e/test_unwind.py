@@ -442,13 +442,24 @@ def names_by_address(sample, functions):
     return [functions[max(bisect_right(starts, addr) - 1, 0)][1] for addr in reversed(addrs)]
 
 
+def waits_for_a_goroutine(sample, functions):
+    """
+    The first one in a page of code is finished from a copy of the stack that it was on; where the runtime
+    has left the goroutine's for that one, the goroutine is not in the copy.
+    """
+    return (sample["finished"] and sample["end"] == "unreadable" and
+            names_by_address(sample, functions)[0] == "runtime.systemstack.abi0")  # fmt: skip
+
+
 @pytest.mark.parametrize("mode", ("long", "goroutines"))
 def test_go_stripped(burn, workloads, tmp_path, mode):
     """Only .gopclntab is left to tell where frames end."""
     program, functions = strip(workloads / "chain-go", tmp_path / "chain-go-bare")
     _, in_dump = of_program(burn(program, mode), program.name)
-    complete, warm = chains.completeness(in_dump)
+    whole = [s for s in in_dump if not waits_for_a_goroutine(s, functions)]
+    complete, warm = chains.completeness(whole)
     assert warm - complete <= 1 + warm // 200, f"{warm - complete} of {warm} stacks are cut"
+    assert len(in_dump) - len(whole) <= 0.05 * len(in_dump)
 
     chain = ["main.outer", "main.middle", "main.leaf"]
     above = ["main.main"] if mode == "long" else ["main.worker"]

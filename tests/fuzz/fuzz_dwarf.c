@@ -54,7 +54,7 @@ static void read_sections(struct debug_image *img, const uint8_t *data, size_t s
 	img->sections[DEBUG_INFO] = copy(&data, &size, size);
 }
 
-static void read_lines(const struct dwarf_unit *u)
+static void read_lines(const struct dwarf_unit *u, struct dwarf_effort *effort)
 {
 	CLEANUP(line_program_clear) struct line_program p = { 0 };
 	struct line_place places[PLACES] = { 0 };
@@ -62,7 +62,7 @@ static void read_lines(const struct dwarf_unit *u)
 
 	if (line_program_open(u, &p) < 0)
 		return;
-	assert(line_program_run(&p, hits, PLACES, &code, places) == 0);
+	assert(line_program_run(&p, hits, PLACES, &code, effort, places) == 0);
 	for (size_t i = 0; i < PLACES; i++) {
 		assert(!places[i].known || places[i].addr <= hits[i].query->vaddr);
 		if (places[i].known && line_program_path(&p, places[i].file, path))
@@ -116,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (dwarf_unit_open(&img, off, &u, &next) < 0)
 			continue;
-		read_lines(&u);
+		read_lines(&u, &effort);
 		read_functions(&u, &effort);
 	}
 	for (size_t i = 0; i < DEBUG_SECTIONS; i++)

@@ -311,12 +311,12 @@ static int open_session(struct agent *a)
 }
 
 /* Before there are other threads, each of which has rights of its own. */
-static int give_up_rights(void)
+static int give_up_rights(const struct agent_config *c)
 {
 	static const char *const refused[] = { "execveat",	  "kcmp",
 					       "pidfd_getfd",	  "ptrace",
 					       "process_madvise", "process_vm_writev" };
-	int r = capabilities_keep_for_sampling();
+	int r = capabilities_keep_for_sampling(c->context.elastic_register);
 
 	if (r < 0)
 		return log_error_errno(r, "cannot give up capabilities that are not needed");
@@ -351,7 +351,7 @@ static int open_all(struct agent *a)
 	if (*c->control_socket)		    /* before there are threads, as it changes the umask */
 		r = control_open(c->control_socket, &a->control);
 	if (r == 0)
-		r = give_up_rights();
+		r = give_up_rights(c);
 	if (r == 0)
 		r = open_session(a);
 	if (r == 0)

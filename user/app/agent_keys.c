@@ -346,7 +346,8 @@ static const struct config_key context_keys[] = {
 	  .type = CONFIG_BOOL,
 	  .def = "false",
 	  FIELD(struct agent_context, elastic_register),
-	  .help = "tell Elastic APM agents that wait for a profiler that there is one" },
+	  .help = "tell Elastic APM agents that wait for a profiler that there is one; keeps "
+		  "CAP_DAC_OVERRIDE, for sockets of other users" },
 	{ .name = "tls_variables",
 	  .type = CONFIG_STRINGS,
 	  .by_blanks = true,

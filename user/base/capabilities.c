@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <linux/capability.h>
-#include <stdbool.h>
 #include <sys/capability.h>
 
 #include "base/cleanup.h"
@@ -43,7 +42,7 @@ static int keep(cap_t from, cap_t to, cap_value_t which)
 	return 0;
 }
 
-int capabilities_keep_for_sampling(void)
+int capabilities_keep_for_sampling(bool write_to_others)
 {
 	static const cap_value_t wanted[] = { CAP_BPF,	      CAP_PERFMON,
 					      CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH,
@@ -56,6 +55,8 @@ int capabilities_keep_for_sampling(void)
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < sizeof(wanted) / sizeof(wanted[0]); i++)
 		r = keep(have, kept, wanted[i]);
+	if (r == 0 && write_to_others)
+		r = keep(have, kept, CAP_DAC_OVERRIDE);
 	if (r == 0 && !CAP_IS_SUPPORTED(CAP_BPF))
 		r = keep(have, kept, CAP_SYS_ADMIN);
 	if (r == 0 && cap_set_proc(kept) < 0)
