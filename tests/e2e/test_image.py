@@ -65,7 +65,7 @@ def image():
     must("buildah", "commit", "-q", "--rm", base, BASE)
     source = FOLDER / "source"
     shutil.rmtree(source, ignore_errors=True)
-    must("git", "clone", "-q", ROOT, source)
+    shutil.copytree(ROOT, source, symlinks=True, ignore=shutil.ignore_patterns(".git", "build"))
     must("buildah", "build", "-q", "--pull=never", "--network", "host", "-t", IMAGE, source)
     tried = run(*podman(BASE, "true"))
     if tried.returncode:
