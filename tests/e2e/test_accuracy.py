@@ -32,8 +32,8 @@ SHORT_CPU_SECONDS = 1.5
 # threads → lengths of spans, in µs of CPU time. Sixteen threads on two CPUs need eight times as
 # long for it.
 LENGTHS_US = {
-    1: (50, 1000, 20000, 1000000),
-    2: (50, 1000, 20000, 1000000),
+    1: (20, 1000, 20000, 1000000),
+    2: (20, 1000, 20000, 1000000),
     16: (50, 1000, 10000, 125000),
 }
 
