@@ -515,6 +515,7 @@ def test_raise_of_one(spanprof, workloads, tmp_path, what):
 @pytest.mark.parametrize("option, why", [
     (("-p", 4194303), "there is no process 4194303"), (("-p", "x"), "not a process id"),
     (("--trace-id", "abc"), "32 hexadecimal digits"),
+    (("-p", 1, "--trace-id", 32 * "a"), "one of them, once"),
 ])  # fmt: skip
 def test_raise_of_nothing(spanprof, busy, tmp_path, option, why):
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]):

@@ -57,30 +57,36 @@ static int set_duration(void *target, const char *arg)
 	return -EINVAL;
 }
 
+static int set_focus(struct ctl_options *opt, const char *kind, const char *arg)
+{
+	if (*opt->focus) {
+		log_error("-p and --trace-id: one of them, once");
+		return -EINVAL;
+	}
+	snprintf(opt->focus, sizeof(opt->focus), " %s %s", kind, arg);
+	return 0;
+}
+
 static int set_pid(void *target, const char *arg)
 {
-	struct ctl_options *opt = target;
 	uint64_t pid;
 
 	if (parse_u64(arg, 1, INT32_MAX, &pid) < 0) {
 		log_error("-p '%s': not a process id", arg);
 		return -EINVAL;
 	}
-	snprintf(opt->focus, sizeof(opt->focus), " pid %" PRIu64, pid);
-	return 0;
+	return set_focus(target, "pid", arg);
 }
 
 static int set_trace(void *target, const char *arg)
 {
-	struct ctl_options *opt = target;
 	uint8_t id[FOCUS_TRACE_LEN];
 
 	if (parse_hex(arg, id, sizeof(id)) < 0) {
 		log_error("--trace-id '%s': not 32 hexadecimal digits", arg);
 		return -EINVAL;
 	}
-	snprintf(opt->focus, sizeof(opt->focus), " trace %s", arg);
-	return 0;
+	return set_focus(target, "trace", arg);
 }
 
 static int set_help(void *target, const char *arg)
