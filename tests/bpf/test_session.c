@@ -178,40 +178,41 @@ Test(session, intervals_are_of_their_time_and_frequency)
 	session_give_back(session, second);
 }
 
+/* A second with the focus on @pid: what it took of the CPU, and both profiles of it. */
+static uint64_t focus_on(pid_t pid, struct session_interval **ret_usual,
+			 struct session_interval **ret_focused)
+{
+	struct session_rate rate = { .frequency = 999, .focus = { .every = 9, .tgid = pid } };
+	uint64_t start, end;
+
+	cr_assert(zero(int, session_rotate(session, &rate)));
+	start = burnt_ns();
+	session_give_back(session, take());
+	poll_ms(1000);
+	cr_assert(zero(int, session_rotate(session, &(struct session_rate){ .frequency = 99 })));
+	end = burnt_ns();
+	*ret_usual = take();
+	*ret_focused = take();
+	return end - start;
+}
+
 /* Two profiles of one time: CPU time is right in each, and nothing is in both. */
 Test(session, focus)
 {
-	struct session_rate rate = { .frequency = 999, .focus = { .every = 9 } };
 	struct session_interval *usual, *focused;
-	uint64_t t0, t1;
+	uint64_t cpu_ns;
 
 	open_session();
-	rate.focus.tgid = burner;
-	cr_assert(zero(int, session_rotate(session, &rate)));
-	t0 = burnt_ns();
-	session_give_back(session, take());
-	poll_ms(1000);
-	cr_assert(zero(int, session_rotate(session, &(struct session_rate){ .frequency = 99 })));
-	t1 = burnt_ns();
-	usual = take();
-	focused = take();
+	cpu_ns = focus_on(burner, &usual, &focused);
 	cr_assert(not(session_is_rotating(session)));
 	cr_assert(eq(u64, usual->profile->period_ns, NSEC_PER_SEC * 9 / 999));
 	cr_assert(zero(u64, usual->profile->n_samples));
-	assert_interval(focused, 999, t1 - t0);
-
-	rate.focus.tgid = getpid();
+	assert_interval(focused, 999, cpu_ns);
 	session_give_back(session, usual);
 	session_give_back(session, focused);
-	cr_assert(zero(int, session_rotate(session, &rate)));
-	t0 = burnt_ns();
-	session_give_back(session, take());
-	poll_ms(1000);
-	cr_assert(zero(int, session_rotate(session, &(struct session_rate){ .frequency = 99 })));
-	t1 = burnt_ns();
-	usual = take();
-	focused = take();
-	assert_interval(usual, 111, t1 - t0);
+
+	cpu_ns = focus_on(getpid(), &usual, &focused);
+	assert_interval(usual, 111, cpu_ns);
 	cr_assert(zero(u64, focused->profile->n_samples));
 	session_give_back(session, usual);
 	session_give_back(session, focused);

@@ -96,7 +96,8 @@ const struct bad_file *symbolizer_bad_file(const struct symbolizer *s, size_t i)
 const struct bad_file *symbolizer_bad_file_of(const struct symbolizer *s, int fd);
 
 /*
- * The same for kernel addresses, from /proc/kallsyms (modules and BPF programs too).
+ * The same for kernel addresses, from /proc/kallsyms (modules and BPF programs too), which is kept
+ * (sym/kallsyms.h), and read again for what is not of the kernel proper: after 60 s, or if unknown.
  * -EPERM if the kernel hides its addresses (kptr_restrict).
  */
 int symbolizer_kernel(struct symbolizer *s, const uint64_t *addrs, size_t n,
