@@ -447,7 +447,44 @@ Test(elf_file, what_is_not_ours_is_refused)
 	cr_assert_eq(open_result("no such file"), -EBADF);
 }
 
-/* 16 million sections in a sparse file of 1 GiB: libelf would take gigabytes for them. */
+/* Their number and that of the names are in the first header then; readelf knows the id. */
+Test(elf_file, more_sections_than_a_header_can_count)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	const uint8_t *id;
+	size_t len;
+
+	sh("{ seq -f '.section .text.f%%.0f,\"ax\"; nop' 65400;"
+	   " echo '.section .note.gnu.build-id,\"a\",@note; .long 4,3,3;"
+	   " .asciz \"GNU\"; .byte 7,8,9,0'; } > many.s && gcc -c many.s -o many.o");
+	cr_assert_gt(atol(first_line("readelf -SW %s | grep -c ' .text.f'", sample("many.o"))),
+		     65399);
+
+	ef = open_sample("many.o");
+	cr_assert_eq(elf_file_build_id(ef, &id, &len), 0);
+	cr_assert_eq(len, 3);
+	cr_assert_arr_eq(id, "\7\10\11", 3);
+}
+
+/* Entries of a size that is not ours: nothing is read at wrong places. */
+Test(elf_file, headers_of_another_size_are_not_read)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct elf_symtab table;
+	uint64_t vaddr;
+
+	sample_write("main.c", "int main(void) { return 0; }\n");
+	sh("gcc main.c -o segments -Wl,--build-id=0xabcd && cp segments sections");
+	patch("segments", 0x36, "\x20", 1);
+	cr_assert_eq(open_result("segments"), -ENOEXEC);
+
+	patch("sections", 0x3a, "\x20", 1);
+	ef = open_sample("sections");
+	cr_assert_eq(elf_file_offset_to_vaddr(ef, 0, &vaddr), 0);
+	cr_assert_eq(elf_symtab_find(ef, ELF_SYMTAB_FULL, &table), -ENOENT);
+}
+
+/* 16 million sections in a sparse file of 1 GiB, whose headers alone are gigabytes. */
 Test(elf_file, a_huge_number_of_sections_is_refused)
 {
 	const uint64_t shoff = 4096, n = 16ULL << 20;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "elf/debug_image.h"
 
+#include <libelf.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -68,7 +69,7 @@ static uint64_t page_up(uint64_t n)
 /* --- what there is ---------------------------------------------------------------------------- */
 
 /* The old form: "ZLIB", the size in big endian, the stream. */
-static int old_compressed(struct elf_file *ef, const GElf_Shdr *sh, struct source *ret)
+static int old_compressed(struct elf_file *ef, const Elf64_Shdr *sh, struct source *ret)
 {
 	uint8_t head[12];
 	uint64_t size = 0;
@@ -85,7 +86,7 @@ static int old_compressed(struct elf_file *ef, const GElf_Shdr *sh, struct sourc
 	return 0;
 }
 
-static int compressed(struct elf_file *ef, const GElf_Shdr *sh, struct source *ret)
+static int compressed(struct elf_file *ef, const Elf64_Shdr *sh, struct source *ret)
 {
 	Elf64_Chdr ch;
 
@@ -106,7 +107,7 @@ static int find_source(struct elf_file *ef, enum debug_section id, bool split, s
 {
 	const char *end = split ? ".dwo" : "";
 	char name[32];
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	snprintf(name, sizeof(name), ".debug_%s%s", names[id], id == DEBUG_CU_INDEX ? "" : end);
 	if (elf_image_section_by_name(ef, name, &sh) == 0) {

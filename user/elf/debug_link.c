@@ -53,7 +53,7 @@ bool debug_link_fits(struct elf_file *ef, struct elf_file *debug, const struct d
 /* Reads a small section; its length, or -ENOENT. */
 static ssize_t read_section(struct elf_file *ef, const char *name, void *buf, size_t size)
 {
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	if (elf_image_section_by_name(ef, name, &sh) < 0 || sh.sh_type == SHT_NOBITS ||
 	    sh.sh_size > size || elf_image_read(ef, sh.sh_offset, buf, sh.sh_size) < 0)
@@ -149,7 +149,7 @@ bool alt_link_fits(const struct alt_link *link, struct elf_file *alt)
 
 bool debug_file_has_dwarf(struct elf_file *ef)
 {
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	return (elf_image_section_by_name(ef, ".debug_info", &sh) == 0 &&
 		sh.sh_type != SHT_NOBITS) ||
@@ -166,7 +166,7 @@ bool debug_file_is_useful(struct elf_file *ef)
 int mini_debug_open(struct elf_file *ef, uint8_t **ret_mem, struct elf_file **ret)
 {
 	CLEANUP(freep) uint8_t *mem = NULL;
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 	size_t len;
 	int r;
 

@@ -20,7 +20,7 @@ int elf_code_load(struct elf_file *ef, struct elf_code *ret)
 {
 	struct elf_code code = { 0 };
 	size_t room = ef->n_sections > ef->n_phdrs ? ef->n_sections : ef->n_phdrs;
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	code.ranges = calloc(room + 1, sizeof(*code.ranges));
 	if (!code.ranges)

@@ -6,7 +6,7 @@
 
 static bool has_section(struct elf_file *ef, const char *name)
 {
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	return elf_image_section_by_name(ef, name, &sh) == 0 && sh.sh_type != SHT_NOBITS;
 }

@@ -8,10 +8,7 @@
 
 #include "elf/elf_image.h"
 
-/*
- * Linked files have tens of sections and about a dozen segments. The caps stand before libelf,
- * which allocates a few hundred bytes for each section that the header claims.
- */
+/* Linked files have tens of sections and about a dozen segments. */
 #define SECTIONS_MAX 65536
 #define SEGMENTS_MAX 1024
 #define NOTES_MAX    (1 << 20) /* bytes of one note section */
@@ -24,11 +21,11 @@ void elf_file_close(struct elf_file *ef)
 	if (!ef)
 		return;
 
-	elf_end(ef->elf);
 	if (ef->mapped)
 		munmap((void *)ef->mem, ef->size);
 	closep(&ef->fd);
 	free(ef->phdrs);
+	free(ef->shdrs);
 	free(ef);
 }
 
@@ -57,56 +54,79 @@ int elf_image_read(struct elf_file *ef, uint64_t off, void *buf, size_t len)
 	return 0;
 }
 
-/* What must hold before libelf may see the file. */
-static int check_header(struct elf_file *ef)
+static int load_header(struct elf_file *ef)
 {
 	const uint8_t data = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB;
-	Elf64_Shdr first;
-	Elf64_Ehdr eh;
+	Elf64_Ehdr *eh = &ef->ehdr;
 
-	if (elf_image_read(ef, 0, &eh, sizeof(eh)) < 0)
+	if (elf_image_read(ef, 0, eh, sizeof(*eh)) < 0)
 		return -ENOEXEC;
-	if (memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 || eh.e_ident[EI_CLASS] != ELFCLASS64 ||
-	    eh.e_ident[EI_DATA] != data || eh.e_ident[EI_VERSION] != EV_CURRENT)
+	if (memcmp(eh->e_ident, ELFMAG, SELFMAG) != 0 || eh->e_ident[EI_CLASS] != ELFCLASS64 ||
+	    eh->e_ident[EI_DATA] != data || eh->e_ident[EI_VERSION] != EV_CURRENT)
 		return -ENOEXEC;
-	if (eh.e_phnum > SEGMENTS_MAX) /* e_shnum cannot exceed its cap */
-		return -ENOEXEC;
-
-	/* With more than 65279 sections the number stands in the first section header. */
-	if (eh.e_shnum == 0 && eh.e_shoff != 0) {
-		if (elf_image_read(ef, eh.e_shoff, &first, sizeof(first)) < 0 ||
-		    first.sh_size > SECTIONS_MAX)
-			return -ENOEXEC;
-	}
 	return 0;
 }
 
 static int load_segments(struct elf_file *ef)
 {
-	size_t n;
+	const Elf64_Ehdr *eh = &ef->ehdr;
 
-	if (elf_getphdrnum(ef->elf, &n) < 0 || n > SEGMENTS_MAX)
+	if (eh->e_phnum == 0)
+		return 0;
+	if (eh->e_phnum > SEGMENTS_MAX || eh->e_phentsize != sizeof(*ef->phdrs))
 		return -ENOEXEC;
-
-	ef->phdrs = calloc(n ? n : 1, sizeof(*ef->phdrs));
+	ef->phdrs = calloc(eh->e_phnum, sizeof(*ef->phdrs));
 	if (!ef->phdrs)
 		return -ENOMEM;
-
-	while (ef->n_phdrs < n && gelf_getphdr(ef->elf, ef->n_phdrs, &ef->phdrs[ef->n_phdrs]))
-		ef->n_phdrs++;
+	if (elf_image_read(ef, eh->e_phoff, ef->phdrs, eh->e_phnum * sizeof(*ef->phdrs)) == 0)
+		ef->n_phdrs = eh->e_phnum;
 	return 0;
+}
+
+/* How many sections, and which one has their names. Their headers are read when one is asked for.
+ */
+static int count_sections(struct elf_file *ef)
+{
+	const Elf64_Ehdr *eh = &ef->ehdr;
+	Elf64_Shdr first;
+
+	if (eh->e_shoff == 0 || eh->e_shentsize != sizeof(first))
+		return 0;
+	ef->n_sections = eh->e_shnum;
+	ef->shstrndx = eh->e_shstrndx;
+	/* With more than 65279 sections these numbers stand in the first section header. */
+	if (eh->e_shnum != 0 && eh->e_shstrndx != SHN_XINDEX)
+		return 0;
+	if (elf_image_read(ef, eh->e_shoff, &first, sizeof(first)) < 0)
+		return -ENOEXEC;
+	if (eh->e_shnum == 0)
+		ef->n_sections = first.sh_size;
+	if (eh->e_shstrndx == SHN_XINDEX)
+		ef->shstrndx = first.sh_link;
+	return ef->n_sections > SECTIONS_MAX ? -ENOEXEC : 0;
 }
 
 static int load_headers(struct elf_file *ef)
 {
-	if (elf_kind(ef->elf) != ELF_K_ELF || !gelf_getehdr(ef->elf, &ef->ehdr))
-		return -ENOEXEC;
+	int r = load_header(ef);
 
-	if (elf_getshdrnum(ef->elf, &ef->n_sections) < 0 || ef->n_sections > SECTIONS_MAX)
-		ef->n_sections = 0;
-	if (elf_getshdrstrndx(ef->elf, &ef->shstrndx) < 0)
-		ef->shstrndx = 0;
-	return load_segments(ef);
+	if (r == 0)
+		r = load_segments(ef);
+	return r < 0 ? r : count_sections(ef);
+}
+
+static int load_sections(struct elf_file *ef)
+{
+	size_t size = ef->n_sections * sizeof(*ef->shdrs);
+	int r;
+
+	ef->shdrs = malloc(size);
+	if (!ef->shdrs)
+		return -ENOMEM;
+	r = elf_image_read(ef, ef->ehdr.e_shoff, ef->shdrs, size);
+	if (r < 0)
+		ef->n_sections = 0; /* of all of them */
+	return r;
 }
 
 int elf_file_open_fd(int fd, struct elf_file **ret)
@@ -124,12 +144,6 @@ int elf_file_open_fd(int fd, struct elf_file **ret)
 	if (!S_ISREG(st.st_mode))
 		return -ENOEXEC;
 	ef->size = st.st_size;
-	r = check_header(ef);
-	if (r < 0)
-		return r;
-
-	elf_version(EV_CURRENT);
-	ef->elf = elf_begin(ef->fd, ELF_C_READ, NULL);
 	r = load_headers(ef);
 	if (r < 0)
 		return r;
@@ -149,12 +163,6 @@ int elf_file_open_memory(const void *buf, size_t len, struct elf_file **ret)
 	ef->fd = -1;
 	ef->mem = buf;
 	ef->size = len;
-	r = check_header(ef);
-	if (r < 0)
-		return r;
-
-	elf_version(EV_CURRENT);
-	ef->elf = elf_memory((char *)buf, len);
 	r = load_headers(ef);
 	if (r < 0)
 		return r;
@@ -191,21 +199,18 @@ int elf_file_open_mapped(int fd, struct elf_file **ret)
 	return r;
 }
 
-int elf_image_section(struct elf_file *ef, size_t index, GElf_Shdr *ret)
+int elf_image_section(struct elf_file *ef, size_t index, Elf64_Shdr *ret)
 {
-	Elf_Scn *scn;
-
 	if (index == 0 || index >= ef->n_sections)
 		return -ENOENT;
-
-	scn = elf_getscn(ef->elf, index);
-	if (!scn || !gelf_getshdr(scn, ret))
+	if (!ef->shdrs && load_sections(ef) < 0)
 		return -EBADMSG;
+	*ret = ef->shdrs[index];
 	return 0;
 }
 
 /* Do the first @len bytes of the section's name, its NUL perhaps among them, agree with @name? */
-static bool name_agrees(struct elf_file *ef, const GElf_Shdr *strings, const GElf_Shdr *sh,
+static bool name_agrees(struct elf_file *ef, const Elf64_Shdr *strings, const Elf64_Shdr *sh,
 			const char *name, size_t len)
 {
 	char buf[NAME_MAX_LEN];
@@ -217,17 +222,17 @@ static bool name_agrees(struct elf_file *ef, const GElf_Shdr *strings, const GEl
 	       memcmp(buf, name, len) == 0;
 }
 
-bool elf_image_section_starts(struct elf_file *ef, const GElf_Shdr *sh, const char *prefix)
+bool elf_image_section_starts(struct elf_file *ef, const Elf64_Shdr *sh, const char *prefix)
 {
-	GElf_Shdr strings;
+	Elf64_Shdr strings;
 
 	return elf_image_section(ef, ef->shstrndx, &strings) == 0 &&
 	       name_agrees(ef, &strings, sh, prefix, strlen(prefix));
 }
 
-int elf_image_section_by_name(struct elf_file *ef, const char *name, GElf_Shdr *ret)
+int elf_image_section_by_name(struct elf_file *ef, const char *name, Elf64_Shdr *ret)
 {
-	GElf_Shdr strings, sh;
+	Elf64_Shdr strings, sh;
 
 	if (elf_image_section(ef, ef->shstrndx, &strings) < 0)
 		return -ENOENT;
@@ -245,7 +250,7 @@ int elf_image_section_by_name(struct elf_file *ef, const char *name, GElf_Shdr *
 
 bool elf_image_is_debug_only(struct elf_file *ef)
 {
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	for (size_t i = 1; elf_image_section(ef, i, &sh) == 0; i++)
 		if ((sh.sh_flags & SHF_EXECINSTR) && sh.sh_type == SHT_NOBITS)
@@ -294,7 +299,7 @@ static bool load_build_id(struct elf_file *ef, uint64_t off, uint64_t size, uint
 /* Sections come first: in a file of debug information only they tell where the notes are. */
 static bool search_build_id(struct elf_file *ef)
 {
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	for (size_t i = 1; elf_image_section(ef, i, &sh) == 0; i++)
 		if (sh.sh_type == SHT_NOTE &&
@@ -302,7 +307,7 @@ static bool search_build_id(struct elf_file *ef)
 			return true;
 
 	for (size_t i = 0; i < ef->n_phdrs; i++) {
-		const GElf_Phdr *ph = &ef->phdrs[i];
+		const Elf64_Phdr *ph = &ef->phdrs[i];
 
 		if (ph->p_type == PT_NOTE &&
 		    load_build_id(ef, ph->p_offset, ph->p_filesz, ph->p_align))
@@ -322,7 +327,7 @@ int elf_file_build_id(struct elf_file *ef, const uint8_t **ret_id, size_t *ret_l
 }
 
 /* Bytes before a segment's first that are mapped with it, as mappings begin with a page. */
-static uint64_t bytes_before(const GElf_Phdr *ph)
+static uint64_t bytes_before(const Elf64_Phdr *ph)
 {
 	uint64_t page = ph->p_align < PAGE_MAX ? ph->p_align : PAGE_MAX;
 
@@ -330,7 +335,7 @@ static uint64_t bytes_before(const GElf_Phdr *ph)
 }
 
 /* How well does the segment fit to @offset of a mapping of code? 0: not at all. */
-static int fits(const GElf_Phdr *ph, uint64_t offset)
+static int fits(const Elf64_Phdr *ph, uint64_t offset)
 {
 	bool is_code = ph->p_flags & PF_X;
 
@@ -345,7 +350,7 @@ static int fits(const GElf_Phdr *ph, uint64_t offset)
 
 int elf_file_offset_to_vaddr(struct elf_file *ef, uint64_t offset, uint64_t *ret_vaddr)
 {
-	const GElf_Phdr *found = NULL;
+	const Elf64_Phdr *found = NULL;
 	int best = 0;
 
 	for (size_t i = 0; i < ef->n_phdrs; i++) {
@@ -367,7 +372,7 @@ int elf_image_vaddr_to_offset(struct elf_file *ef, uint64_t vaddr, uint64_t *ret
 			      uint64_t *ret_avail)
 {
 	for (size_t i = 0; i < ef->n_phdrs; i++) {
-		const GElf_Phdr *ph = &ef->phdrs[i];
+		const Elf64_Phdr *ph = &ef->phdrs[i];
 		uint64_t delta = vaddr - ph->p_vaddr;
 
 		if (ph->p_type != PT_LOAD || vaddr < ph->p_vaddr || delta >= ph->p_filesz ||
@@ -382,10 +387,10 @@ int elf_image_vaddr_to_offset(struct elf_file *ef, uint64_t vaddr, uint64_t *ret
 
 uint64_t elf_file_code_offset(struct elf_file *ef)
 {
-	const GElf_Phdr *found = NULL;
+	const Elf64_Phdr *found = NULL;
 
 	for (size_t i = 0; i < ef->n_phdrs; i++) {
-		const GElf_Phdr *ph = &ef->phdrs[i];
+		const Elf64_Phdr *ph = &ef->phdrs[i];
 
 		if (ph->p_type == PT_LOAD && (ph->p_flags & PF_X) &&
 		    (!found || ph->p_vaddr < found->p_vaddr))
@@ -396,7 +401,7 @@ uint64_t elf_file_code_offset(struct elf_file *ef)
 
 int elf_file_interpreter(struct elf_file *ef, char *ret, size_t size)
 {
-	const GElf_Phdr *ph = ef->phdrs, *end = ef->phdrs + ef->n_phdrs;
+	const Elf64_Phdr *ph = ef->phdrs, *end = ef->phdrs + ef->n_phdrs;
 	int r;
 
 	while (ph < end && ph->p_type != PT_INTERP)
@@ -458,7 +463,7 @@ static uint64_t *dynamic_slot(struct elf_dynamic *dyn, int64_t tag)
 
 int elf_image_dynamic(struct elf_file *ef, struct elf_dynamic *ret)
 {
-	const GElf_Phdr *ph = ef->phdrs, *end = ef->phdrs + ef->n_phdrs;
+	const Elf64_Phdr *ph = ef->phdrs, *end = ef->phdrs + ef->n_phdrs;
 	struct elf_dynamic dyn = { 0 };
 	struct elf_window w;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An ELF file opened for reading, on libelf. Foreign bytes: every size, offset and index is
- * checked, every loop is bounded. Never logs; every error is a negative errno. 64-bit, host byte
- * order only.
+ * An ELF file opened for reading. Foreign bytes, also in processes with privileges, which libelf
+ * is kept out of: every size, offset and index is checked, every loop is bounded. Never logs; every
+ * error is a negative errno. 64-bit, host byte order only.
  */
 #ifndef ELF_ELF_FILE_H
 #define ELF_ELF_FILE_H
@@ -19,7 +19,7 @@ struct elf_file;
 int elf_file_open_fd(int fd, struct elf_file **ret);
 /*
  * The same by mapping, which is faster. But who reads it dies (SIGBUS) if the file is cut short
- * meanwhile: for processes that may die. Not for libdw, as libelf would write to the mapping.
+ * meanwhile: for processes that may die.
  */
 int elf_file_open_mapped(int fd, struct elf_file **ret);
 /* The same of bytes in memory, which must outlive the result. */

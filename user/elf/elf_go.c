@@ -42,7 +42,7 @@ static struct elf_span span_of(struct elf_file *ef, uint64_t off, uint64_t size,
 
 static int find_section(struct elf_file *ef, const char *name, struct elf_go *ret)
 {
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	if (elf_image_section_by_name(ef, name, &sh) < 0 || sh.sh_type == SHT_NOBITS ||
 	    !has_header(ef, sh.sh_offset))
@@ -83,7 +83,7 @@ static int search_segments(struct elf_file *ef, struct elf_go *ret)
 	uint64_t left = ELF_WINDOW_MAX;
 
 	for (size_t i = 0; i < ef->n_phdrs; i++) {
-		const GElf_Phdr *ph = &ef->phdrs[i];
+		const Elf64_Phdr *ph = &ef->phdrs[i];
 		struct elf_span in = span_of(ef, ph->p_offset, ph->p_filesz, ph->p_vaddr);
 
 		if (ph->p_type == PT_LOAD && !(ph->p_flags & PF_X) && in.off % 8 == 0 &&
@@ -95,7 +95,7 @@ static int search_segments(struct elf_file *ef, struct elf_go *ret)
 
 static bool has_section(struct elf_file *ef, const char *name)
 {
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	return elf_image_section_by_name(ef, name, &sh) == 0;
 }
@@ -132,7 +132,7 @@ static int text_in_header(struct elf_file *ef, const struct elf_go *go, uint64_t
 
 static int text_section(struct elf_file *ef, uint64_t *ret)
 {
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	if (elf_image_section_by_name(ef, ".text", &sh) < 0)
 		return -ENODATA;
@@ -150,7 +150,7 @@ static int word_in_module(struct elf_file *ef, const struct elf_go *go, unsigned
 	unsigned n = 0;
 
 	for (size_t i = 0; i < ef->n_phdrs; i++) {
-		const GElf_Phdr *ph = &ef->phdrs[i];
+		const Elf64_Phdr *ph = &ef->phdrs[i];
 		struct elf_span in = span_of(ef, ph->p_offset, ph->p_filesz, ph->p_vaddr);
 
 		if (ph->p_type != PT_LOAD || !(ph->p_flags & PF_W))
@@ -275,7 +275,7 @@ int elf_go_module_word(struct elf_file *ef, const struct elf_go *go, unsigned of
 /* It is a section, or what the data begins with. */
 static int find_buildinfo(struct elf_file *ef, uint64_t *ret)
 {
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	if (elf_image_section_by_name(ef, ".go.buildinfo", &sh) == 0) {
 		*ret = sh.sh_offset;

@@ -8,7 +8,6 @@
 #define ELF_ELF_IMAGE_H
 
 #include <elf.h>
-#include <gelf.h>
 
 #include "elf/elf_file.h"
 
@@ -19,10 +18,10 @@ struct elf_file {
 	const uint8_t *mem; /* NULL: a file */
 	bool mapped;	    /* mem is ours to unmap; else it is borrowed */
 	uint64_t size;
-	Elf *elf;
-	GElf_Ehdr ehdr;
-	GElf_Phdr *phdrs;
+	Elf64_Ehdr ehdr;
+	Elf64_Phdr *phdrs;
 	size_t n_phdrs;
+	Elf64_Shdr *shdrs; /* NULL: not read yet */
 	size_t n_sections; /* 0: no section headers */
 	size_t shstrndx;
 	uint8_t build_id[ELF_BUILD_ID_MAX];
@@ -40,13 +39,13 @@ int elf_image_vaddr_to_offset(struct elf_file *ef, uint64_t vaddr, uint64_t *ret
 			      uint64_t *ret_avail);
 
 /* -ENOENT past the last section, -EBADMSG if the header is unreadable. Index 0 is never used. */
-int elf_image_section(struct elf_file *ef, size_t index, GElf_Shdr *ret);
+int elf_image_section(struct elf_file *ef, size_t index, Elf64_Shdr *ret);
 
 /* The first section called @name. -ENOENT. */
-int elf_image_section_by_name(struct elf_file *ef, const char *name, GElf_Shdr *ret);
+int elf_image_section_by_name(struct elf_file *ef, const char *name, Elf64_Shdr *ret);
 
 /* Does the name of section @sh begin with @prefix? */
-bool elf_image_section_starts(struct elf_file *ef, const GElf_Shdr *sh, const char *prefix);
+bool elf_image_section_starts(struct elf_file *ef, const Elf64_Shdr *sh, const char *prefix);
 
 /*
  * A file of debug information holds headers of code without the code; then its program headers

@@ -182,7 +182,7 @@ static void walk_at(struct elf_file *ef, uint64_t vaddr, uint64_t size, struct e
 void elf_plt_find_targets(struct elf_file *ef, struct elf_plt_stub *stubs, size_t n)
 {
 	struct elf_dynamic dyn;
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	if (elf_image_dynamic(ef, &dyn) == 0) {
 		walk_at(ef, dyn.rela, dyn.relasz, stubs, n);

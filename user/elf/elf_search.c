@@ -18,7 +18,7 @@ struct needle {
 };
 
 /* -ENOENT, or where in the segment. Pieces overlap by less than the needle. */
-static int search_segment(struct elf_file *ef, const GElf_Phdr *ph, const struct needle *n,
+static int search_segment(struct elf_file *ef, const Elf64_Phdr *ph, const struct needle *n,
 			  uint8_t *buf, uint64_t *left, uint64_t *ret)
 {
 	uint64_t size = ph->p_filesz < *left ? ph->p_filesz : *left;
@@ -51,7 +51,7 @@ int elf_search_string(struct elf_file *ef, const char *text, uint64_t *ret_vaddr
 		return -ENOENT;
 	memcpy(n.bytes + 1, text, n.len - 2);
 	for (size_t i = 0; i < ef->n_phdrs; i++) {
-		const GElf_Phdr *ph = &ef->phdrs[i];
+		const Elf64_Phdr *ph = &ef->phdrs[i];
 
 		if (ph->p_type == PT_LOAD && !(ph->p_flags & PF_W) &&
 		    search_segment(ef, ph, &n, buf, &left, ret_vaddr) == 0)
@@ -63,7 +63,7 @@ int elf_search_string(struct elf_file *ef, const char *text, uint64_t *ret_vaddr
 int elf_search_data_segment(struct elf_file *ef, size_t i, struct elf_data_segment *ret)
 {
 	for (size_t k = 0; k < ef->n_phdrs; k++) {
-		const GElf_Phdr *ph = &ef->phdrs[k];
+		const Elf64_Phdr *ph = &ef->phdrs[k];
 
 		if (ph->p_type != PT_LOAD || !(ph->p_flags & PF_W) || i--)
 			continue;

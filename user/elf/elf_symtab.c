@@ -23,7 +23,7 @@ static uint64_t clip(struct elf_file *ef, uint64_t off, uint64_t len)
 
 static int from_section(struct elf_file *ef, uint32_t type, struct elf_symtab *ret)
 {
-	GElf_Shdr sh, strings;
+	Elf64_Shdr sh, strings;
 
 	for (size_t i = 1; elf_image_section(ef, i, &sh) == 0; i++) {
 		if (sh.sh_type != type || sh.sh_entsize != sizeof(Elf64_Sym))

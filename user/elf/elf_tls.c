@@ -12,7 +12,7 @@
 
 int elf_file_tls_segment(struct elf_file *ef, struct elf_tls_segment *ret)
 {
-	const GElf_Phdr *ph = ef->phdrs, *end = ef->phdrs + ef->n_phdrs;
+	const Elf64_Phdr *ph = ef->phdrs, *end = ef->phdrs + ef->n_phdrs;
 	uint64_t align;
 
 	while (ph < end && ph->p_type != PT_TLS)

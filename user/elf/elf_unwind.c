@@ -19,14 +19,14 @@ static struct elf_span clip(struct elf_file *ef, uint64_t off, uint64_t size, ui
 	return (struct elf_span){ off, size < there ? size : there, vaddr };
 }
 
-static bool find_section(struct elf_file *ef, const char *name, GElf_Shdr *ret)
+static bool find_section(struct elf_file *ef, const char *name, Elf64_Shdr *ret)
 {
 	return elf_image_section_by_name(ef, name, ret) == 0 && ret->sh_type != SHT_NOBITS;
 }
 
 static void find_debug_frame(struct elf_file *ef, struct elf_unwind *u)
 {
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	if (find_section(ef, ".debug_frame", &sh))
 		u->debug_frame_packed = sh.sh_flags & SHF_COMPRESSED;
@@ -40,14 +40,14 @@ static void find_debug_frame(struct elf_file *ef, struct elf_unwind *u)
 void elf_unwind_find(struct elf_file *ef, struct elf_unwind *ret)
 {
 	struct elf_unwind u = { 0 };
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	if (find_section(ef, ".eh_frame", &sh))
 		u.eh_frame = clip(ef, sh.sh_offset, sh.sh_size, sh.sh_addr);
 	if (find_section(ef, ".eh_frame_hdr", &sh))
 		u.hdr = clip(ef, sh.sh_offset, sh.sh_size, sh.sh_addr);
 	for (size_t i = 0; i < ef->n_phdrs; i++) {
-		const GElf_Phdr *ph = &ef->phdrs[i];
+		const Elf64_Phdr *ph = &ef->phdrs[i];
 
 		if (ph->p_type == PT_GNU_EH_FRAME)
 			u.hdr = clip(ef, ph->p_offset, ph->p_filesz, ph->p_vaddr);
@@ -110,7 +110,7 @@ static size_t load_segments(struct elf_file *ef, struct elf_span *spans)
 	size_t n = 0;
 
 	for (size_t i = 0; i < ef->n_phdrs; i++) {
-		const GElf_Phdr *ph = &ef->phdrs[i];
+		const Elf64_Phdr *ph = &ef->phdrs[i];
 
 		if (ph->p_type == PT_LOAD && (ph->p_flags & PF_X) &&
 		    ph->p_vaddr <= UINT64_MAX - ph->p_filesz)
@@ -156,7 +156,7 @@ static void widen(struct elf_span *part, uint64_t from, uint64_t to)
 static int leave_out_data(struct elf_file *ef, struct elf_span *spans, size_t n)
 {
 	CLEANUP(freep) struct elf_span *parts = calloc(n + 1, sizeof(*parts));
-	GElf_Shdr sh;
+	Elf64_Shdr sh;
 
 	if (!parts)
 		return -ENOMEM;
