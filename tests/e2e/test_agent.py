@@ -512,6 +512,20 @@ def test_raise_of_one(spanprof, workloads, tmp_path, what):
         assert sampled == pytest.approx(used[pid], rel=0.1)
 
 
+def test_raise_ends_with_its_process(spanprof, busy, tmp_path):
+    with programs(["sleep", "1000"]) as [one], Agent(
+        spanprof, tmp_path, [directory(tmp_path / "out")],
+    ) as agent:  # fmt: skip
+        done = run(spanprof, "agent", "ctl", "raise", "-d", "10m", "-p", one.pid, "--socket", tmp_path / "control")
+        assert done.returncode == 0, done.stderr
+        agent.wait(lambda: agent.metric("sampling_frequency_hertz") == 999)
+        one.kill()
+        one.wait()
+        agent.wait(lambda: agent.metric("sampling_frequency_hertz") == HZ)
+        agent.stop()
+        assert f"process {one.pid} has ended" in agent.messages()
+
+
 @pytest.mark.parametrize("option, why", [
     (("-p", 4194303), "there is no process 4194303"), (("-p", "x"), "not a process id"),
     (("--trace-id", "abc"), "32 hexadecimal digits"),

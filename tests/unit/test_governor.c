@@ -3,6 +3,8 @@
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "leak_check.h"
@@ -70,7 +72,7 @@ Test(governor, takes_over_a_lower_frequency_at_once)
 Test(governor, raise_of_one_process)
 {
 	struct agent_config c = { .frequency = 19, .budgets = { .cpu_percent = 100 } };
-	struct sample_focus focus = { .tgid = 7 };
+	struct sample_focus focus = { .tgid = getpid() };
 	struct governor g = { 0 };
 	struct session_rate rate;
 
@@ -78,7 +80,7 @@ Test(governor, raise_of_one_process)
 	governor_raise(&g, 999, &focus, monotonic_ns());
 	rate = governor_decide(&g, &c, 0);
 	cr_expect(eq(u32, rate.frequency, 999));
-	cr_expect(eq(u32, rate.focus.tgid, 7));
+	cr_expect(eq(u32, rate.focus.tgid, getpid()));
 	cr_expect(eq(u32, rate.focus.every, 53));
 	governor_raise(&g, 5, &focus, monotonic_ns());
 	cr_expect(eq(u32, governor_decide(&g, &c, 0).focus.every, 1));
@@ -103,4 +105,28 @@ Test(governor, raise_ends)
 	cr_expect(not(governor_raise_is_over(&g, now + 2 * NSEC_PER_SEC)));
 	cr_expect(eq(u32, governor_decide(&g, &c, 0).frequency, 19));
 	cr_expect(eq(u32, governor_frequency(&g), 19));
+}
+
+Test(governor, raise_ends_with_its_process)
+{
+	struct sample_focus focus = { .tgid = getpid() };
+	uint64_t now = monotonic_ns(), until = now + 3600 * NSEC_PER_SEC;
+	struct governor g = { 0 };
+	pid_t child;
+
+	governor_start(&g, 19);
+	governor_raise(&g, 999, &focus, until);
+	cr_expect(not(governor_raise_is_over(&g, now)));
+
+	child = fork();
+	if (child == 0)
+		_exit(0);
+	cr_assert_eq(waitpid(child, NULL, 0), child);
+	focus.tgid = child;
+	governor_raise(&g, 999, &focus, until);
+	cr_expect(governor_raise_is_over(&g, now));
+	cr_expect(not(governor_raise_is_over(&g, now)));
+
+	governor_raise(&g, 999, NULL, until);
+	cr_expect(not(governor_raise_is_over(&g, now)));
 }

@@ -215,6 +215,8 @@ static void answer_raise(struct agent *a, const char *text, char *answer, size_t
 	governor_raise(&a->governor, hz, text[n] ? &focus : NULL,
 		       monotonic_ns() + seconds * NSEC_PER_SEC);
 	a->rotate_ns = 0; /* now */
+	log_info("sampling at %u Hz for %u s%s%s, as asked by 'agent ctl raise'", hz, seconds,
+		 text[n] ? " of" : "", text + n);
 	snprintf(answer, size, "ok: %u Hz for %u s%s%s\n", hz, seconds, text[n] ? " of" : "",
 		 text + n);
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "proc/process.h"
 
 #define LEAST	 10   /* never less than 1/LEAST of what is wanted: events cost, too */
 #define SPARE	 0.8  /* of the budget is used when going up again */
@@ -107,9 +108,21 @@ void governor_raise(struct governor *g, unsigned hz, const struct sample_focus *
 
 bool governor_raise_is_over(struct governor *g, uint64_t now_ns)
 {
-	if (!g->raised || now_ns < g->raised_until_ns)
+	unsigned only = g->has_focus ? g->focus.tgid : 0;
+	bool is_gone = false;
+
+	if (!g->raised)
 		return false;
+	if (now_ns < g->raised_until_ns) {
+		is_gone = only && process_is_over(only);
+		if (!is_gone)
+			return false;
+	}
 	g->raised = 0;
+	if (is_gone)
+		log_info("process %u has ended, and with it the raise", only);
+	else
+		log_info("the raise is over");
 	return true;
 }
 

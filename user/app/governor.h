@@ -40,7 +40,8 @@ unsigned governor_afford(unsigned wanted, unsigned frequency, double share, doub
  */
 void governor_raise(struct governor *g, unsigned hz, const struct sample_focus *focus,
 		    uint64_t until_ns);
-bool governor_raise_is_over(struct governor *g, uint64_t now_ns); /* true once */
+/* True once: when its time is up, or the only process that it is of has ended. Logs which. */
+bool governor_raise_is_over(struct governor *g, uint64_t now_ns);
 
 unsigned governor_frequency(const struct governor *g);
 
