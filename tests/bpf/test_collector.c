@@ -24,6 +24,7 @@
 #include "leak_check.h"
 #include "shared/thread_ctx.h"
 #include "sink.h"
+#include "start_stack.h"
 #include "unwind/row_store.h"
 
 TestSuite(collector, .fini = leak_check);
@@ -382,25 +383,6 @@ static void spin_in_span(void)
 	__asm__ volatile("" ::: "memory");
 	spin_ms(SPIN_MS);
 	own_ctx = NULL;
-}
-
-/* Field 28 of /proc/PID/stat, read in another way than the product does. */
-static uint64_t start_stack_of(pid_t pid)
-{
-	char path[64], line[2048];
-	uint64_t value = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "r");
-	cr_assert(ne(ptr, fgets(line, sizeof(line), f), NULL));
-	fclose(f);
-	cr_assert(eq(int, 1,
-		     sscanf(strrchr(line, ')'),
-			    ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
-			    "%*d %*d %*d %*u %*u %*d %*u %*u %*u %lu",
-			    &value)));
-	return value;
 }
 
 static int64_t own_tp_off(void)

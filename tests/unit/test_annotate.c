@@ -13,6 +13,7 @@
 #include "command.h"
 #include "leak_check.h"
 #include "lines_fixture.h"
+#include "outcome.h"
 
 static char *folder;
 
@@ -61,42 +62,7 @@ static void tear_down(void)
 TestSuite(annotate, .init = set_up, .fini = tear_down, .timeout = 60);
 /* .fini = leak_check is part of tear_down. */
 
-struct outcome {
-	int status;
-	char *out, *err;
-};
-
-static struct outcome run_args(const char *const *args)
-{
-	char *argv[24] = { (char *)"annotate" };
-	struct capture out = capture_begin(STDOUT_FILENO), err = capture_begin(STDERR_FILENO);
-	struct outcome o;
-	int argc = 1;
-
-	for (; args[argc - 1]; argc++)
-		argv[argc] = (char *)args[argc - 1];
-	o.status = cmd_annotate(argc, argv);
-	o.err = capture_end(&err);
-	o.out = capture_end(&out);
-	return o;
-}
-
-#define RUN(...) run_args((const char *const[]){ __VA_ARGS__, NULL })
-
-static void outcome_free(struct outcome *o)
-{
-	free(o->out);
-	free(o->err);
-}
-
-static void assert_fails(struct outcome o, int status, const char *want)
-{
-	cr_expect(eq(int, o.status, status));
-	cr_expect(strstr(o.err, want) != NULL, "no '%s' in: %s", want, o.err);
-	cr_expect(strchr(o.err, '\n') == o.err + strlen(o.err) - 1, "one line: %s", o.err);
-	cr_expect(eq(str, o.out, ""));
-	outcome_free(&o);
-}
+#define RUN(...) outcome_of(cmd_annotate, "annotate", (const char *const[]){ __VA_ARGS__, NULL })
 
 /* Succeeds with @want on standard output and @warning (NULL: nothing) beside it. */
 static void assert_shows(struct outcome o, const char *want, const char *warning)
@@ -230,10 +196,10 @@ Test(annotate, several_functions_match)
 	assert_shows(RUN("?ort_a", "several.pb.gz"), "\n\nsort_a [prog]", "a.c");
 	assert_shows(RUN("or", "several.pb.gz", "--in", "prog"), "4 functions match 'or'", "d.c");
 	assert_shows(RUN("operator[]", "several.pb.gz"), "\n\noperator[] [prog]", "e.c");
-	assert_fails(RUN("sort", "several.pb.gz", "--in", "x.c"), 1,
-		     "no function 'sort' in 'x.c' was sampled");
-	assert_fails(RUN("none", "several.pb.gz"), 1, "no function 'none' was sampled");
-	assert_fails(RUN("s*x", "several.pb.gz"), 1, "no function 's*x' was sampled");
+	outcome_assert_fails(RUN("sort", "several.pb.gz", "--in", "x.c"), 1,
+			     "no function 'sort' in 'x.c' was sampled");
+	outcome_assert_fails(RUN("none", "several.pb.gz"), 1, "no function 'none' was sampled");
+	outcome_assert_fails(RUN("s*x", "several.pb.gz"), 1, "no function 's*x' was sampled");
 }
 
 /* Its lines may come from what it includes; functions of one name in one program look the same. */
@@ -262,7 +228,7 @@ Test(annotate, lines_in_several_files)
 	lines_add(&fx, "[truncated]", 1);
 	write_profile(fixture_finish(&fx), "many.pb.gz");
 	assert_shows(RUN("many", "many.pb.gz"), "\n\n… and lines in 22 more files\n", "29.c");
-	assert_fails(RUN("[truncated]", "many.pb.gz"), 1, "no function '[truncated]'");
+	outcome_assert_fails(RUN("[truncated]", "many.pb.gz"), 1, "no function '[truncated]'");
 }
 
 /* Compilers give some instructions no line. */
@@ -291,24 +257,27 @@ Test(annotate, only_some_samples)
 
 	fixture_add(&fx, &s);
 	write_profile(fixture_finish(&fx), "s.pb.gz");
-	assert_fails(RUN("f", "s.pb.gz", "--span-id", SPAN_CART), 1,
-		     "no line of 'f' is known: its file had no debug information");
-	assert_fails(RUN("f", "s.pb.gz", "--span-id", SPAN_PAYMENT), 1,
-		     "no sample of span " SPAN_PAYMENT " in 's.pb.gz'");
-	assert_fails(RUN("f", "s.pb.gz", "-p", "8"), 1, "no sample of process 8");
-	assert_fails(RUN("f", "s.pb.gz", "--label", "a=b"), 1, "no sample with the label a=b");
-	assert_fails(RUN("f", "none.pb.gz"), 1, "there is no file 'none.pb.gz'");
+	outcome_assert_fails(RUN("f", "s.pb.gz", "--span-id", SPAN_CART), 1,
+			     "no line of 'f' is known: its file had no debug information");
+	outcome_assert_fails(RUN("f", "s.pb.gz", "--span-id", SPAN_PAYMENT), 1,
+			     "no sample of span " SPAN_PAYMENT " in 's.pb.gz'");
+	outcome_assert_fails(RUN("f", "s.pb.gz", "-p", "8"), 1, "no sample of process 8");
+	outcome_assert_fails(RUN("f", "s.pb.gz", "--label", "a=b"), 1,
+			     "no sample with the label a=b");
+	outcome_assert_fails(RUN("f", "none.pb.gz"), 1, "there is no file 'none.pb.gz'");
 }
 
 Test(annotate, command_line)
 {
-	assert_fails(RUN("f"), 2, "a function and a file are needed");
-	assert_fails(RUN("f", "a", "b"), 2, "a function and a file are needed");
-	assert_fails(RUN("", "a"), 2, "the name of the function is empty");
-	assert_fails(RUN("f", "a", "-C", "x"), 2, "'x' is no number of lines");
-	assert_fails(RUN("f", "a", "--source-map", "x"), 2, "--source-map 'x': not FROM=TO");
-	assert_fails(RUN("f", "a", "--demangle", "x"), 2, "unknown --demangle 'x': full, simple");
-	assert_fails(RUN("f", "a", "--frob"), 2, "see 'spanprof annotate --help'");
+	outcome_assert_fails(RUN("f"), 2, "a function and a file are needed");
+	outcome_assert_fails(RUN("f", "a", "b"), 2, "a function and a file are needed");
+	outcome_assert_fails(RUN("", "a"), 2, "the name of the function is empty");
+	outcome_assert_fails(RUN("f", "a", "-C", "x"), 2, "'x' is no number of lines");
+	outcome_assert_fails(RUN("f", "a", "--source-map", "x"), 2,
+			     "--source-map 'x': not FROM=TO");
+	outcome_assert_fails(RUN("f", "a", "--demangle", "x"), 2,
+			     "unknown --demangle 'x': full, simple");
+	outcome_assert_fails(RUN("f", "a", "--frob"), 2, "see 'spanprof annotate --help'");
 	assert_shows(RUN("--help"), "--source-dir DIR[:DIR]  look for", NULL);
 }
 

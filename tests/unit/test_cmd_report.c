@@ -11,6 +11,7 @@
 #include "command.h"
 #include "leak_check.h"
 #include "lines_fixture.h"
+#include "outcome.h"
 
 static char *folder;
 
@@ -44,43 +45,7 @@ static void tear_down(void)
 TestSuite(cmd_report, .init = set_up, .fini = tear_down, .timeout = 60);
 /* .fini = leak_check is part of tear_down. */
 
-struct outcome {
-	int status;
-	char *out, *err;
-};
-
-static struct outcome run_args(const char *const *args)
-{
-	char *argv[16] = { (char *)"report" };
-	struct capture out = capture_begin(STDOUT_FILENO), err = capture_begin(STDERR_FILENO);
-	struct outcome o;
-	int argc = 1;
-
-	for (; args[argc - 1]; argc++)
-		argv[argc] = (char *)args[argc - 1];
-	o.status = cmd_report(argc, argv);
-	o.err = capture_end(&err);
-	o.out = capture_end(&out);
-	return o;
-}
-
-#define RUN(...) run_args((const char *const[]){ __VA_ARGS__, NULL })
-
-static void outcome_free(struct outcome *o)
-{
-	free(o->out);
-	free(o->err);
-}
-
-/* Fails with @status and one line that says @want, and writes nothing to standard output. */
-static void assert_fails(struct outcome o, int status, const char *want)
-{
-	cr_expect(eq(int, o.status, status));
-	cr_expect(strstr(o.err, want) != NULL, "no '%s' in: %s", want, o.err);
-	cr_expect(strchr(o.err, '\n') == o.err + strlen(o.err) - 1, "one line: %s", o.err);
-	cr_expect(eq(str, o.out, ""));
-	outcome_free(&o);
-}
+#define RUN(...) outcome_of(cmd_report, "report", (const char *const[]){ __VA_ARGS__, NULL })
 
 static void assert_succeeds(struct outcome o, const char *want)
 {
@@ -157,7 +122,7 @@ Test(cmd_report, names_in_each_style)
 Test(cmd_report, help_is_no_failure)
 {
 	assert_succeeds(RUN("--help"), "Usage: spanprof report");
-	assert_fails(RUN("--frob"), 2, "unknown option '--frob'");
+	outcome_assert_fails(RUN("--frob"), 2, "unknown option '--frob'");
 }
 
 Test(cmd_report, input_that_cannot_be_read)
@@ -165,29 +130,30 @@ Test(cmd_report, input_that_cannot_be_read)
 	char *bytes;
 	size_t len;
 
-	assert_fails(RUN("none.pb.gz"), 1, "there is no file 'none.pb.gz'");
-	assert_fails(RUN("/"), 1, "cannot read '/': Is a directory");
+	outcome_assert_fails(RUN("none.pb.gz"), 1, "there is no file 'none.pb.gz'");
+	outcome_assert_fails(RUN("/"), 1, "cannot read '/': Is a directory");
 
 	command_write_file("text", "hello world\n", 12);
-	assert_fails(RUN("text"), 1, "'text' is no pprof profile or is damaged");
+	outcome_assert_fails(RUN("text"), 1, "'text' is no pprof profile or is damaged");
 	command_write_file("empty", "", 0);
-	assert_fails(RUN("empty"), 1, "'empty' is");
+	outcome_assert_fails(RUN("empty"), 1, "'empty' is");
 
 	cr_assert(zero(int, read_whole_file("shop.pb.gz", 1 << 20, &bytes, &len)));
 	command_write_file("half.pb.gz", bytes, len / 2);
-	assert_fails(RUN("half.pb.gz"), 1, "record it again");
+	outcome_assert_fails(RUN("half.pb.gz"), 1, "record it again");
 	free(bytes);
 }
 
 Test(cmd_report, ids_that_are_not_in_the_file)
 {
-	assert_fails(RUN("shop.pb.gz", "--span-id", "ffffffffffffffff"), 1,
-		     "no sample of span ffffffffffffffff in 'shop.pb.gz'");
-	assert_fails(RUN("shop.pb.gz", "--trace-id", "ffffffffffffffffffffffffffffffff"), 1,
-		     "no sample of trace");
-	assert_fails(RUN("shop.pb.gz", "-p", "999"), 1, "no sample of process 999");
-	assert_fails(RUN("shop.pb.gz", "-p", "200", "--span-id", SPAN_CART), 1, "all of the given");
-	assert_fails(RUN("shop.pb.gz", "--span-id", "12"), 2, "no span id");
+	outcome_assert_fails(RUN("shop.pb.gz", "--span-id", "ffffffffffffffff"), 1,
+			     "no sample of span ffffffffffffffff in 'shop.pb.gz'");
+	outcome_assert_fails(RUN("shop.pb.gz", "--trace-id", "ffffffffffffffffffffffffffffffff"), 1,
+			     "no sample of trace");
+	outcome_assert_fails(RUN("shop.pb.gz", "-p", "999"), 1, "no sample of process 999");
+	outcome_assert_fails(RUN("shop.pb.gz", "-p", "200", "--span-id", SPAN_CART), 1,
+			     "all of the given");
+	outcome_assert_fails(RUN("shop.pb.gz", "--span-id", "12"), 2, "no span id");
 }
 
 Test(cmd_report, files_are_whole_or_not_there)
@@ -196,11 +162,11 @@ Test(cmd_report, files_are_whole_or_not_there)
 
 	assert_succeeds(RUN("shop.pb.gz", "--html", "o.html"), "");
 	cr_expect(zero(int, stat("o.html", &st)));
-	assert_fails(RUN("shop.pb.gz", "-o", "missing/o.html"), 1, "'missing/o.html'");
-	assert_fails(RUN("half.pb.gz", "-o", "new.html"), 1, "half.pb.gz");
+	outcome_assert_fails(RUN("shop.pb.gz", "-o", "missing/o.html"), 1, "'missing/o.html'");
+	outcome_assert_fails(RUN("half.pb.gz", "-o", "new.html"), 1, "half.pb.gz");
 	cr_expect(lt(int, stat("new.html", &st), 0));
-	assert_fails(RUN("shop.pb.gz", "--text", "-o", "/dev/full"), 1,
-		     "cannot write '/dev/full': No space left on device");
+	outcome_assert_fails(RUN("shop.pb.gz", "--text", "-o", "/dev/full"), 1,
+			     "cannot write '/dev/full': No space left on device");
 	free(command_output("test \"$(ls -A | sort | tr '\\n' ' ')\" = 'o.html shop.pb.gz '"));
 }
 

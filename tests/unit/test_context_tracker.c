@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "leak_check.h"
 #include "proc/maps.h"
+#include "start_stack.h"
 
 static struct context_tracker *tracker;
 static struct process_table table;
@@ -157,24 +158,6 @@ static int look(pid_t pid, struct context_finding *ret)
 	cr_assert(zero(int, process_load(&table, pid, text, maps.len, &p)));
 	usleep(wait_us);
 	return context_tracker_look(tracker, p, &maps, ret);
-}
-
-static uint64_t start_stack_of(pid_t pid)
-{
-	char path[64], line[2048];
-	uint64_t value = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "r");
-	cr_assert(ne(ptr, fgets(line, sizeof(line), f), NULL));
-	fclose(f);
-	cr_assert(eq(int, 1,
-		     sscanf(strrchr(line, ')'),
-			    ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
-			    "%*d %*d %*d %*u %*u %*d %*u %*u %*u %lu",
-			    &value)));
-	return value;
 }
 
 static int64_t own_tp_off(void)

@@ -118,3 +118,28 @@ Test(utf8, prefix_ends_at_the_first_bad_byte)
 	cr_assert(eq(sz, utf8_valid_len("x\xed\xa0\x80", 4), 1), "surrogate");
 	cr_assert(eq(sz, utf8_valid_len("x\xc0\xaf", 3), 1), "overlong");
 }
+
+Test(utf8, made_printable)
+{
+	char text[] = "caf\xc3\xa9\n\x7f\xff\x1b[m", same[] = "caf\xc3\xa9";
+
+	utf8_make_printable(text, sizeof(text) - 1);
+	cr_expect(eq(str, text, "caf\xc3\xa9????[m"));
+	utf8_make_printable(same, sizeof(same) - 1);
+	cr_expect(eq(str, same, "caf\xc3\xa9"));
+}
+
+Test(utf8, what_fits_ends_with_a_whole_character)
+{
+	const char *text = "a\xe2\x82\xac\xf0\x9f\x98\x80z", *bad = "\x80\x80\x80\x80\x80\x80";
+
+	cr_expect(eq(sz, utf8_fitting_len(text, 9, 9), 9));
+	cr_expect(eq(sz, utf8_fitting_len(text, 9, 20), 9));
+	cr_expect(eq(sz, utf8_fitting_len(text, 9, 8), 8));
+	for (size_t max = 4; max < 8; max++)
+		cr_expect(eq(sz, utf8_fitting_len(text, 9, max), 4));
+	for (size_t max = 1; max < 4; max++)
+		cr_expect(eq(sz, utf8_fitting_len(text, 9, max), 1));
+	cr_expect(eq(sz, utf8_fitting_len(text, 9, 0), 0));
+	cr_expect(eq(sz, utf8_fitting_len(bad, 6, 5), 5), "nowhere to cut");
+}

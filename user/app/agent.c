@@ -5,6 +5,7 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "app/agent_ctl.h"
 #include "app/agent_settings.h"
 #include "app/agent_shared.h"
 #include "app/agent_spool.h"
@@ -23,10 +24,8 @@
 #include "base/seccomp_filter.h"
 #include "proc/process.h"
 
-#define FLUSH_MS      5000 /* in the end, for endpoints that work */
-#define RAISE_MAX_S   3600
-#define FREQUENCY_MAX 20000
-#define LOG_RATE      30 /* lines a minute of each kind */
+#define FLUSH_MS 5000 /* in the end, for endpoints that work */
+#define LOG_RATE 30   /* lines a minute of each kind */
 
 struct agent {
 	const struct agent_sources *sources;
@@ -198,10 +197,10 @@ static void answer_raise(struct agent *a, const char *text, char *answer, size_t
 	int n = 0;
 
 	if (sscanf(text, "raise %u %u%n", &hz, &seconds, &n) != 2 || !n || hz < 1 ||
-	    hz > FREQUENCY_MAX || seconds < 1 || seconds > RAISE_MAX_S ||
+	    hz > FREQUENCY_MAX || seconds < 1 || seconds > RAISE_SECONDS_MAX ||
 	    !parse_focus(text + n, &focus)) {
 		snprintf(answer, size, "error: 1 to %d Hz, for 1 to %d seconds\n", FREQUENCY_MAX,
-			 RAISE_MAX_S);
+			 RAISE_SECONDS_MAX);
 		return;
 	}
 	if (host_limits_check_frequency("agent ctl", hz) < 0) {

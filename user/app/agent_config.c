@@ -137,16 +137,6 @@ int agent_config_parse(const char *source, const char *text, size_t len, struct 
 /* --- the sources --------------------------------------------------------------------------------
  */
 
-static const char *environment_get(char **environment, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (; environment && *environment; environment++)
-		if (strncmp(*environment, name, len) == 0 && (*environment)[len] == '=')
-			return *environment + len + 1;
-	return NULL;
-}
-
 static int empty_tree(struct agent_config *c)
 {
 	struct config_node *root = arena_alloc(&c->memory, sizeof(*root));
@@ -167,7 +157,7 @@ static int read_file(struct agent_config *c, const struct agent_sources *sources
 	int r;
 
 	if (!file)
-		file = environment_get(sources->environment, FILE_VARIABLE);
+		file = config_variable_of(sources->environment, FILE_VARIABLE);
 	r = read_whole_file(file && *file ? file : AGENT_CONFIG_FILE, CONFIG_TEXT_MAX, &text, &len);
 	if (r == -ENOENT && !(file && *file))
 		return empty_tree(c);

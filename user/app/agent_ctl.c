@@ -8,6 +8,7 @@
 
 #include "app/agent_config.h"
 #include "app/control.h"
+#include "app/host_limits.h"
 #include "app/option_table.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,9 +17,7 @@
 
 #define EXIT_USAGE	  2
 #define FREQUENCY_DEFAULT 999
-#define FREQUENCY_MAX	  20000
 #define SECONDS_DEFAULT	  30
-#define SECONDS_MAX	  3600
 
 struct ctl_options {
 	const char *socket;
@@ -49,7 +48,7 @@ static int set_duration(void *target, const char *arg)
 	uint64_t ns;
 
 	if (parse_duration_ns(arg, &ns) == 0 && ns >= NSEC_PER_SEC &&
-	    ns <= SECONDS_MAX * NSEC_PER_SEC) {
+	    ns <= RAISE_SECONDS_MAX * NSEC_PER_SEC) {
 		opt->seconds = ns / NSEC_PER_SEC;
 		return 0;
 	}

@@ -4,6 +4,7 @@
 
 #include "app/agent_config_check.h"
 #include "app/config_read.h"
+#include "export/curl_cleanup.h"
 #include "export/delivery_stats.h"
 
 #define NAME_CHARS                                                                                 \
@@ -62,11 +63,6 @@ static void check_name(const struct check *ck)
 	for (size_t i = 0; i < ck->number; i++)
 		if (ck->c->endpoints[i].name && strcmp(ck->c->endpoints[i].name, name) == 0)
 			refuse(ck, "name", "an endpoint before this one has the same");
-}
-
-static void curlup(CURLU **u)
-{
-	curl_url_cleanup(*u);
 }
 
 static bool has_part(CURLU *u, CURLUPart part)

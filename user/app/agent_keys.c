@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* All keys of `spanprof agent`. docs/agent.md has the same table: tests/unit/test_agent_keys.c. */
 #include "app/agent_config.h"
+#include "app/host_limits.h"
 #include "base/clock.h"
 #include "export/pyroscope_split.h"
 #include "profile/profile.h"
@@ -399,7 +400,7 @@ static const struct config_key keys[] = {
 	  .type = CONFIG_NUMBER,
 	  .def = "19",
 	  .min = 1,
-	  .max = 20000,
+	  .max = FREQUENCY_MAX,
 	  .flag = "frequency",
 	  .letter = 'F',
 	  .arg = "HZ",

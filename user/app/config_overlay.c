@@ -15,11 +15,11 @@ void config_variable_name(const char *prefix, const char *path, char out[CONFIG_
 		*c = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
 }
 
-static const char *variable_of(char **environ, const char *name)
+const char *config_variable_of(char **environ, const char *name)
 {
 	size_t len = strlen(name);
 
-	for (; *environ; environ++)
+	for (; environ && *environ; environ++)
 		if (strncmp(*environ, name, len) == 0 && (*environ)[len] == '=')
 			return (*environ)[len + 1] ? *environ + len + 1 : NULL;
 	return NULL;
@@ -159,7 +159,7 @@ static int take_variable(const struct search *s, const struct config_key *key, c
 	if (key->type == CONFIG_SECTION)
 		return take_variables(s, key->schema, path);
 	config_variable_name(s->prefix, path, name);
-	text = variable_of(s->environ, name);
+	text = config_variable_of(s->environ, name);
 	if (!text)
 		return 0;
 	source = arena_strndup(s->o->arena, name, strlen(name));

@@ -20,6 +20,9 @@ struct config_overlay {
 /* "spool" and "max_bytes" to "SPANPROF_SPOOL_MAX_BYTES"; @path may be "spool.max_bytes". */
 void config_variable_name(const char *prefix, const char *path, char out[CONFIG_VARIABLE_MAX]);
 
+/* What @name is in @environ (NULL: empty), borrowed; NULL if it is not set, or empty. */
+const char *config_variable_of(char **environ, const char *name);
+
 /*
  * Takes PREFIX_KEY of @environ for every key that is set and not empty. What is no single value is
  * written as in YAML ([a, b], {a: b}), or as a,b or a=b,c=d. A variable with another name that

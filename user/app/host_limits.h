@@ -3,6 +3,8 @@
 #ifndef APP_HOST_LIMITS_H
 #define APP_HOST_LIMITS_H
 
+#define FREQUENCY_MAX 20000 /* Hz; at 100,000 two CPUs did nothing but tick */
+
 /* -EINVAL: the kernel allows fewer samples a second; a message about @what has been logged. */
 int host_limits_check_frequency(const char *what, unsigned hz);
 

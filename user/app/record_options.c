@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <string.h>
 
+#include "app/host_limits.h"
 #include "base/log.h"
 #include "base/parse.h"
 
@@ -11,7 +12,6 @@
 #define DEFAULT_UNWIND	  32 /* MiB */
 #define UNWIND_MAX	  128
 #define DEFAULT_OUTPUT	  "spanprof.pb.gz"
-#define FREQUENCY_MAX	  20000 /* at 100,000 two CPUs did nothing but tick */
 
 const char record_help[] =
 	"Usage: spanprof record [OPTION]... [-a | -p PID[,PID]... | --cgroup PATH | -- CMD "

@@ -6,28 +6,13 @@
 
 #include "base/utf8.h"
 
-/* How much of @src fits into @max bytes without cutting a character in two. */
-static size_t length_of_prefix(const char *src, size_t len, size_t max)
-{
-	size_t n = max;
-
-	if (len <= max)
-		return len;
-	for (int back = 0; back < 3 && n && (src[n] & 0xc0) == 0x80; back++)
-		n--;
-	return (src[n] & 0xc0) == 0x80 ? max : n;
-}
-
 size_t clean_text(const char *src, size_t len, char *dst, size_t size)
 {
-	size_t n = length_of_prefix(src, strnlen(src, len), size - 1);
+	size_t n = utf8_fitting_len(src, strnlen(src, len), size - 1);
 
 	memcpy(dst, src, n);
 	dst[n] = '\0';
-	utf8_replace_invalid(dst, n);
-	for (char *p = dst; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
+	utf8_make_printable(dst, n);
 	return n;
 }
 

@@ -117,6 +117,16 @@ void hashmap_clear(struct hashmap *map)
 	*map = (struct hashmap){ 0 };
 }
 
+void hashmap_clear_free(struct hashmap *map)
+{
+	size_t pos = 0;
+	void *value;
+
+	while ((value = hashmap_next(map, &pos)))
+		free(value);
+	hashmap_clear(map);
+}
+
 static uint64_t mix(uint64_t h)
 {
 	h ^= h >> 33;

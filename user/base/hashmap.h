@@ -40,6 +40,9 @@ void *hashmap_next(const struct hashmap *map, size_t *pos);
 /* Frees the table, not the values. */
 void hashmap_clear(struct hashmap *map);
 
+/* Frees the table and, by free(3), each value. */
+void hashmap_clear_free(struct hashmap *map);
+
 /* Eight bytes a step, with a final mix; @seed chains several calls. Start with 0. */
 uint64_t hash_bytes(uint64_t seed, const void *buf, size_t len);
 uint64_t hash_u64(uint64_t seed, uint64_t v);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log_line.h"
+#include "base/utf8.h"
 
 #define TEXT_STACK 1024
 #define TEXT_MAX   (256 * 1024)
@@ -81,20 +82,10 @@ static uint64_t this_minute(void)
 	return monotonic_ns() / NS_PER_MINUTE + 1;
 }
 
-/* Bytes of @text that fit into a site, no character cut in two. */
-static size_t text_fitting(const char *text, size_t len)
-{
-	size_t n = len < LOG_SITE_TEXT - 1 ? len : LOG_SITE_TEXT - 1;
-
-	for (int i = 0; n < len && n > 0 && i < 3 && ((unsigned char)text[n] & 0xc0) == 0x80; i++)
-		n--;
-	return n;
-}
-
 /* Whoever finds the text in use does without it: nobody ever waits. */
 static void remember_text(struct log_site *site, const char *text, size_t len)
 {
-	size_t n = text_fitting(text, len);
+	size_t n = utf8_fitting_len(text, len, LOG_SITE_TEXT - 1);
 
 	if (atomic_flag_test_and_set(&site->text_busy))
 		return;

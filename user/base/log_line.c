@@ -70,12 +70,6 @@ static unsigned hidden_control(const uint8_t *p, size_t n)
 	return 0;
 }
 
-/* Bytes of the character that begins at @p, a valid one beyond ASCII. */
-static size_t char_len(uint8_t lead)
-{
-	return lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-}
-
 static char *put_wide(char *out, const uint8_t *p, size_t n)
 {
 	unsigned control = hidden_control(p, n);
@@ -102,7 +96,7 @@ static char *put_text(char *out, const char *text, size_t len, bool quoted)
 		} else if (*p < 0x80) {
 			out = put_ascii(out, *p++, quoted);
 		} else {
-			n = char_len(*p);
+			n = utf8_char_len(*p);
 			out = put_wide(out, p, n);
 			p += n;
 		}

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
-#include <stdint.h>
 #include <string.h>
 
-/* Bytes of the character that starts with @lead, 0 if none does. */
-static size_t char_len(uint8_t lead)
+size_t utf8_char_len(uint8_t lead)
 {
 	if (lead < 0x80)
 		return 1;
@@ -63,7 +61,7 @@ static size_t plain_len(const uint8_t *p, size_t len)
 static size_t valid_from(const uint8_t *p, size_t i, size_t len)
 {
 	while (i < len) {
-		size_t n = char_len(p[i]);
+		size_t n = utf8_char_len(p[i]);
 
 		if (n == 0 || n > len - i || !char_ok(p + i, n))
 			break;
@@ -92,4 +90,25 @@ void utf8_replace_invalid(char *buf, size_t len)
 {
 	for (size_t i = utf8_valid_len(buf, len); i < len; i += utf8_valid_len(buf + i, len - i))
 		buf[i] = '?';
+}
+
+void utf8_make_printable(char *buf, size_t len)
+{
+	if (utf8_is_printable(buf, len))
+		return;
+	utf8_replace_invalid(buf, len);
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)buf[i] < 0x20 || buf[i] == 0x7f)
+			buf[i] = '?';
+}
+
+size_t utf8_fitting_len(const char *buf, size_t len, size_t max)
+{
+	size_t n = max;
+
+	if (len <= max)
+		return len;
+	for (int back = 0; back < 3 && n && (buf[n] & 0xc0) == 0x80; back++)
+		n--;
+	return (buf[n] & 0xc0) == 0x80 ? max : n;
 }

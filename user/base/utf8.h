@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * Bytes of the longest prefix of @buf that is valid UTF-8 as RFC 3629 has it: no overlong form, no
@@ -17,5 +18,14 @@ bool utf8_is_printable(const void *buf, size_t len);
 
 /* Each byte that belongs to no valid character becomes '?'. */
 void utf8_replace_invalid(char *buf, size_t len);
+
+/* The same, and each byte that moves the cursor: it is printable then. */
+void utf8_make_printable(char *buf, size_t len);
+
+/* Bytes of the character that starts with @lead, 0 if none does. */
+size_t utf8_char_len(uint8_t lead);
+
+/* How much of @buf fits into @max bytes without cutting a character in two. */
+size_t utf8_fitting_len(const char *buf, size_t len, size_t max);
 
 #endif

@@ -58,14 +58,9 @@ int context_files_new(struct context_files **ret)
 
 void context_files_free(struct context_files *f)
 {
-	size_t pos = 0;
-	void *value;
-
 	if (!f)
 		return;
-	while ((value = hashmap_next(&f->files, &pos)))
-		free(value);
-	hashmap_clear(&f->files);
+	hashmap_clear_free(&f->files);
 	free(f);
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/load.h"
 #include "elf/elf_go.h"
 #include "proc/remote_mem.h"
 #include "unwind/go_code.h"
@@ -22,14 +23,6 @@
 #define SET_LABELS "runtime/pprof.runtime_setProfLabel"
 #define SWITCHES_G "runtime.morestack"
 #define LOADS_G	   "runtime.load_g"
-
-static uint32_t u32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
 
 /* --- x86_64 ----------------------------------------------------------------------------------- */
 
@@ -54,18 +47,18 @@ int go_labels_find_g_x86(const uint8_t *code, size_t len, uint64_t vaddr, struct
 		return -ENOTSUP;
 	ret->got_vaddr = 0;
 	if (loads_fs_absolute(code)) {
-		ret->var.g_off = (int32_t)u32(code + 5);
+		ret->var.g_off = (int32_t)load_u32(code + 5);
 		return 0;
 	}
 	if (!loads_fs_rcx(code + 7))
 		return -ENOTSUP;
 	if (memcmp(code, "\x48\xc7\xc1", 3) == 0) { /* mov $imm32, %rcx */
-		ret->var.g_off = (int32_t)u32(code + 3);
+		ret->var.g_off = (int32_t)load_u32(code + 3);
 		return 0;
 	}
 	if (memcmp(code, "\x48\x8b\x0d", 3) != 0) /* mov rel32(%rip), %rcx */
 		return -ENOTSUP;
-	ret->got_vaddr = vaddr + 7 + (uint64_t)(int64_t)(int32_t)u32(code + 3);
+	ret->got_vaddr = vaddr + 7 + (uint64_t)(int64_t)(int32_t)load_u32(code + 3);
 	return 0;
 }
 
@@ -88,7 +81,7 @@ int go_labels_find_offset_x86(const uint8_t *code, size_t len, uint16_t *ret)
 
 	for (size_t i = 0; i + 7 <= len; i++)
 		if ((code[i] & 0xf8) == 0x48 && code[i + 1] == 0x89 && code[i + 2] >> 6 == 2 &&
-		    (code[i + 2] & 7) != 4 && take_offset(u32(code + i + 3), &found) < 0)
+		    (code[i + 2] & 7) != 4 && take_offset(load_u32(code + i + 3), &found) < 0)
 			return -ENOTSUP;
 	*ret = found;
 	return found ? 0 : -ENOTSUP;
@@ -160,7 +153,8 @@ int go_labels_find_offset_a64(const uint8_t *code, size_t len, uint16_t *ret)
 	uint16_t found = 0;
 
 	for (size_t i = 0; i + 4 <= len; i += 4)
-		if (IS_STR_OFF(u32(code + i)) && take_offset(IMM12(u32(code + i)) * 8, &found) < 0)
+		if (IS_STR_OFF(load_u32(code + i)) &&
+		    take_offset(IMM12(load_u32(code + i)) * 8, &found) < 0)
 			return -ENOTSUP;
 	*ret = found;
 	return found ? 0 : -ENOTSUP;

@@ -27,14 +27,9 @@ int python_files_new(struct python_files **ret)
 
 void python_files_free(struct python_files *f)
 {
-	size_t pos = 0;
-	void *value;
-
 	if (!f)
 		return;
-	while ((value = hashmap_next(&f->files, &pos)))
-		free(value);
-	hashmap_clear(&f->files);
+	hashmap_clear_free(&f->files);
 	free(f);
 }
 

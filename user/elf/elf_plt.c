@@ -3,17 +3,10 @@
 
 #include <string.h>
 
+#include "base/load.h"
 #include "elf/elf_image.h"
 
 #define STUB_MAX 24 /* bytes */
-
-static uint32_t u32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
 
 /* --- x86_64: endbr64 or not, bnd or not, jmp *slot(%rip) -------------------------------------- */
 
@@ -27,7 +20,7 @@ static int decode_x86(const uint8_t *code, uint64_t vaddr, struct elf_plt_stub *
 	if (code[at] != 0xff || code[at + 1] != 0x25)
 		return -ENODATA;
 	ret->start = vaddr;
-	ret->slot = vaddr + at + 6 + (uint64_t)(int64_t)(int32_t)u32(code + at + 2);
+	ret->slot = vaddr + at + 6 + (uint64_t)(int64_t)(int32_t)load_u32(code + at + 2);
 	return 0;
 }
 
@@ -53,8 +46,8 @@ static int find_x86(struct elf_file *ef, uint64_t vaddr, uint64_t off, struct el
 
 static int decode_a64(const uint8_t *code, uint64_t vaddr, struct elf_plt_stub *ret)
 {
-	uint64_t at = u32(code) == BTI_C ? 4 : 0;
-	uint32_t adrp = u32(code + at), ldr = u32(code + at + 4);
+	uint64_t at = load_u32(code) == BTI_C ? 4 : 0;
+	uint32_t adrp = load_u32(code + at), ldr = load_u32(code + at + 4);
 	uint64_t pages;
 
 	if ((adrp & 0x9f00001f) != 0x90000010 || (ldr & 0xffc003ff) != 0xf9400211)

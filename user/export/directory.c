@@ -36,12 +36,6 @@ static void files_clear(struct files *f)
 	vec_free(&f->all);
 }
 
-static void closedirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 /* The time that is in the name; false if it is none of ours. */
 static bool parse_name(const char *name, time_t *ret)
 {

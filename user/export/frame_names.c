@@ -81,12 +81,7 @@ int frame_names_collect(struct frame_names *fn, const struct profile *p)
 
 void frame_names_clear(struct frame_names *fn)
 {
-	size_t pos = 0;
-	void *value;
-
-	while ((value = hashmap_next(&fn->by_frame, &pos)))
-		free(value);
-	hashmap_clear(&fn->by_frame);
+	hashmap_clear_free(&fn->by_frame);
 }
 
 /* --- one file --------------------------------------------------------------------------------- */

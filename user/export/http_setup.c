@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "export/curl_cleanup.h"
 #include "export/secret_file.h"
 
 /*
@@ -169,16 +170,6 @@ static int set_password(CURL *c, const struct endpoint_options *opt, char *messa
 	curl_easy_setopt(c, CURLOPT_USERNAME, opt->username);
 	curl_easy_setopt(c, CURLOPT_PASSWORD, password); /* copied */
 	return 0;
-}
-
-static void curlup(CURLU **u)
-{
-	curl_url_cleanup(*u);
-}
-
-static void curl_freep(char **s)
-{
-	curl_free(*s);
 }
 
 /*

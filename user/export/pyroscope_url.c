@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "export/pyroscope_url.h"
 
-#include <curl/curl.h>
 #include <string.h>
 
-#include "base/cleanup.h"
+#include "export/curl_cleanup.h"
 
 #define PUSH_PATH "/push.v1.PusherService/Push"
-
-static void curlup(CURLU **u)
-{
-	curl_url_cleanup(*u);
-}
-
-static void curl_freep(char **s)
-{
-	curl_free(*s);
-}
 
 void pyroscope_url_clear(struct pyroscope_url *u)
 {

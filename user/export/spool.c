@@ -197,12 +197,6 @@ static bool is_full(int r)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-static void closedirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 static DIR *stream_of(int fd)
 {
 	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

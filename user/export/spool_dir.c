@@ -11,12 +11,6 @@
 
 #define MODE 0700
 
-static void closedirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 /* --- folders ---------------------------------------------------------------------------------- */
 
 /* Whoever may write here could make us send, count or remove what they like. */

@@ -20,16 +20,6 @@ int profile_new(struct profile **ret)
 	return 0;
 }
 
-static void free_values(struct hashmap *map)
-{
-	size_t pos = 0;
-	void *value;
-
-	while ((value = hashmap_next(map, &pos)))
-		free(value);
-	hashmap_clear(map);
-}
-
 static void free_samples(struct hashmap *map)
 {
 	struct profile_sample *s;
@@ -37,17 +27,17 @@ static void free_samples(struct hashmap *map)
 
 	while ((s = hashmap_next(map, &pos)))
 		vec_free(&s->times);
-	free_values(map);
+	hashmap_clear_free(map);
 }
 
 void profile_free(struct profile *p)
 {
 	if (!p)
 		return;
-	free_values(&p->processes);
+	hashmap_clear_free(&p->processes);
 	hashmap_clear(&p->values);
 	arena_clear(&p->value_memory);
-	free_values(&p->stacks);
+	hashmap_clear_free(&p->stacks);
 	free_samples(&p->samples);
 	hashmap_clear(&p->contexts);
 	arena_clear(&p->context_memory);

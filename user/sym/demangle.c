@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 #include "sym/name_fold.h"
 
 #define ELLIPSIS     "…"
@@ -134,31 +135,6 @@ static bool looks_mangled(const char *name)
 	       strncmp(name, "_GLOBAL_", 8) == 0;
 }
 
-/* Bytes of the valid UTF-8 sequence at @s, 0 if there is none. */
-static size_t utf8_len(const unsigned char *s)
-{
-	uint32_t min, c;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xc2 && s[0] < 0xe0)
-		n = 2, min = 0x80, c = s[0] & 0x1f;
-	else if (s[0] >= 0xe0 && s[0] < 0xf0)
-		n = 3, min = 0x800, c = s[0] & 0x0f;
-	else if (s[0] >= 0xf0 && s[0] < 0xf5)
-		n = 4, min = 0x10000, c = s[0] & 0x07;
-	else
-		return 0;
-
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	return c >= min && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff) ? n : 0;
-}
-
 /* The length that @buf[0..len) has without a sequence that was cut off at its end. */
 static size_t whole_sequences(const char *buf, size_t len)
 {
@@ -173,19 +149,6 @@ static size_t whole_sequences(const char *buf, size_t len)
 	return len;
 }
 
-static void replace_bad_bytes(char *buf)
-{
-	for (unsigned char *p = (unsigned char *)buf; *p;) {
-		size_t n = utf8_len(p);
-
-		if (n == 0 || *p < 0x20 || *p == 0x7f) {
-			*p = '?';
-			n = 1;
-		}
-		p += n;
-	}
-}
-
 static void finish(struct output *out)
 {
 	out->buf[out->len] = '\0';
@@ -195,7 +158,7 @@ static void finish(struct output *out)
 		keep = whole_sequences(out->buf, out->len < keep ? out->len : keep);
 		memcpy(out->buf + keep, ELLIPSIS, ELLIPSIS_LEN + 1);
 	}
-	replace_bad_bytes(out->buf);
+	utf8_make_printable(out->buf, strlen(out->buf));
 }
 
 /* LLVM appends ".llvm.NUMBER" when it has to make a local name global: noise. */

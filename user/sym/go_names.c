@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/load.h"
 #include "elf/elf_go.h"
 #include "unwind/go_table.h"
 
@@ -47,14 +48,6 @@ struct call {
 	uint64_t at;
 };
 
-static uint32_t u32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 static int read_u32(struct byte_window *w, uint64_t off, uint32_t *ret)
 {
 	const uint8_t *p;
@@ -62,7 +55,7 @@ static int read_u32(struct byte_window *w, uint64_t off, uint32_t *ret)
 
 	if (r < 0)
 		return r;
-	*ret = u32(p);
+	*ret = load_u32(p);
 	return 0;
 }
 
@@ -100,10 +93,10 @@ static int read_function(struct go_names *g, const struct gofunc *f, struct func
 		r = byte_window_get(&g->tab->window, f->at, size, &p);
 		if (r < 0)
 			return r;
-		fn.pcfile = u32(p + 20);
-		fn.pcline = u32(p + 24);
-		n_values = u32(p + 28);
-		fn.unit = u32(p + 32);
+		fn.pcfile = load_u32(p + 20);
+		fn.pcline = load_u32(p + 24);
+		n_values = load_u32(p + 28);
+		fn.unit = load_u32(p + 32);
 		r = read_tables(g, &fn, n_values, p[size - 1]);
 		if (r < 0)
 			return r;
@@ -213,8 +206,8 @@ static int read_call(struct go_names *g, const struct function *fn, uint64_t add
 	r = byte_window_get(g->inlined, fn->inlined + size * (uint64_t)i, size, &p);
 	if (r < 0)
 		return r;
-	ret->name = u32(p + (is_new ? 4 : 12));
-	ret->at = fn->f.start + u32(p + (is_new ? 8 : 16));
+	ret->name = load_u32(p + (is_new ? 4 : 12));
+	ret->at = fn->f.start + load_u32(p + (is_new ? 8 : 16));
 	return ret->at < fn->f.end ? 0 : -EBADMSG;
 }
 
@@ -346,8 +339,8 @@ static int check_function(struct go_names *g, uint64_t i)
 	r = byte_window_get(g->inlined, fn.inlined, 20, &p);
 	if (r < 0)
 		return r;
-	name = u32(p + (is_new ? 4 : 12));
-	at = u32(p + (is_new ? 8 : 16));
+	name = load_u32(p + (is_new ? 4 : 12));
+	at = load_u32(p + (is_new ? 8 : 16));
 	return name < g->tab->window.src->span.size && at < f.end - f.start ? 0 : -EBADMSG;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/load.h"
 #include "base/utf8.h"
 #include "base/vec.h"
 
@@ -66,27 +67,11 @@ uint64_t jitdump_malformed(const struct jitdump *d)
 	return d->malformed;
 }
 
-static uint32_t u32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static uint64_t u64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 /* --- records ---------------------------------------------------------------------------------- */
 
 static uint64_t time_of(const struct jitdump *d, uint64_t now_ns)
 {
-	uint64_t t = u64(d->record.data + 8);
+	uint64_t t = load_u64(d->record.data + 8);
 
 	return d->arch_time || t > now_ns ? now_ns : t;
 }
@@ -132,8 +117,8 @@ static int on_load(struct jitdump *d, uint64_t now_ns, struct code_names *names)
 	struct code_name c = { .time_ns = time_of(d, now_ns) };
 	int r;
 
-	c.start = u64(p + 32);
-	if (__builtin_add_overflow(c.start, u64(p + 40), &c.end))
+	c.start = load_u64(p + 32);
+	if (__builtin_add_overflow(c.start, load_u64(p + 40), &c.end))
 		c.end = 0;
 	c.name = (const char *)p + LOAD_SIZE;
 	if (d->debug_addr == c.start && d->lines.n) {
@@ -168,12 +153,12 @@ static int on_move(struct jitdump *d, uint64_t now_ns, struct code_names *names)
 {
 	const uint8_t *p = d->record.data;
 	struct code_name c = { .time_ns = time_of(d, now_ns) };
-	uint32_t n = code_names_at(names, u64(p + 32), c.time_ns);
+	uint32_t n = code_names_at(names, load_u64(p + 32), c.time_ns);
 	struct code_name old;
 	int r;
 
-	c.start = u64(p + 40);
-	if (!n || __builtin_add_overflow(c.start, u64(p + 48), &c.end)) {
+	c.start = load_u64(p + 40);
+	if (!n || __builtin_add_overflow(c.start, load_u64(p + 48), &c.end)) {
 		d->malformed++;
 		return 0;
 	}
@@ -204,8 +189,8 @@ static size_t take_line(const uint8_t *p, size_t left, const char *last, struct 
 	end = memchr(p + LINE_SIZE, '\0', left - LINE_SIZE);
 	if (!end)
 		return 0;
-	ret->addr = u64(p);
-	ret->line = u32(p + 8);
+	ret->addr = load_u64(p);
+	ret->line = load_u32(p + 8);
 	ret->file = (const char *)p + LINE_SIZE;
 	if (last && strcmp(ret->file, "\xff") == 0)
 		ret->file = last;
@@ -224,8 +209,8 @@ static int on_debug(struct jitdump *d)
 		return -ENOMEM;
 	memcpy(d->debug.data, d->record.data, d->record.n);
 	d->debug.n = d->record.n;
-	d->debug_addr = u64(d->debug.data + 16);
-	n = u64(d->debug.data + 24);
+	d->debug_addr = load_u64(d->debug.data + 16);
+	n = load_u64(d->debug.data + 24);
 	for (size_t at = DEBUG_SIZE; n; n--) {
 		struct code_line l;
 		size_t len = take_line(d->debug.data + at, d->debug.n - at, last, &l);
@@ -250,7 +235,7 @@ static bool is_whole(const struct jitdump *d, size_t size)
 
 static int on_record(struct jitdump *d, uint64_t now_ns, struct code_names *names)
 {
-	switch (u32(d->record.data)) {
+	switch (load_u32(d->record.data)) {
 	case RECORD_LOAD:
 		if (is_whole(d, LOAD_SIZE + 1))
 			return on_load(d, now_ns, names);
@@ -276,19 +261,19 @@ static int begin_header(struct jitdump *d)
 {
 	const uint8_t *p = d->record.data;
 
-	if (u32(p) != MAGIC || u32(p + 4) != 1 || u32(p + 8) < HEADER_SIZE ||
-	    u32(p + 8) > HEADER_MAX)
+	if (load_u32(p) != MAGIC || load_u32(p + 4) != 1 || load_u32(p + 8) < HEADER_SIZE ||
+	    load_u32(p + 8) > HEADER_MAX)
 		return -EBADMSG;
-	d->size = u32(p + 8);
+	d->size = load_u32(p + 8);
 	d->keep = HEADER_SIZE;
 	return 0;
 }
 
 static int begin_record(struct jitdump *d)
 {
-	uint32_t id = u32(d->record.data);
+	uint32_t id = load_u32(d->record.data);
 
-	d->size = u32(d->record.data + 4);
+	d->size = load_u32(d->record.data + 4);
 	if (d->size < RECORD_HEAD)
 		return -EBADMSG;
 	d->keep = RECORD_HEAD;
@@ -311,7 +296,7 @@ static int end_record(struct jitdump *d, uint64_t now_ns, struct code_names *nam
 	if (d->has_header)
 		r = on_record(d, now_ns, names);
 	else
-		d->arch_time = u64(d->record.data + HEADER_FLAGS) & ARCH_TIME;
+		d->arch_time = load_u64(d->record.data + HEADER_FLAGS) & ARCH_TIME;
 	d->has_header = true;
 	d->record.n = 0;
 	d->seen = d->size = 0;

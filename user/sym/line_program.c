@@ -232,21 +232,6 @@ static void begin_sequence(struct run *r)
 	r->row.known = r->begun = false;
 }
 
-static size_t first_at_or_above(const struct run *r, uint64_t addr)
-{
-	size_t lo = 0, hi = r->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (r->hits[mid].query->vaddr < addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 /*
  * The row before holds for all addresses up to here. Of two that claim one, the closer one has it.
  */
@@ -269,9 +254,9 @@ static void emit(struct run *r)
 	if (!r->begun) {
 		r->begun = true;
 		r->row.known = elf_code_range_of(r->code, r->addr) >= 0;
-		r->next = first_at_or_above(r, r->addr);
+		r->next = unit_hits_from(r->hits, r->n, r->addr);
 	} else if (r->addr < r->row.addr) { /* as none should */
-		r->next = first_at_or_above(r, r->addr);
+		r->next = unit_hits_from(r->hits, r->n, r->addr);
 	} else if (r->row.known) {
 		settle(r);
 	}

@@ -142,3 +142,18 @@ void unit_index_clear(struct unit_index *index)
 	free(index->hits);
 	*index = (struct unit_index){ 0 };
 }
+
+size_t unit_hits_from(const struct unit_hit *hits, size_t n, uint64_t vaddr)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (hits[mid].query->vaddr < vaddr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}

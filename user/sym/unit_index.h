@@ -13,6 +13,9 @@ struct unit_hit {
 	struct sym_query *query;
 };
 
+/* Of hits by address, the first one that is not below @vaddr; @n: there is none. */
+size_t unit_hits_from(const struct unit_hit *hits, size_t n, uint64_t vaddr);
+
 struct unit_index {
 	struct unit_hit *hits; /* one per query; by unit, then by address */
 	size_t n;

@@ -23,21 +23,6 @@ struct walk {
 	uint32_t stack[DEPTH_MAX]; /* the scope that entries of each level stand in */
 };
 
-static size_t first_at_or_above(const struct walk *w, uint64_t vaddr)
-{
-	size_t lo = 0, hi = w->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (w->hits[mid].query->vaddr < vaddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 /*
  * An address goes to an entry only from the scope that the entry stands in: so of two that claim
  * the same one, the first keeps it.
@@ -46,8 +31,8 @@ static int take_range(void *arg, uint64_t start, uint64_t end)
 {
 	struct walk *w = arg;
 
-	for (size_t i = first_at_or_above(w, start); i < w->n && w->hits[i].query->vaddr < end;
-	     i++) {
+	for (size_t i = unit_hits_from(w->hits, w->n, start);
+	     i < w->n && w->hits[i].query->vaddr < end; i++) {
 		if (!dwarf_effort_take(w->effort))
 			break;
 		if (w->out->of_hit[i] != w->outer)
@@ -82,7 +67,7 @@ static int try_scope(struct walk *w, const struct dwarf_entry *e, uint32_t *scop
 static int find_any(void *arg, uint64_t start, uint64_t end)
 {
 	struct walk *w = arg;
-	size_t i = first_at_or_above(w, start);
+	size_t i = unit_hits_from(w->hits, w->n, start);
 
 	w->hit |= i < w->n && w->hits[i].query->vaddr < end;
 	return 0;

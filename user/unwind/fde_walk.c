@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unwind/fde_walk.h"
 
+#include "unwind/fde_pass.h"
 #include "unwind/rule_encode.h"
-
-#define UNSUPPORTED UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED)
 
 struct fde_walk {
 	struct fde_index *ix;
@@ -19,10 +18,7 @@ struct fde_walk {
 /* A walk of a range: what stays the same during it. */
 struct pass {
 	struct fde_walk *w;
-	const struct fde_range *range;
-	fde_span_fn fn;
-	void *arg;
-	uint64_t pos; /* up to here spans were handed out */
+	struct fde_pass out;
 };
 
 int fde_walk_new(const struct fde_source *src, struct fde_index *ix, struct fde_walk **ret)
@@ -51,41 +47,6 @@ void fde_walk_free(struct fde_walk *w)
 	free(w);
 }
 
-/* Hands out @span from where the pass is up to @to; nothing if that is behind. */
-static int hand_out(struct pass *p, struct fde_span *span, uint64_t to)
-{
-	int r;
-
-	if (to <= p->pos)
-		return 0;
-	span->from = p->pos;
-	span->to = to;
-	r = p->fn(p->arg, span);
-	p->pos = to;
-	return r;
-}
-
-static int hand_out_gap(struct pass *p, uint64_t to)
-{
-	struct fde_span gap = { .covered = false, .rule = UNWIND_RULE_SPECIAL(UNWIND_NONE) };
-
-	return hand_out(p, &gap, to);
-}
-
-static int hand_out_unsupported(struct pass *p, uint64_t to)
-{
-	struct fde_span span = { .covered = true, .rule = UNSUPPORTED };
-
-	return hand_out(p, &span, to);
-}
-
-static void spend(struct pass *p, size_t bytes)
-{
-	size_t *budget = p->range->budget;
-
-	*budget -= bytes < *budget ? bytes : *budget;
-}
-
 /* Executes up to the end of the next row, within the budget. */
 static int next_row(struct pass *p)
 {
@@ -93,10 +54,10 @@ static int next_row(struct pass *p)
 	const uint8_t *before = w->exec.in.pos;
 	int r;
 
-	if (*p->range->budget == 0)
+	if (*p->out.range->budget == 0)
 		return -E2BIG;
 	r = cfi_exec_next(&w->exec, &w->row_from, &w->row_to);
-	spend(p, w->exec.in.pos - before + 1);
+	fde_pass_spend(&p->out, w->exec.in.pos - before + 1);
 	return r;
 }
 
@@ -107,18 +68,18 @@ static int walk_rows(struct pass *p, uint64_t to)
 	struct fde_span span = { .covered = true };
 	int r;
 
-	while (p->pos < to) {
-		if (w->row_to <= p->pos) {
+	while (p->out.pos < to) {
+		if (w->row_to <= p->out.pos) {
 			r = next_row(p);
 			if (r <= 0) {
 				w->active = false;
-				*p->range->bad_fdes += r == -EBADMSG;
-				return hand_out_unsupported(p, to);
+				*p->out.range->bad_fdes += r == -EBADMSG;
+				return fde_pass_unsupported(&p->out, to);
 			}
 			continue;
 		}
 		span.rule = rule_encode(w->exec.cie, &w->exec.now, &span.ext);
-		r = hand_out(p, &span, w->row_to < to ? w->row_to : to);
+		r = fde_pass_give(&p->out, &span, w->row_to < to ? w->row_to : to);
 		if (r < 0)
 			return r;
 	}
@@ -134,7 +95,7 @@ static void spend_entry(struct pass *p, uint64_t off)
 	struct cfi_head head;
 
 	if (fde_reader_head(p->w->reader, off, &head) == 0 && head.size <= FDE_SIZE_MAX)
-		spend(p, head.size);
+		fde_pass_spend(&p->out, head.size);
 }
 
 /* Makes entry @i of the index the FDE that is executed. -ERANGE: it covers nothing. */
@@ -144,13 +105,13 @@ static int begin_fde(struct pass *p, uint64_t i, const struct fde_entry *entry)
 	struct cfi_fde fde;
 	int r;
 
-	if (w->active && w->index == i && w->row_from <= p->pos)
+	if (w->active && w->index == i && w->row_from <= p->out.pos)
 		return 0;
 
 	w->active = false;
 	if (entry->off == UINT64_MAX)
 		return -EBADMSG;
-	if (*p->range->budget == 0)
+	if (*p->out.range->budget == 0)
 		return -E2BIG;
 	/* Whatever comes of it: rows for each byte of code may all lead here, and to other code. */
 	spend_entry(p, entry->off);
@@ -189,22 +150,22 @@ static int walk_fde(struct pass *p, uint64_t i, const struct fde_entry *entry, u
 	int r = begin_next_to(p, i, entry);
 
 	if (r == -ERANGE)
-		return hand_out_gap(p, to);
+		return fde_pass_gap(&p->out, to);
 	/* How far it would reach is not known either. */
 	if (r == -EBADMSG || r == -E2BIG) {
-		*p->range->bad_fdes += r == -EBADMSG;
-		return hand_out_unsupported(p, to);
+		*p->out.range->bad_fdes += r == -EBADMSG;
+		return fde_pass_unsupported(&p->out, to);
 	}
 	if (r < 0)
 		return r;
 
 	r = walk_rows(p, p->w->exec.end < to ? p->w->exec.end : to);
-	return r < 0 ? r : hand_out_gap(p, to);
+	return r < 0 ? r : fde_pass_gap(&p->out, to);
 }
 
 int fde_walk_range(struct fde_walk *w, const struct fde_range *range, fde_span_fn fn, void *arg)
 {
-	struct pass p = { .w = w, .range = range, .fn = fn, .arg = arg, .pos = range->from };
+	struct pass p = { .w = w, .out = { range, fn, arg, range->from } };
 	struct fde_entry entry, next;
 	uint64_t i;
 	int r;
@@ -214,11 +175,11 @@ int fde_walk_range(struct fde_walk *w, const struct fde_range *range, fde_span_f
 		i = 0;
 		r = fde_index_get(w->ix, i, &next);
 		if (r == -ENOENT)
-			return hand_out_gap(&p, range->to);
+			return fde_pass_gap(&p.out, range->to);
 		if (r == 0)
-			r = hand_out_gap(&p, next.start < range->to ? next.start : range->to);
+			r = fde_pass_gap(&p.out, next.start < range->to ? next.start : range->to);
 	}
-	while (r == 0 && p.pos < range->to) {
+	while (r == 0 && p.out.pos < range->to) {
 		uint64_t to = range->to;
 
 		r = fde_index_get(w->ix, i, &entry);
@@ -228,7 +189,7 @@ int fde_walk_range(struct fde_walk *w, const struct fde_range *range, fde_span_f
 		if (r == 0 && next.start < to)
 			to = next.start;
 		if (r == 0 || r == -ENOENT) /* of several with the same start the last one counts */
-			r = to > p.pos ? walk_fde(&p, i, &entry, to) : 0;
+			r = to > p.out.pos ? walk_fde(&p, i, &entry, to) : 0;
 		i++;
 	}
 	return r;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/load.h"
+
 #define INSN 4 /* bytes of an aarch64 instruction */
 
 /* From gsignal to curg in struct m: gsignal, goSigStack, sigmask, tls, mstartfn. */
@@ -149,10 +151,7 @@ struct go_stack_offsets go_stack_offsets_x86(const uint8_t *code, size_t len)
 
 static uint32_t insn(const uint8_t *code)
 {
-	uint32_t v;
-
-	memcpy(&v, code, sizeof(v));
-	return v;
+	return load_u32(code);
 }
 
 /*

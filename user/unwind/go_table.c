@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "elf/elf_go.h"
+#include "unwind/fde_pass.h"
 #include "unwind/go_frame.h"
 
 #define SPECIAL_CODE   256 /* bytes; the longest of these functions has 200 */
@@ -22,10 +23,7 @@ struct go_table {
 /* A walk of a range: what stays the same during it. */
 struct pass {
 	struct go_table *t;
-	const struct fde_range *range;
-	fde_span_fn fn;
-	void *arg;
-	uint64_t pos; /* up to here spans were handed out */
+	struct fde_pass out;
 };
 
 struct gopclntab *go_table_functions(struct go_table *t)
@@ -267,35 +265,6 @@ void go_table_find_code(struct go_table *t, struct go_code *wanted, size_t n)
 
 /* --- walking ---------------------------------------------------------------------------------- */
 
-static int hand_out(struct pass *p, struct fde_span *span, uint64_t to)
-{
-	int r;
-
-	if (to > p->range->to)
-		to = p->range->to;
-	if (to <= p->pos)
-		return 0;
-	span->from = p->pos;
-	span->to = to;
-	r = p->fn(p->arg, span);
-	p->pos = to;
-	return r;
-}
-
-static int hand_out_gap(struct pass *p, uint64_t to)
-{
-	struct fde_span gap = { .covered = false, .rule = UNWIND_RULE_SPECIAL(UNWIND_NONE) };
-
-	return hand_out(p, &gap, to);
-}
-
-static int hand_out_unsupported(struct pass *p, uint64_t to)
-{
-	struct fde_span span = { .covered = true, .rule = UNWIND_RULE_SPECIAL(UNWIND_UNSUPPORTED) };
-
-	return hand_out(p, &span, to);
-}
-
 static bool keeps_fp(enum go_kind kind)
 {
 	return kind == GO_KEEPS_FP || kind == GO_CALLS_C || kind == GO_SYSTEM_STACK;
@@ -321,18 +290,13 @@ static int walk_value(struct pass *p, struct go_frame *f, const struct gopcsp *s
 	if (s->value && f->begin == UINT64_MAX)
 		begin_frame(p->t, s, f);
 	f->leaving = find_leaving(p->t, f, s);
-	while (r == 0 && p->pos < to && p->pos < p->range->to) {
-		uint64_t next = go_frame_next(f, p->pos);
+	while (r == 0 && p->out.pos < to && p->out.pos < p->out.range->to) {
+		uint64_t next = go_frame_next(f, p->out.pos);
 
-		span.rule = go_frame_rule(f, p->pos, s->value, &span.ext);
-		r = hand_out(p, &span, next < to ? next : to);
+		span.rule = go_frame_rule(f, p->out.pos, s->value, &span.ext);
+		r = fde_pass_give(&p->out, &span, next < to ? next : to);
 	}
 	return r;
-}
-
-static void spend(struct pass *p, uint64_t cost)
-{
-	*p->range->budget -= cost < *p->range->budget ? cost : *p->range->budget;
 }
 
 static int next_value(struct pass *p, struct gopcsp *s)
@@ -340,10 +304,10 @@ static int next_value(struct pass *p, struct gopcsp *s)
 	uint64_t before = s->next;
 	int r;
 
-	if (*p->range->budget == 0)
+	if (*p->out.range->budget == 0)
 		return -E2BIG;
 	r = gopcsp_next(&p->t->tab, s);
-	spend(p, r == 1 ? s->next - before : 1);
+	fde_pass_spend(&p->out, r == 1 ? s->next - before : 1);
 	return r;
 }
 
@@ -361,13 +325,13 @@ static int walk_func(struct pass *p, const struct gofunc *func, uint64_t end)
 	f.kind = go_kind_of(r < 0 ? "" : name, func->flags);
 	read_special(p->t, func, &f);
 	gopcsp_begin(&p->t->tab, func, &s);
-	while (p->pos < end && p->pos < p->range->to) {
+	while (p->out.pos < end && p->out.pos < p->out.range->to) {
 		r = next_value(p, &s);
 		if (r == 0)
-			return hand_out_gap(p, end);
+			return fde_pass_gap(&p->out, end);
 		if (r < 0) {
-			*p->range->bad_fdes += r == -EBADMSG;
-			return hand_out_unsupported(p, end);
+			*p->out.range->bad_fdes += r == -EBADMSG;
+			return fde_pass_unsupported(&p->out, end);
 		}
 		r = walk_value(p, &f, &s, end);
 		if (r < 0)
@@ -381,30 +345,30 @@ static int walk_index(struct pass *p, uint64_t i)
 	struct gofunc func;
 	int r = gopclntab_func(&p->t->tab, i, &func);
 
-	if (*p->range->budget == 0)
-		return hand_out_unsupported(p, p->range->to);
-	spend(p, FUNC_COST);
+	if (*p->out.range->budget == 0)
+		return fde_pass_unsupported(&p->out, p->out.range->to);
+	fde_pass_spend(&p->out, FUNC_COST);
 	if (r == -EBADMSG) {
-		++*p->range->bad_fdes;
-		return hand_out_unsupported(p, p->range->to);
+		++*p->out.range->bad_fdes;
+		return fde_pass_unsupported(&p->out, p->out.range->to);
 	}
 	if (r < 0)
-		return r == -ENOENT ? hand_out_gap(p, p->range->to) : r;
-	if (func.end <= p->pos)
+		return r == -ENOENT ? fde_pass_gap(&p->out, p->out.range->to) : r;
+	if (func.end <= p->out.pos)
 		return 0;
-	r = hand_out_gap(p, func.start);
+	r = fde_pass_gap(&p->out, func.start);
 	return r < 0 ? r : walk_func(p, &func, func.end);
 }
 
 int go_table_range(struct go_table *t, const struct fde_range *range, fde_span_fn fn, void *arg)
 {
-	struct pass p = { .t = t, .range = range, .fn = fn, .arg = arg, .pos = range->from };
+	struct pass p = { .t = t, .out = { range, fn, arg, range->from } };
 	uint64_t i = 0;
 	int r = gopclntab_find(&t->tab, range->from, &i);
 
 	if (r == -ENOENT)
 		r = 0;
-	for (; r == 0 && p.pos < range->to; i++)
+	for (; r == 0 && p.out.pos < range->to; i++)
 		r = walk_index(&p, i);
 	return r;
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/load.h"
+
 #define MAGIC_12  0xfffffffbu
 #define MAGIC_116 0xfffffffau
 #define MAGIC_118 0xfffffff0u
@@ -14,22 +16,6 @@
 #define FUNC_HEAD 44
 
 #define VARINT32_MAX 5 /* bytes */
-
-static uint32_t u32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static uint64_t u64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
 
 /* --- header ----------------------------------------------------------------------------------- */
 
@@ -62,7 +48,7 @@ static size_t entry_size(const struct gopclntab *t)
 /* The words behind the first 8 bytes. */
 static void read_layout(struct gopclntab *t, const uint8_t *words)
 {
-	t->n_funcs = u64(words);
+	t->n_funcs = load_u64(words);
 	t->text = 0;
 	switch (t->version) {
 	case GOPCLNTAB_12:
@@ -70,15 +56,15 @@ static void read_layout(struct gopclntab *t, const uint8_t *words)
 		t->funcs = 8 + POINTER;
 		break;
 	case GOPCLNTAB_116:
-		t->names = u64(words + 2 * POINTER);
-		t->pctab = u64(words + 5 * POINTER);
-		t->funcs = u64(words + 6 * POINTER);
+		t->names = load_u64(words + 2 * POINTER);
+		t->pctab = load_u64(words + 5 * POINTER);
+		t->funcs = load_u64(words + 6 * POINTER);
 		break;
 	default:
-		t->text = u64(words + 2 * POINTER);
-		t->names = u64(words + 3 * POINTER);
-		t->pctab = u64(words + 6 * POINTER);
-		t->funcs = u64(words + 7 * POINTER);
+		t->text = load_u64(words + 2 * POINTER);
+		t->names = load_u64(words + 3 * POINTER);
+		t->pctab = load_u64(words + 6 * POINTER);
+		t->funcs = load_u64(words + 7 * POINTER);
 		break;
 	}
 }
@@ -100,7 +86,7 @@ int gopclntab_open(const struct byte_source *src, struct gopclntab *t)
 	r = byte_window_get(&t->window, 0, GOPCLNTAB_HEADER, &head);
 	if (r < 0)
 		return r;
-	r = version_of(u32(head), &t->version);
+	r = version_of(load_u32(head), &t->version);
 	if (r < 0)
 		return r;
 	t->quantum = head[6];
@@ -120,13 +106,13 @@ static int read_entry(struct gopclntab *t, uint64_t i, uint64_t *ret_start, uint
 
 	if (r < 0)
 		return r;
-	*ret_start = t->version >= GOPCLNTAB_118 ? t->text + u32(e) : u64(e);
+	*ret_start = t->version >= GOPCLNTAB_118 ? t->text + load_u32(e) : load_u64(e);
 	if (!ret_func)
 		return 0;
 	r = byte_window_get(&t->window, t->funcs + i * entry_size(t), entry_size(t), &e);
 	if (r < 0)
 		return r;
-	*ret_func = t->version >= GOPCLNTAB_118 ? u32(e + 4) : u64(e + 8);
+	*ret_func = t->version >= GOPCLNTAB_118 ? load_u32(e + 4) : load_u64(e + 8);
 	return 0;
 }
 
@@ -135,8 +121,8 @@ static void read_func(const struct gopclntab *t, const uint8_t *p, struct gofunc
 {
 	size_t first = t->version >= GOPCLNTAB_118 ? 4 : 8;
 
-	f->name = u32(p + first);
-	f->pcsp = u32(p + first + 12);
+	f->name = load_u32(p + first);
+	f->pcsp = load_u32(p + first + 12);
 	f->flags = 0;
 	if (t->version == GOPCLNTAB_118)
 		f->flags = p[37];
