@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "app/worker_report.h"
 #include "base/log.h"
 #include "sym/debuginfod_files.h"
 #include "sym/symbol_cache.h"
@@ -78,19 +79,10 @@ void naming_close(struct naming *n)
 /* What went wrong with the reading of strangers' files. */
 static void report_files(const struct symbolizer *sym, const struct worker *worker)
 {
-	const struct worker_failure *last = worker_last_failure(worker);
 	const struct bad_file *bad;
-	char text[WORKER_TEXT_MAX];
 	size_t i;
 
-	worker_gaps_print(worker, text);
-	if (text[0])
-		log_warning("ELF files are read in a process with less protection than meant: %s",
-			    text);
-	if (last->kind == WORKER_NOT_STARTED) {
-		worker_failure_print(last, text);
-		log_warning("cannot read ELF files, functions show as [file+0x…]: %s", text);
-	}
+	worker_report(worker, "ELF files", "functions show as [file+0x…]");
 	for (i = 0; i < BAD_FILES_SHOWN && (bad = symbolizer_bad_file(sym, i)); i++)
 		log_warning("cannot read '%s': %s; its functions %s", bad->path, bad->reason,
 			    bad->hopeless ? "show as [file+0x…]"
