@@ -4,10 +4,12 @@ The container image: built by buildah on a Debian that debootstrap made here, ru
 says, and with the capabilities that the agent keeps and no others.
 """
 
+import json
 import os
 import resource
 import shutil
 import subprocess
+import time
 from collections import Counter
 
 import pytest
@@ -19,6 +21,7 @@ BASE = "docker.io/library/debian:bookworm-slim"
 IMAGE = "localhost/spanprof"
 FOLDER = BUILD / "image"
 CAPABILITIES = "BPF,PERFMON,SYS_PTRACE,DAC_READ_SEARCH,SYSLOG,CHECKPOINT_RESTORE"
+CAPABLE = ("--cap-drop", "ALL", "--cap-add", CAPABILITIES, "--security-opt", "seccomp=unconfined")
 ENV = {
     **os.environ, "CONTAINERS_STORAGE_CONF": str(FOLDER / "storage.conf"), "STORAGE_DRIVER": "vfs",
     "BUILDAH_ISOLATION": "chroot",
@@ -75,10 +78,7 @@ def image():
         must("buildah", "rmi", "-f", name)
 
 
-@pytest.mark.parametrize("rights", [
-    ("--privileged",),
-    ("--cap-drop", "ALL", "--cap-add", CAPABILITIES, "--security-opt", "seccomp=unconfined"),
-], ids=["privileged", "capabilities"])  # fmt: skip
+@pytest.mark.parametrize("rights", [("--privileged",), CAPABLE], ids=["privileged", "capabilities"])
 def test_profiles_the_host(image, workloads, tmp_path, rights):
     """A program outside of the container, its functions and its spans."""
     with subprocess.Popen([workloads / "split-le", "--cpu-seconds", "1000", "--span-us", "20000"]) as program:
@@ -92,6 +92,31 @@ def test_profiles_the_host(image, workloads, tmp_path, rights):
     assert names["do_span"] and names["worker_main"], names.most_common(5)
     assert any("span_id" in s.labels for s in mine)
     assert {s.labels["service.name"] for s in mine if "span_id" in s.labels} == {"split"}
+
+
+def test_agent_profiles_the_host(image, workloads, tmp_path):
+    """With the capabilities that the manifest asks for; ended by what a container runtime sends."""
+    config = {"interval": "1s", "frequency": 99, "endpoints": [{"type": "directory", "path": "/out/profiles"}]}
+    (tmp_path / "agent.yaml").write_text(json.dumps(config))
+    name = f"spanprof-test-{os.getpid()}"
+    agent = [*podman(*CAPABLE, "--name", name, "-v", f"{tmp_path}:/out", image, "agent", "-c", "/out/agent.yaml")]
+    with subprocess.Popen([workloads / "split-le", "--cpu-seconds", "1000", "--span-us", "20000"]) as program:
+        with subprocess.Popen(agent, env=ENV, stderr=subprocess.PIPE, text=True) as container:
+            try:
+                found, end = [], time.monotonic() + 60
+                while not any("span_id" in s.labels for s in found) and time.monotonic() < end:
+                    time.sleep(0.5)
+                    profiles = [pprof.load(p) for p in (tmp_path / "profiles").glob("*.pb.gz")]
+                    found = [s for p in profiles for s in p.samples if s.labels.get("pid") == program.pid]
+                must("podman", "stop", name)
+                said = container.stderr.read()
+                assert container.wait() == 0, said
+            finally:
+                program.kill()
+                container.kill()
+    assert {s.labels["service.name"] for s in found if "span_id" in s.labels} == {"split"}, said
+    assert any("do_span" in s.names for s in found)
+    assert "error" not in said and "warning" not in said, said
 
 
 def test_help_and_version(image):

@@ -19,15 +19,17 @@ static bool has_name(const struct delivery_stats *s, const char *name)
 	return strncmp(s->name, name, sizeof(s->name)) == 0;
 }
 
-/* Two processes may want a place at the same time. */
+/* The agent does so before it tells the process that delivers: others only read meanwhile. */
 static bool claim(struct delivery_stats *s, uint32_t from, const char *name)
 {
-	if (!atomic_compare_exchange_strong(&s->state, &from, DELIVERY_ACTIVE))
+	if (atomic_load(&s->state) != from)
 		return false;
+	atomic_store(&s->state, DELIVERY_UNUSED);
 	memset(s->name, 0, sizeof(s->name));
 	memset((char *)s + offsetof(struct delivery_stats, type), 0,
 	       sizeof(*s) - offsetof(struct delivery_stats, type));
 	strcpy(s->name, name);
+	atomic_store(&s->state, DELIVERY_ACTIVE);
 	return true;
 }
 

@@ -77,7 +77,7 @@ extern const uint64_t delivery_latency_bounds[DELIVERY_LATENCY_BUCKETS];
 /*
  * The place of this name, in use or not, in an array that all processes see; a free one if there is
  * none yet, else one that was DELIVERY_REMOVED, with all counters at 0. NULL: all are taken, or the
- * name is too long.
+ * name is too long. New names come from one process at a time.
  */
 struct delivery_stats *delivery_stats_of(struct delivery_stats *all, size_t n, const char *name);
 
