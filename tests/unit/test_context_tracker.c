@@ -556,3 +556,92 @@ Test(context_tracker, exec_makes_it_due)
 	cr_assert(context_tracker_due(tracker, process_find(&table, pid), now_ns() + SECOND));
 	stop_child(pid);
 }
+
+/* --- programs that publish nothing ------------------------------------------------------------ */
+
+static void load(pid_t pid)
+{
+	CLEANUP(freep) char *text = NULL;
+	struct process *p;
+	size_t len;
+
+	cr_assert(zero(int, maps_read(pid, 1 << 24, &text, &len)));
+	cr_assert(zero(int, process_load(&table, pid, text, len, &p)));
+}
+
+/* A child that executes sleep(1) and has mapped all that it ever will. */
+static pid_t start_sleep(struct process **ret)
+{
+	pid_t pid = start_child();
+	char state = 'R';
+
+	tell(ORDER_EXEC);
+	for (int i = 0; state != 'S' && i < 1000; i++) {
+		char path[64];
+		FILE *f;
+
+		usleep(10000);
+		snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+		f = fopen(path, "r");
+		cr_assert(eq(int, fscanf(f, "%*d (sleep) %c", &state), 1));
+		fclose(f);
+	}
+	cr_assert(zero(int, process_get(&table, pid, ret)));
+	cr_assert(zero(int, process_on_exec(&table, pid, "sleep")));
+	load(pid);
+	return pid;
+}
+
+static void let_one_have_nothing(void)
+{
+	struct context_finding f;
+	struct process *p;
+	pid_t pid = start_sleep(&p);
+
+	cr_assert(zero(int, context_tracker_hint(tracker, p, now_ns())));
+	cr_assert(not(context_tracker_may_wait(tracker, p, now_ns())), "nothing is known yet");
+	for (int i = 0; i < 3; i++) /* looks at one process count once */
+		cr_assert(zero(int, look(pid, &f)));
+	context_tracker_forget(tracker, pid);
+	stop_child(pid);
+}
+
+/* That of the fourth process of a program that had nothing three times. */
+Test(context_tracker, look_that_may_wait)
+{
+	uint64_t start;
+	struct process *p;
+	pid_t pid;
+
+	for (int i = 0; i < 3; i++)
+		let_one_have_nothing();
+	pid = start_sleep(&p);
+	start = now_ns();
+	cr_assert(not(context_tracker_may_wait(tracker, p, start)), "no reason to look is known");
+	cr_assert(zero(int, context_tracker_hint(tracker, p, start)));
+	cr_assert(context_tracker_due(tracker, p, start + SECOND / 10));
+	cr_assert(context_tracker_may_wait(tracker, p, start + SECOND / 10));
+	cr_assert(not(context_tracker_due(tracker, p, start + SECOND - 1)));
+	cr_assert(context_tracker_due(tracker, p, start + SECOND));
+	cr_assert(not(context_tracker_may_wait(tracker, p, start + SECOND)), "once only");
+	stop_child(pid);
+}
+
+/* What has the variable may come to publish at any time. */
+Test(context_tracker, look_at_a_writer_never_waits)
+{
+	struct context_finding f;
+
+	for (int i = 0; i < 4; i++) {
+		pid_t pid = start_child();
+		struct process *p;
+
+		cr_assert(zero(int, look(pid, &f)));
+		cr_assert(eq(int, f.state, CONTEXT_NONE));
+		p = process_find(&table, pid);
+		cr_assert(zero(int, context_tracker_hint(tracker, p, now_ns())));
+		cr_assert(not(context_tracker_may_wait(tracker, p, now_ns())));
+		context_tracker_forget(tracker, pid);
+		stop_child(pid);
+	}
+}

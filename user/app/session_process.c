@@ -339,7 +339,7 @@ void session_read_context(struct session *s, struct process *p)
 	struct context_maps maps;
 
 	/* Most of the young of a storm: a look at the clock of CPU time is a system call. */
-	if (p->exited_ns)
+	if (p->exited_ns || context_tracker_may_wait(s->contexts, p, monotonic_ns()))
 		return;
 	maps.began_cpu_ns = thread_cpu_ns();
 	if (context_tracker_is_unchanged(s->contexts, p, maps.began_cpu_ns))

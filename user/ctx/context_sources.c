@@ -330,6 +330,32 @@ static int find(struct context_files *f, const struct process *p, const struct w
 	return 0;
 }
 
+static int may_write(struct context_files *f, const struct process *p, const struct wanted *wanted)
+{
+	const struct writer_file *file;
+
+	for (size_t i = 0; i < p->maps.n; i++) {
+		const struct mapping *m = &p->maps.data[i];
+		int r;
+
+		if (!may_define(p, m, wanted))
+			continue;
+		r = get_file(f, p, m, wanted, &file);
+		if (r < 0)
+			return r;
+		if (!file->error || file->error == -ENOTSUP)
+			return 1;
+	}
+	return 0;
+}
+
+int context_files_may_write(struct context_files *f, const struct process *p)
+{
+	int r = may_write(f, p, &(struct wanted){ .format = CTX_FORMAT_OTEL });
+
+	return r ? r : may_write(f, p, &(struct wanted){ .format = CTX_FORMAT_NODE });
+}
+
 int context_sources_find(struct context_files *f, const struct process *p, enum ctx_format format,
 			 struct context_sources *ret)
 {

@@ -23,6 +23,12 @@ DEFINE_CLEANUP(struct context_files *, context_files_free)
 /* Nothing of @dso, which is about to go, is remembered. */
 void context_files_forget(struct context_files *f, const struct dso *dso);
 
+/*
+ * 1: a file of @p has a variable by which OpenTelemetry's threads publish (whether they do, its
+ * process context says); 0: none; negative: it cannot be known now, as the process has gone.
+ */
+int context_files_may_write(struct context_files *f, const struct process *p);
+
 struct context_sources {
 	struct ctx_source sources[CTX_SOURCES_MAX]; /* the one to be believed first */
 	const struct dso *writers[CTX_SOURCES_MAX]; /* borrowed: whose variables these are */

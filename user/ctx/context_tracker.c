@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "ctx/context_sources.h"
 #include "ctx/elastic_storage.h"
+#include "ctx/plain_programs.h"
 #include "ctx/process_ctx.h"
 #include "ctx/process_ctx_find.h"
 
@@ -18,6 +19,7 @@
 #define COST_FACTOR   100
 #define HINT_NS	      (40 * NSEC_PER_MSEC) /* after the last of several hints, so late */
 #define HINTS_NS      (80 * NSEC_PER_MSEC) /* of hints in a row the first one waits so long */
+#define PLAIN_NS      NSEC_PER_SEC	   /* so long a process of a plain program waits */
 /* All looks together: 0.5 % of one CPU, saved up for bursts, owed for what could not wait. */
 #define BUDGET_SHARE 200
 #define BUDGET_MAX   ((int64_t)(50 * NSEC_PER_MSEC))
@@ -31,6 +33,7 @@
 struct tracked {
 	pid_t pid;
 	uint32_t process_id; /* another one: the process executed something since */
+	uint64_t began_ns;   /* the first reason to expect something; 0: there was none */
 	uint64_t born_ns;    /* last reason to expect something new: fork, exec, a mapped file */
 	uint64_t due_ns;
 	uint64_t hinted_ns;   /* the first such reason since it was looked at; 0: none */
@@ -45,6 +48,7 @@ struct tracked {
 	bool expected_classes; /* once they were */
 	uint64_t vsize;	       /* its address space in bytes, as of the last look */
 	bool is_settled;       /* that was the same as of the look before */
+	bool is_noted;	       /* among those of its program that had nothing */
 	bool has_python_number;
 	uint32_t python_number;
 	struct context_sources sources;
@@ -57,6 +61,7 @@ struct context_tracker {
 	struct hashmap by_pid;
 	struct context_files *files;
 	struct python_files *pythons;
+	struct plain_programs *plain;
 	uint64_t python_numbers[PYTHONS_MAX / 64]; /* bits of those in use */
 	struct context_choice choice;
 	VEC(pid_t) young;
@@ -76,6 +81,8 @@ int context_tracker_new(const struct context_choice *choice, struct context_trac
 	r = context_files_new(&t->files);
 	if (r == 0)
 		r = python_files_new(&t->pythons);
+	if (r == 0)
+		r = plain_programs_new(&t->plain);
 	if (r == 0)
 		*ret = TAKE_PTR(t);
 	return r;
@@ -120,6 +127,7 @@ void context_tracker_free(struct context_tracker *t)
 	hashmap_clear(&t->by_pid);
 	context_files_free(t->files);
 	python_files_free(t->pythons);
+	plain_programs_free(t->plain);
 	vec_free(&t->young);
 	free(t);
 }
@@ -232,6 +240,8 @@ int context_tracker_hint(struct context_tracker *t, const struct process *p, uin
 	if (r < 0)
 		return r;
 	tr->born_ns = time_ns;
+	if (!tr->began_ns)
+		tr->began_ns = time_ns;
 	expect(tr, time_ns);
 	t->visit_ns = min_u64(t->visit_ns, tr->due_ns);
 	if (tr->is_young)
@@ -584,6 +594,18 @@ static bool has_nothing(const struct tracked *tr)
 	       !tr->sources.elastic_storage && (!tr->python_error || tr->python_error == -ENOENT);
 }
 
+bool context_tracker_may_wait(struct context_tracker *t, const struct process *p, uint64_t now_ns)
+{
+	struct tracked *tr = find(t, p->pid);
+
+	if (!tr || tr->process_id != p->id || now_ns >= tr->began_ns + PLAIN_NS ||
+	    !has_nothing(tr) || !plain_programs_has(t->plain, p))
+		return false;
+	tr->hinted_ns = 0;
+	tr->due_ns = tr->began_ns + PLAIN_NS;
+	return true;
+}
+
 bool context_tracker_is_unchanged(struct context_tracker *t, const struct process *p,
 				  uint64_t began_cpu_ns)
 {
@@ -597,6 +619,20 @@ bool context_tracker_is_unchanged(struct context_tracker *t, const struct proces
 		return false;
 	schedule(t, tr, began_cpu_ns);
 	return true;
+}
+
+static void note_program(struct context_tracker *t, struct tracked *tr, const struct process *p)
+{
+	int had = has_nothing(tr) ? 0 : 1;
+
+	if (!had && tr->is_noted)
+		return;
+	if (!had)
+		had = context_files_may_write(t->files, p);
+	if (had < 0)
+		return;
+	tr->is_noted = true;
+	plain_programs_note(t->plain, p, had);
 }
 
 int context_tracker_look(struct context_tracker *t, const struct process *p,
@@ -614,6 +650,7 @@ int context_tracker_look(struct context_tracker *t, const struct process *p,
 	schedule(t, tr, maps->began_cpu_ns);
 	if (r < 0)
 		return r;
+	note_program(t, tr, p);
 	*ret = finding_of(tr);
 	ret->elastic_is_new = tr->elastic && !had_elastic;
 	return r;

@@ -122,6 +122,12 @@ bool context_tracker_is_unchanged(struct context_tracker *t, const struct proces
 				  uint64_t began_cpu_ns);
 
 /*
+ * May a look at @p, which is due, wait until it has been there for a second? It may if no process
+ * of its program, with these libraries, has published anything, and none of its files could.
+ */
+bool context_tracker_may_wait(struct context_tracker *t, const struct process *p, uint64_t now_ns);
+
+/*
  * Looks. 1: the kernel side must be told ret->info; 0: nothing changed; -ENOMEM, -ESRCH (gone
  * meanwhile). *ret is filled unless negative.
  */
