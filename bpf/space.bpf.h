@@ -8,6 +8,7 @@
 #define BPF_SPACE_BPF_H
 
 #include "shared/proc_info.h"
+#include "shared/python_info.h"
 #include "shared/unwind_arena.h"
 #include "vma.bpf.h"
 
@@ -34,6 +35,7 @@ struct space {
 	__u32 next;	  /* the entry to be replaced next */
 	__u64 unwanted;	  /* of the process, as long as publisher holds */
 	struct ctx_source sources[CTX_SOURCES_MAX];
+	struct python_spans python_spans;
 	struct mapped mapped[SPACE_MAPPED];
 };
 
@@ -69,8 +71,12 @@ static __always_inline void space_enter(struct space *space, struct mm_struct *m
 	if (settled && space->mm == (__u64)mm && space->id == id && space->state == state &&
 	    space->generation == unwind_control.generation)
 		return;
-	if (space->mm != (__u64)mm || space->id != id)
+	if (space->mm != (__u64)mm || space->id != id) {
 		space->publisher = 0;
+		NO_UNROLL
+		for (int i = 0; i < PYTHON_SPANS; i++)
+			space->python_spans.span[i].dict = 0;
+	}
 	space->mm = settled ? (__u64)mm : 0;
 	space->id = id;
 	space->state = state;

@@ -19,6 +19,7 @@
 #include "shared/python_ctx.h"
 #include "shared/thread_ctx.h"
 #include "shared/tls_addr.h"
+#include "space.bpf.h"
 #include "stats.bpf.h"
 
 /* Processes with a context. Preallocated (see filter.bpf.h), at 208 bytes each. */
@@ -235,7 +236,9 @@ __noinline int variable_taken(void)
 __noinline int python_read(void)
 {
 	struct scratch *s = scratch_get();
+	struct python_ids ids = { 0 };
 	struct python_info *py;
+	struct space *space;
 	enum ctx_found found;
 	__u32 number;
 
@@ -245,7 +248,10 @@ __noinline int python_read(void)
 	py = bpf_map_lookup_elem(&pythons, &number);
 	if (!py)
 		return STAT_CTX_ABSENT;
-	found = python_ctx_read(NULL, py, s->ctx.tp, s->rec.trace_id, s->rec.span_id);
+	space = s->ctx.mm ? space_of(s->ctx.mm) : NULL;
+	found = python_ctx_read(NULL, py, s->ctx.tp, space ? &space->python_spans : NULL, &ids);
+	if (found == CTX_FOUND)
+		ids_take(&s->rec, (__u8 *)ids.trace_id, (__u8 *)&ids.span_id);
 	if (found == CTX_MALFORMED)
 		s->rec.flags |= SAMPLE_CONTEXT_UNKNOWN;
 	return ctx_stat(found);
@@ -394,6 +400,7 @@ static __always_inline enum stat_id trace_ctx_find(struct bpf_perf_event_data *c
 	if (space->sources[0].format == CTX_FORMAT_NONE)
 		return STAT_CTX_NO_WRITER;
 	regs_take_go_g(ctx, task, in_user, &s->ctx.go_g);
+	s->ctx.mm = space->mm;
 	return sources_read(space->sources, thread_pointer(task), s);
 }
 

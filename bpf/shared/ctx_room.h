@@ -15,6 +15,7 @@ struct ctx_string {
 struct ctx_room {
 	struct ctx_source source;     /* at hand */
 	__u64 tp;		      /* thread pointer */
+	__u64 mm;		      /* its struct space holds; 0: none does */
 	__u64 go_g;		      /* aarch64: x28, which in Go code is the struct g */
 	__u64 addr;		      /* of the source's variable */
 	struct ctx_string key, value; /* of the label at hand */

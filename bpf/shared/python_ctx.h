@@ -27,9 +27,10 @@
 #define PY_NODE_ARRAY	16 /* children of an array node */
 #define PY_COLLISIONS	8  /* that are looked through */
 
-#define PY_DICT_KEYS   32
-#define PY_DICT_VALUES 40 /* 0: the values are with the keys */
-#define PY_DICT_LOOKED 8  /* entries that are looked through */
+#define PY_DICT_VERSION 24
+#define PY_DICT_KEYS	32
+#define PY_DICT_VALUES	40 /* 0: the values are with the keys */
+#define PY_DICT_LOOKED	8  /* entries that are looked through */
 
 #define PY_KEYS_UNICODE 1 /* dk_kind: entries without hashes */
 #define PY_KEYS_SPLIT	2
@@ -112,22 +113,24 @@ static inline __u64 py_dict_near(const struct py_keys *keys, __u64 from, const _
 	return 0;
 }
 
-/* The value of the dict at @dict whose key is the very object @key. */
+struct py_dict {
+	__u64 version, keys, values;
+};
+
+/* The value of the dict @d whose key is the very object @key. */
 static inline enum ctx_found py_dict_get(struct ctx_memory *mem, const struct python_info *py,
-					 __u64 dict, __u64 key, __u64 *ret)
+					 const struct py_dict *d, __u64 key, __u64 *ret)
 {
-	__u64 d[2] = { 0 }, pair[2] = { 0 }, w[PY_KEYS_NEAR] = { 0 };
+	__u64 pair[2] = { 0 }, w[PY_KEYS_NEAR] = { 0 };
 	enum ctx_found found;
 	struct py_keys keys;
 
-	if (ctx_read(mem, d, sizeof(d), dict + PY_DICT_KEYS))
-		return CTX_UNREADABLE;
-	if (d[1])
+	if (d->values)
 		return CTX_MALFORMED; /* the values of an object: this is none */
-	found = py_keys_of(mem, py, d[0], w, &keys);
+	found = py_keys_of(mem, py, d->keys, w, &keys);
 	if (found != CTX_FOUND)
 		return found;
-	*ret = py_dict_near(&keys, d[0], w, key);
+	*ret = py_dict_near(&keys, d->keys, w, key);
 	if (*ret)
 		return CTX_FOUND;
 	NO_UNROLL
@@ -376,13 +379,6 @@ static inline enum ctx_found py_long_read(struct ctx_memory *mem, const struct p
 	return v.digit[4] >> 8 ? CTX_MALFORMED : CTX_FOUND;
 }
 
-static inline void py_put(__u64 v, __u8 *ret)
-{
-	NO_UNROLL
-	for (int i = 0; i < 8; i++)
-		ret[i] = v >> (56 - 8 * i);
-}
-
 /* --- all of it -------------------------------------------------------------------------------- */
 
 /* The thread state that the thread of @tp has, or 0. */
@@ -436,7 +432,7 @@ struct py_tuple {
 
 /* Trace id, span id, is it remote: one of another process is none of this thread's. */
 static inline enum ctx_found py_ids(struct ctx_memory *mem, const struct python_info *py,
-				    __u64 tuple, __u8 *trace_id, __u8 *span_id)
+				    __u64 tuple, struct python_ids *ret)
 {
 	__u64 high = 0, low = 0, span_high = 0, span = 0;
 	struct py_tuple t = { 0 };
@@ -462,26 +458,56 @@ static inline enum ctx_found py_ids(struct ctx_memory *mem, const struct python_
 		return CTX_MALFORMED;
 	if (!span || !(high | low))
 		return CTX_NONE; /* the API's INVALID_SPAN */
-	py_put(high, trace_id);
-	py_put(low, trace_id + 8);
-	py_put(span, span_id);
+	ret->trace_id[0] = __builtin_bswap64(high);
+	ret->trace_id[1] = __builtin_bswap64(low);
+	ret->span_id = __builtin_bswap64(span);
 	return CTX_FOUND;
 }
 
-/* Fills the ids for CTX_FOUND. */
-static inline enum ctx_found python_ctx_read(struct ctx_memory *mem, const struct python_info *py,
-					     __u64 tp, __u8 *trace_id, __u8 *span_id)
+/* By way of the dict. */
+static inline enum ctx_found py_walk(struct ctx_memory *mem, const struct python_info *py,
+				     const struct py_dict *d, struct python_ids *ret)
 {
-	__u64 state = 0, dict = 0, span = 0, tuple = 0;
+	__u64 span = 0, tuple = 0;
+	enum ctx_found found = py_dict_get(mem, py, d, py->span_key, &span);
+
+	if (found == CTX_FOUND)
+		found = py_span_context(mem, py, span, &tuple);
+	return found == CTX_FOUND ? py_ids(mem, py, tuple, ret) : found;
+}
+
+/*
+ * Fills *@ret for CTX_FOUND. @seen is what was read of the same address space before; NULL: nothing
+ * is remembered.
+ */
+static inline enum ctx_found python_ctx_read(struct ctx_memory *mem, const struct python_info *py,
+					     __u64 tp, struct python_spans *seen,
+					     struct python_ids *ret)
+{
+	struct python_span *last = NULL;
+	struct py_dict d = { 0 };
+	__u64 state = 0, dict = 0;
 	enum ctx_found found = py_thread_state(mem, py, tp, &state);
 
 	if (found == CTX_FOUND)
 		found = py_variable_get(mem, py, state, &dict);
-	if (found == CTX_FOUND)
-		found = py_dict_get(mem, py, dict, py->span_key, &span);
-	if (found == CTX_FOUND)
-		found = py_span_context(mem, py, span, &tuple);
-	return found == CTX_FOUND ? py_ids(mem, py, tuple, trace_id, span_id) : found;
+	if (found != CTX_FOUND)
+		return found;
+	if (ctx_read(mem, &d, sizeof(d), dict + PY_DICT_VERSION))
+		return CTX_UNREADABLE;
+	if (seen && py->flags & PYTHON_DICT_VERSION)
+		last = &seen->span[dict >> 4 & (PYTHON_SPANS - 1)];
+	if (last && last->dict == dict && last->version == d.version) {
+		*ret = last->ids;
+		return CTX_FOUND;
+	}
+	found = py_walk(mem, py, &d, ret);
+	if (last && found == CTX_FOUND) {
+		last->dict = dict;
+		last->version = d.version;
+		last->ids = *ret;
+	}
+	return found;
 }
 
 #endif

@@ -15,6 +15,32 @@ enum python_flag {
 	PYTHON_VALUES_3_13 = 3 << 2,
 	PYTHON_VALUES = 3 << 2,
 	PYTHON_STATE_POINTED = 1 << 4, /* one more pointer leads to the thread state (musl) */
+	/* Dicts have a version, another one after each change, that no other dict of the
+	 * interpreter ever has: PEP 509, up to 3.13. */
+	PYTHON_DICT_VERSION = 1 << 5,
+};
+
+/* Of a span, as they are in memory: the most significant byte first. */
+struct python_ids {
+	__u64 trace_id[2];
+	__u64 span_id;
+};
+
+/*
+ * What was read by way of a dict: it holds as long as the dict's version does, as the dict keeps
+ * the span, whose ids are for good.
+ */
+struct python_span {
+	__u64 dict; /* 0: there is none */
+	__u64 version;
+	struct python_ids ids;
+};
+
+/* The last ones of an address space, by the dict's address. */
+#define PYTHON_SPANS 4
+
+struct python_spans {
+	struct python_span span[PYTHON_SPANS];
 };
 
 enum python_node { PYTHON_NODE_BITMAP, PYTHON_NODE_ARRAY, PYTHON_NODE_COLLISION, PYTHON_NODES };

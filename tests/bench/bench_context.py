@@ -61,6 +61,7 @@ PROGRAMS = {
     "Go labels": ([WORKLOADS / "walk"], 1, "Go, none"),
     "CPython, none": (python("none"), CPUS, None),
     "CPython, SDK": (python("span"), CPUS, "CPython, none"),
+    "CPython, short spans": (python("spans"), CPUS, "CPython, none"),
     "Node.js, none": (node("none"), CPUS, None),
     "Node.js, dd-trace": (node("span"), CPUS, "Node.js, none"),
 }

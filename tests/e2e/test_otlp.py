@@ -18,7 +18,7 @@ from test_agent import Agent, directory, free_port, profiles
 
 
 @contextmanager
-def collector(folder):
+def collector(folder, signal="profiles", processors=None):
     """Yields {type: URL}; what it received is in folder/otlp.json once it has ended."""
     path = BUILD / "otelcol" / "collector"
     assert path.exists(), f"{path} is missing: make otelcol"
@@ -26,10 +26,13 @@ def collector(folder):
     config = {
         "receivers": {"otlp": {"protocols": {
             k: {"endpoint": f"127.0.0.1:{p}"} for k, p in ports.items()}}},
+        "processors": processors or {},
         "exporters": {"file": {"path": f"{folder}/otlp.json"}},
         "service": {
             "telemetry": {"metrics": {"level": "none"}},
-            "pipelines": {"profiles": {"receivers": ["otlp"], "exporters": ["file"]}},
+            "pipelines": {signal: {
+                "receivers": ["otlp"], "processors": list(processors or {}), "exporters": ["file"],
+            }},
         },
     }  # fmt: skip
     words = [path, "--config", f"yaml:{json.dumps(config)}", "--feature-gates=service.profilesSupport"]

@@ -97,7 +97,7 @@ def judge(samples, turns):
     return counts, wrong
 
 
-@pytest.mark.parametrize("how", ("threads", "tasks"))
+@pytest.mark.parametrize("how", ("threads", "tasks", "children"))
 def test_every_sample_has_its_span(python, how, record):
     program, env = python
     recording = record("--", program, WRITER, how, SECONDS, "{log}", env=env)

@@ -57,15 +57,23 @@ static enum ctx_found look_at_python(struct ctx_memory *mem, const uint8_t *how,
 		.node_types = { 4, 5, 6 },
 		.spans = { { 7, how[1], 16, 16 }, { 8, how[2], 32, 24 } },
 		.hash = how[3],
-		.flags = (__u16)(layouts[how[0] % 4] | (how[0] & 4 ? PYTHON_STATE_POINTED : 0)),
+		.flags = (__u16)(layouts[how[0] % 4] | (how[0] & 4 ? PYTHON_STATE_POINTED : 0) |
+				 (how[0] & 16 ? PYTHON_DICT_VERSION : 0)),
 		.state = how[4],
 		.pointed = how[5],
 		.context = 16,
 		.tuple_items = how[0] & 8 ? 32 : 24,
 	};
-	uint8_t trace_id[16], span_id[8];
+	struct python_spans seen = { 0 };
+	struct python_ids first, again;
+	enum ctx_found found = python_ctx_read(mem, &py, tp, &seen, &first);
 
-	return python_ctx_read(mem, &py, tp, trace_id, span_id);
+	/* What is remembered is what was read. */
+	mem->n_reads = 0;
+	if (found == CTX_FOUND && (python_ctx_read(mem, &py, tp, &seen, &again) != CTX_FOUND ||
+				   memcmp(&first, &again, sizeof(first)) != 0))
+		__builtin_trap();
+	return found;
 }
 
 /* The reader number @which; its format in *@ret. */

@@ -30,6 +30,7 @@
 #define TUPLE	(BASE + 2944)
 #define TRACE	(BASE + 3072)
 #define NUMBER	(BASE + 3136)
+#define OTHER	(BASE + 4096) /* a dict */
 
 #define VARIABLE 0x1001
 #define SPAN_KEY 0x1002
@@ -52,7 +53,8 @@ struct ctx_memory {
 
 static struct ctx_memory mem;
 static struct python_info py;
-static uint8_t trace_id[16], span_id[8];
+static struct python_ids ids;
+static struct python_spans *seen; /* NULL: nothing is remembered */
 
 static long ctx_read(struct ctx_memory *m, void *dst, __u32 len, __u64 addr)
 {
@@ -163,8 +165,7 @@ static void put_bitmap(__u64 at, __u32 part, __u64 key, __u64 value)
 static void put_all(__u16 flags)
 {
 	memset(&mem, 0, sizeof(mem));
-	memset(trace_id, 0, sizeof(trace_id));
-	memset(span_id, 0, sizeof(span_id));
+	memset(&ids, 0, sizeof(ids));
 	py = (struct python_info){
 		.variable = VARIABLE,
 		.span_key = SPAN_KEY,
@@ -198,7 +199,7 @@ TestSuite(python_ctx, .init = set_up, .fini = leak_check);
 static enum ctx_found look(void)
 {
 	mem.n_reads = 0;
-	return python_ctx_read(&mem, &py, TP, trace_id, span_id);
+	return python_ctx_read(&mem, &py, TP, seen, &ids);
 }
 
 static void assert_ids(void)
@@ -209,8 +210,8 @@ static void assert_ids(void)
 	static const uint8_t span[] = { 0x30, 0, 0, 0x05, 0x51, 0x22, 0x33, 0x44 };
 
 	cr_assert(eq(int, look(), CTX_FOUND));
-	cr_assert(zero(int, memcmp(trace_id, trace, 16)));
-	cr_assert(zero(int, memcmp(span_id, span, 8)));
+	cr_assert(zero(int, memcmp(ids.trace_id, trace, 16)));
+	cr_assert(zero(int, memcmp(&ids.span_id, span, 8)));
 	cr_assert(le(int, mem.n_reads, 15));
 }
 
@@ -280,11 +281,66 @@ Test(python_ctx, trie_with_a_collision)
 	cr_assert(eq(int, look(), CTX_MALFORMED), "more than are looked through");
 }
 
+/* --- what is remembered ----------------------------------------------------------------------- */
+
+/* Reads of state, context, trie and dict. */
+#define READS_TO_DICT 6
+
+/* What is behind the dict is not read again, until that has another version. */
+Test(python_ctx, remembered_until_the_dict_changes)
+{
+	for (int v = 0; v < 4; v++) {
+		struct python_spans spans = { 0 };
+
+		put_all(versions[v] | PYTHON_DICT_VERSION);
+		put(DICT + 24, 77);
+		seen = &spans;
+		assert_ids();
+		cr_expect(gt(int, mem.n_reads, READS_TO_DICT));
+		put(TUPLE + 8, 0);
+		assert_ids();
+		cr_expect(le(int, mem.n_reads, READS_TO_DICT));
+		put(DICT + 24, 78);
+		cr_expect(eq(int, look(), CTX_MALFORMED));
+		put(DICT + 24, 77);
+		cr_expect(eq(int, look(), CTX_FOUND), "as versions are never used again");
+		seen = NULL;
+		cr_expect(eq(int, look(), CTX_MALFORMED));
+	}
+}
+
+Test(python_ctx, nothing_is_remembered_without_versions)
+{
+	struct python_spans spans = { 0 };
+
+	put_all(versions[3]);
+	put(DICT + 24, 77);
+	seen = &spans;
+	assert_ids();
+	put(TUPLE + 8, 0);
+	cr_expect(eq(int, look(), CTX_MALFORMED));
+}
+
+/* Another dict, in the same place among those that are remembered. */
+Test(python_ctx, remembered_of_one_dict)
+{
+	struct python_spans spans = { 0 };
+
+	put_all(versions[1] | PYTHON_DICT_VERSION);
+	put(DICT + 24, 77);
+	seen = &spans;
+	assert_ids();
+	memcpy(mem.bytes + (OTHER - BASE), mem.bytes + (DICT - BASE), 64);
+	put_bitmap(ROOT, 7, VARIABLE, OTHER);
+	put(TUPLE + 8, 0);
+	cr_expect(eq(int, look(), CTX_MALFORMED));
+}
+
 /* --- no span ---------------------------------------------------------------------------------- */
 
 Test(python_ctx, thread_that_is_not_the_interpreters)
 {
-	cr_assert(eq(int, python_ctx_read(&mem, &py, 0, trace_id, span_id), CTX_NONE));
+	cr_assert(eq(int, python_ctx_read(&mem, &py, 0, NULL, &ids), CTX_NONE));
 	put(VALUE, 0);
 	cr_assert(eq(int, look(), CTX_NONE));
 }

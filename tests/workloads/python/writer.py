@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Spends CPU time inside and outside of spans of the OpenTelemetry SDK, and logs which one each thread
-was in when. Usage: writer.py threads|tasks SECONDS LOG
+was in when. Usage: writer.py threads|tasks|children SECONDS LOG
 Seconds are of CPU time, so that a busy machine makes no difference.
 
 A line of the log is a turn: from start to end (CLOCK_MONOTONIC, ns) the thread was in that span, or
@@ -12,6 +12,7 @@ import asyncio
 import contextvars
 import hashlib
 import json
+import os
 import sys
 import threading
 import time
@@ -21,6 +22,8 @@ from opentelemetry.sdk.trace import TracerProvider
 
 THREADS = 3
 TASKS = 20
+CHILDREN = 8
+FOUND_S = 0.3  # so long a new process may take to be found
 SPAN_US = (50, 1000, 20000, 150000)
 WARM_UP_US = 400_000
 BLOCK = bytes(1 << 20)
@@ -94,12 +97,33 @@ async def tasks(until, log):
     await asyncio.gather(*(task(i, until, log) for i in range(TASKS)))
 
 
+def save(log, path):
+    """Behind what others have written."""
+    with open(path, "a", encoding="ascii") as f:
+        f.write("".join(json.dumps(entry) + "\n" for entry in log))
+
+
+def children(seconds, path):
+    """One after the other, all with the same objects at the same addresses, on one CPU."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    for _ in range(CHILDREN):
+        if os.fork() == 0:
+            log = []
+            time.sleep(FOUND_S)
+            work(1, time.process_time() + seconds / CHILDREN, log)
+            save(log, path)
+            os._exit(0)
+        os.wait()
+
+
 def main():
     how, seconds, path = sys.argv[1], float(sys.argv[2]), sys.argv[3]
     serve([], 10)
     churn(WARM_UP_US)
     until, log = time.process_time() + seconds, []
-    if how == "tasks":
+    if how == "children":
+        children(seconds, path)
+    elif how == "tasks":
         asyncio.run(tasks(until, log))
     else:
         threads = [threading.Thread(target=work, args=(i, until, log)) for i in range(THREADS)]
@@ -107,8 +131,7 @@ def main():
             thread.start()
         for thread in threads:
             thread.join()
-    with open(path, "w", encoding="ascii") as f:
-        f.writelines(json.dumps(entry) + "\n" for entry in log)
+    save(log, path)
 
 
 if __name__ == "__main__":
