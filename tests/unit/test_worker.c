@@ -390,6 +390,23 @@ static void assert_dies_of(int signal, const struct worker_options *opt,
 	cr_assert(gt(sz, ask_named(LIBC, SOME), 0), "other files have their names");
 }
 
+/* What a container's runtime or systemd sends to all processes of a service is for the service. */
+Test(worker, does_not_end_before_who_asks_it)
+{
+	static const int sent[] = { SIGTERM, SIGINT, SIGHUP };
+	pid_t pid;
+
+	start(&real);
+	ask_named(LIBC, SOME);
+	pid = worker_pid(w);
+	for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+		cr_assert(zero(int, kill(pid, sent[i])));
+		usleep(50000);
+		cr_assert(gt(sz, ask_named(LIBC, SOME), 0));
+		cr_assert(eq(int, worker_pid(w), pid), "signal %d", sent[i]);
+	}
+}
+
 Test(worker, may_be_killed)
 {
 	assert_dies_of(SIGKILL, &real, WORKER_KILLED, SIGKILL);

@@ -256,15 +256,21 @@ static int set_actions(posix_spawn_file_actions_t *actions, int sock)
 	return r;
 }
 
-/* A process group of its own: what a terminal sends to ours (^C, ^Z) is not meant for it. */
+/*
+ * A process group of its own: what a terminal sends to ours (^C, ^Z) is not meant for it. Nor is
+ * what those who run us send to each of our processes: it ends when we have no more need of it.
+ */
 static int set_attributes(posix_spawnattr_t *attr)
 {
-	sigset_t none, all;
+	sigset_t blocked, all;
 	int r;
 
-	sigemptyset(&none);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGHUP);
 	sigfillset(&all);
-	r = posix_spawnattr_setsigmask(attr, &none);
+	r = posix_spawnattr_setsigmask(attr, &blocked);
 	if (r == 0)
 		r = posix_spawnattr_setsigdefault(attr, &all);
 	if (r == 0)
