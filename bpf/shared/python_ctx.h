@@ -495,7 +495,7 @@ static inline enum ctx_found python_ctx_read(struct ctx_memory *mem, const struc
 		return found;
 	if (ctx_read(mem, &d, sizeof(d), dict + PY_DICT_VERSION))
 		return CTX_UNREADABLE;
-	if (seen && py->flags & PYTHON_DICT_VERSION)
+	if (seen && d.version && py->flags & PYTHON_DICT_VERSION) /* 0 is never one */
 		last = &seen->span[dict >> 4 & (PYTHON_SPANS - 1)];
 	if (last && last->dict == dict && last->version == d.version) {
 		*ret = last->ids;

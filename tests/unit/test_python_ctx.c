@@ -313,12 +313,16 @@ Test(python_ctx, nothing_is_remembered_without_versions)
 {
 	struct python_spans spans = { 0 };
 
+	seen = &spans;
 	put_all(versions[3]);
 	put(DICT + 24, 77);
-	seen = &spans;
 	assert_ids();
 	put(TUPLE + 8, 0);
 	cr_expect(eq(int, look(), CTX_MALFORMED));
+	put_all(versions[3] | PYTHON_DICT_VERSION);
+	assert_ids();
+	put(TUPLE + 8, 0);
+	cr_expect(eq(int, look(), CTX_MALFORMED), "0 is none");
 }
 
 /* Another dict, in the same place among those that are remembered. */
