@@ -60,12 +60,14 @@ exec env container=spanprof-test chroot . /lib/systemd/systemd --system --unit={
 """
 
 
-# It leaves groups behind below the one that the test is in.
+# It leaves groups behind, in both hierarchies, below the one that the test is in.
 TIDY = """
 mount -t tmpfs tmpfs {folder}
-mount -t cgroup -o none,name=systemd cgroup {folder}
+mkdir {folder}/1 {folder}/2
+mount -t cgroup -o none,name=systemd cgroup {folder}/1
+mount -t cgroup2 cgroup2 {folder}/2
 cd {folder}
-find . -mindepth 1 -depth -type d -exec rmdir {{}} + 2>/dev/null
+find [12]/init.scope [12]/system.slice -depth -type d -exec rmdir {{}} + 2>/dev/null
 """
 
 
