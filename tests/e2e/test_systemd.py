@@ -67,7 +67,11 @@ mkdir {folder}/1 {folder}/2
 mount -t cgroup -o none,name=systemd cgroup {folder}/1
 mount -t cgroup2 cgroup2 {folder}/2
 cd {folder}
-find [12]/init.scope [12]/system.slice -depth -type d -exec rmdir {{}} + 2>/dev/null
+for again in 1 2 3 4 5; do
+    find [12]/init.scope [12]/system.slice -depth -type d -exec rmdir {{}} + 2>/dev/null
+    [ -d 2/init.scope ] || break
+    sleep 0.2 # until those that were in it have ended
+done
 """
 
 
