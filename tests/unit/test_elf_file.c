@@ -484,6 +484,21 @@ Test(elf_file, headers_of_another_size_are_not_read)
 	cr_assert_eq(elf_symtab_find(ef, ELF_SYMTAB_FULL, &table), -ENOENT);
 }
 
+Test(elf_file, an_object_has_no_segments)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	struct elf_tls_segment tls;
+	uint64_t vaddr;
+	char name[64];
+
+	sh("echo 'int a;' | gcc -xc -c - -o none.o");
+	ef = open_sample("none.o");
+	cr_assert_eq(elf_file_tls_segment(ef, &tls), -ENOENT);
+	cr_assert_eq(elf_file_interpreter(ef, name, sizeof(name)), -ENOENT);
+	cr_assert_eq(elf_file_offset_to_vaddr(ef, 0, &vaddr), -ENOENT);
+	cr_assert_eq(elf_file_code_offset(ef), 0);
+}
+
 /* 16 million sections in a sparse file of 1 GiB, whose headers alone are gigabytes. */
 Test(elf_file, a_huge_number_of_sections_is_refused)
 {

@@ -71,11 +71,9 @@ static int load_segments(struct elf_file *ef)
 {
 	const Elf64_Ehdr *eh = &ef->ehdr;
 
-	if (eh->e_phnum == 0)
-		return 0;
-	if (eh->e_phnum > SEGMENTS_MAX || eh->e_phentsize != sizeof(*ef->phdrs))
+	if (eh->e_phnum > SEGMENTS_MAX || (eh->e_phnum && eh->e_phentsize != sizeof(*ef->phdrs)))
 		return -ENOEXEC;
-	ef->phdrs = calloc(eh->e_phnum, sizeof(*ef->phdrs));
+	ef->phdrs = calloc(eh->e_phnum ? eh->e_phnum : 1, sizeof(*ef->phdrs));
 	if (!ef->phdrs)
 		return -ENOMEM;
 	if (elf_image_read(ef, eh->e_phoff, ef->phdrs, eh->e_phnum * sizeof(*ef->phdrs)) == 0)
