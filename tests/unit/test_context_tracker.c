@@ -621,9 +621,12 @@ Test(context_tracker, look_that_may_wait)
 	cr_assert(zero(int, context_tracker_hint(tracker, p, start)));
 	cr_assert(context_tracker_due(tracker, p, start + SECOND / 10));
 	cr_assert(context_tracker_may_wait(tracker, p, start + SECOND / 10));
+	cr_assert(context_tracker_may_wait(tracker, p, start + SECOND / 5), "nor now");
 	cr_assert(not(context_tracker_due(tracker, p, start + SECOND - 1)));
 	cr_assert(context_tracker_due(tracker, p, start + SECOND));
 	cr_assert(not(context_tracker_may_wait(tracker, p, start + SECOND)), "once only");
+	context_tracker_forget_dso(tracker, p->exe);
+	cr_assert(not(context_tracker_may_wait(tracker, p, start + SECOND / 10)), "forgotten");
 	stop_child(pid);
 }
 

@@ -68,6 +68,28 @@ Test(plain_programs, other_files_are_another_program)
 	cr_expect(not(plain_programs_has(programs, &unknown)));
 }
 
+/* Numbers of files are used again. */
+Test(plain_programs, of_a_file_that_goes)
+{
+	struct process p = PROCESS(&shell, both);
+	struct dso other = { .id = 9, .kind = DSO_FILE };
+
+	for (int i = 0; i < 3; i++)
+		plain_programs_note(programs, &p, false);
+	plain_programs_forget(programs, &other);
+	cr_expect(plain_programs_has(programs, &p));
+	plain_programs_forget(programs, &libc);
+	cr_expect(not(plain_programs_has(programs, &p)));
+	for (int i = 0; i < 3; i++)
+		plain_programs_note(programs, &p, false);
+	cr_expect(plain_programs_has(programs, &p));
+	plain_programs_note(programs, &p, true);
+	plain_programs_forget(programs, &shell);
+	for (int i = 0; i < 3; i++)
+		plain_programs_note(programs, &p, false);
+	cr_expect(plain_programs_has(programs, &p), "another file of that number");
+}
+
 /* However many there are: what it remembers is bounded, and learned again. */
 Test(plain_programs, ever_new_ones)
 {

@@ -671,6 +671,7 @@ void context_tracker_forget_dso(struct context_tracker *t, const struct dso *dso
 
 	context_files_forget(t->files, dso);
 	python_files_forget(t->pythons, dso);
+	plain_programs_forget(t->plain, dso);
 	while ((tr = hashmap_next(&t->by_pid, &pos))) {
 		if (!uses(tr, dso))
 			continue;

@@ -8,6 +8,7 @@
 
 struct program {
 	uint64_t files;
+	uint64_t among;	 /* bits of the files' numbers, each of which stands for many */
 	unsigned seen;	 /* processes of it that had nothing */
 	bool is_fertile; /* one had something */
 };
@@ -38,6 +39,21 @@ static uint64_t files_of(const struct process *p)
 	for (size_t i = 0; i < p->maps.n; i++)
 		if (p->maps.data[i].dso->kind == DSO_FILE)
 			all += hash_u64(0, p->maps.data[i].dso->id);
+	return all;
+}
+
+static uint64_t bit_of(const struct dso *dso)
+{
+	return 1ull << (dso->id % 64);
+}
+
+static uint64_t bits_of(const struct process *p)
+{
+	uint64_t all = p->exe ? bit_of(p->exe) : 0;
+
+	for (size_t i = 0; i < p->maps.n; i++)
+		if (p->maps.data[i].dso->kind == DSO_FILE)
+			all |= bit_of(p->maps.data[i].dso);
 	return all;
 }
 
@@ -78,6 +94,7 @@ void plain_programs_note(struct plain_programs *pp, const struct process *p, boo
 		program = add(pp, files);
 	if (!program)
 		return;
+	program->among = bits_of(p);
 	program->is_fertile |= had_something;
 	program->seen += !had_something && program->seen < SEEN_MIN;
 }
@@ -87,4 +104,17 @@ bool plain_programs_has(const struct plain_programs *pp, const struct process *p
 	const struct program *program = p->exe ? find(pp, files_of(p)) : NULL;
 
 	return program && program->seen == SEEN_MIN && !program->is_fertile;
+}
+
+void plain_programs_forget(struct plain_programs *pp, const struct dso *dso)
+{
+	struct program *program;
+	size_t pos = 0;
+
+	while ((program = hashmap_next(&pp->by_files, &pos))) {
+		if (!(program->among & bit_of(dso)))
+			continue;
+		program->seen = 0;
+		program->is_fertile = false;
+	}
 }

@@ -26,4 +26,7 @@ void plain_programs_note(struct plain_programs *pp, const struct process *p, boo
 /* Has @p mapped what three processes had that published nothing, and none that did? */
 bool plain_programs_has(const struct plain_programs *pp, const struct process *p);
 
+/* @dso is about to go, and its number to be another file's: its programs are learned anew. */
+void plain_programs_forget(struct plain_programs *pp, const struct dso *dso);
+
 #endif

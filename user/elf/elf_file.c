@@ -81,8 +81,7 @@ static int load_segments(struct elf_file *ef)
 	return 0;
 }
 
-/* How many sections, and which one has their names. Their headers are read when one is asked for.
- */
+/* And which one has their names; their headers are read when one is asked for. */
 static int count_sections(struct elf_file *ef)
 {
 	const Elf64_Ehdr *eh = &ef->ehdr;
