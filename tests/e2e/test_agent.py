@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -279,6 +280,42 @@ def test_listener_answers_nothing_else(spanprof, tmp_path):
         idle = [socket.create_connection(("127.0.0.1", agent.port)) for _ in range(40)]
         agent.wait(lambda: agent.get("/metrics", timeout=1)[0] == 200)
         for s in idle:
+            s.close()
+        agent.stop()
+
+
+def drip(sockets, until):
+    """A byte of a request's head now and then on each of them. Returns how many were closed."""
+    closed = set()
+    while time.monotonic() < until:
+        for s in sockets:
+            try:
+                s.sendall(b"x")
+                if s.recv(1, socket.MSG_DONTWAIT) == b"":
+                    closed.add(s)
+            except BlockingIOError:
+                pass
+            except OSError:
+                closed.add(s)
+        time.sleep(0.5)
+    return len(closed)
+
+
+def test_slow_clients_keep_nobody_out(spanprof, tmp_path):
+    """As many connections as there are places, and more, of several addresses."""
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
+        slow = [socket.create_connection(("127.0.0.1", agent.port), source_address=(f"127.0.0.{n}", 0))
+                for n in range(2, 8) for _ in range(22)]  # fmt: skip
+        for s in slow:
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ")
+        with ThreadPoolExecutor() as pool:
+            closed = pool.submit(drip, slow, time.monotonic() + 14)
+            for _ in range(10):
+                assert agent.get("/healthz", timeout=2)[0] == 200
+                time.sleep(0.3)
+            # Not even the ones that nobody needed the place of may go on for ever.
+            assert closed.result() == len(slow)
+        for s in slow:
             s.close()
         agent.stop()
 

@@ -140,6 +140,7 @@ static void work(struct office *o)
 	do {
 		agent_shared_note_process(o->opt->shared, AGENT_NUMBER_COURIER_CPU,
 					  AGENT_NUMBER_COURIER_MEMORY);
+		listener_hang_up_late(o->listener);
 		log_tell_left_out();
 		(void)poll(&fd, 1, TICK_MS);
 	} while (handle(o, &flush_ms));

@@ -3,6 +3,7 @@
 
 #include <microhttpd.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -11,15 +12,25 @@
 #include "base/log.h"
 
 #define ADDRESS_MAX	   300
-#define CONNECTIONS_MAX	   32
+#define CONNECTIONS_MAX	   48
+#define CONNECTIONS_KEPT   32	 /* beyond them, a new one costs the oldest */
 #define CONNECTIONS_OF_ONE 24	 /* address */
 #define CONNECTION_S	   5	 /* without a byte */
+#define REQUEST_S	   10	 /* until it is answered, however many bytes come meanwhile */
 #define CONNECTION_MEMORY  16384 /* of a request's head */
 #define BACKLOG		   16
+
+/* A connection that is open. */
+struct client {
+	int fd;		 /* -1: none, a place that is free */
+	uint64_t due_ns; /* its request is to have been answered; UINT64_MAX: was hung up */
+};
 
 struct listener {
 	struct MHD_Daemon *daemon;
 	const struct agent_shared *shared;
+	pthread_mutex_t lock; /* of what follows: libmicrohttpd has a thread of its own */
+	struct client clients[CONNECTIONS_MAX];
 };
 
 /* --- the socket ------------------------------------------------------------------------------- */
@@ -82,6 +93,90 @@ int listener_bind(const char *address, int *ret_fd)
 	else if (r < 0)
 		log_error_errno(r, "listen: cannot listen on '%s'", address);
 	return r;
+}
+
+/* --- who takes too long ----------------------------------------------------------------------- */
+
+/* What it does next on this socket fails, and libmicrohttpd closes it. */
+static void hang_up(struct client *c)
+{
+	(void)shutdown(c->fd, SHUT_RDWR);
+	c->due_ns = UINT64_MAX;
+}
+
+static void make_room(struct listener *l)
+{
+	struct client *oldest = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+		struct client *c = &l->clients[i];
+
+		if (c->fd < 0 || c->due_ns == UINT64_MAX)
+			continue;
+		n++;
+		if (!oldest || c->due_ns < oldest->due_ns)
+			oldest = c;
+	}
+	if (n >= CONNECTIONS_KEPT)
+		hang_up(oldest);
+}
+
+static struct client *add_client(struct listener *l, int fd)
+{
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+		if (l->clients[i].fd < 0) {
+			l->clients[i].fd = fd;
+			l->clients[i].due_ns = monotonic_ns() + REQUEST_S * NSEC_PER_SEC;
+			return &l->clients[i];
+		}
+	return NULL;
+}
+
+static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct listener *l = arg;
+	struct client *c = *context;
+
+	pthread_mutex_lock(&l->lock);
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		make_room(l);
+		*context = info ? add_client(l, info->connect_fd) : NULL;
+	} else if (c) {
+		c->fd = -1;
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* The next request of this connection has as long again. */
+static void on_answered(void *arg, struct MHD_Connection *connection, void **state,
+			enum MHD_RequestTerminationCode how)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct listener *l = arg;
+	struct client *c = info ? info->socket_context : NULL;
+
+	pthread_mutex_lock(&l->lock);
+	if (c && c->due_ns != UINT64_MAX)
+		c->due_ns = monotonic_ns() + REQUEST_S * NSEC_PER_SEC;
+	pthread_mutex_unlock(&l->lock);
+}
+
+void listener_hang_up_late(struct listener *l)
+{
+	uint64_t now = monotonic_ns();
+
+	if (!l)
+		return;
+	pthread_mutex_lock(&l->lock);
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+		if (l->clients[i].fd >= 0 && l->clients[i].due_ns <= now)
+			hang_up(&l->clients[i]);
+	pthread_mutex_unlock(&l->lock);
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -189,12 +284,17 @@ int listener_start(int fd, const struct agent_shared *s, struct listener **ret)
 	if (!l)
 		return -ENOMEM;
 	l->shared = s;
+	pthread_mutex_init(&l->lock, NULL);
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+		l->clients[i].fd = -1;
 	l->daemon = MHD_start_daemon(
 		MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, l,
 		MHD_OPTION_EXTERNAL_LOGGER, ignore, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-		CONNECTION_S, MHD_OPTION_PER_IP_CONNECTION_LIMIT, CONNECTIONS_OF_ONE,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_NOTIFY_COMPLETED,
+		on_answered, l, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_S, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		CONNECTIONS_OF_ONE, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+		MHD_OPTION_END);
 	if (!l->daemon)
 		return -EIO;
 	*ret = TAKE_PTR(l);

@@ -15,6 +15,13 @@ struct listener;
 
 /* @fd and @s are borrowed. -EIO: it cannot be started. */
 int listener_start(int fd, const struct agent_shared *s, struct listener **ret);
+
+/*
+ * Ends the connections whose request was not answered in time: somebody who sends a byte now and
+ * then is not to keep others out. To be called every second or so. NULL is fine.
+ */
+void listener_hang_up_late(struct listener *l);
+
 void listener_stop(struct listener *l); /* NULL is fine */
 
 #endif
