@@ -4,15 +4,19 @@
 What does an agent cost that goes on and on: memory (proportional set size of all its processes, and
 what its BPF maps take), whether that grows, and CPU time, its kernel side included. On a mixed load,
 and with --storm beside processes that live for milliseconds, --processes idle ones, and one of two
-endpoints that is down half of the time. PEER='COMMAND' runs another profiler under the same load.
+endpoints that is down half of the time. Then the same load under perf record and bpftrace, or, in
+their place, under the profiler that PEER='COMMAND' names; --alone: under none. What is reached is
+told once a minute.
 """
 
 import argparse
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -24,13 +28,15 @@ from measure import (
 )  # fmt: skip
 
 MIXED = [
-    [WORKLOADS / "split-le", "--cpu-seconds", 100000, "--span-us", "1000,20000"],
     ["/usr/bin/python3", "-c", "while True: sum(i * i for i in range(1000))"],
     ["sh", "-c", "while :; do gcc -O2 -x c -c -o /dev/null - </dev/null; done"],
     ["sh", "-c", "while :; do ls -R /usr/share >/dev/null; done"],
     ["node", "-e", "for (;;) JSON.stringify([...Array(1000).keys()])"],
 ]
+SPANS = "1000,20000"  # microseconds
 SETTLE = 30  # seconds until programs have their names
+STEP = 5  # seconds between two looks at the memory
+TELL = 12  # looks between two lines of progress
 
 
 def maps():
@@ -114,6 +120,19 @@ def agent(folder, port, hz):
     return [SPANPROF, "agent", "-c", path]
 
 
+def peers(folder, hz):
+    """Profilers to compare with, by name."""
+    if os.environ.get("PEER"):
+        return [(os.environ["PEER"], shlex.split(os.environ["PEER"]))]
+    found = [("perf record -g", ["perf", "record", "-q", "-a", "-g", "-e", "cpu-clock", "-F", hz,
+                                 "-o", f"{folder}/perf.data"])]  # fmt: skip
+    if bpftrace := shutil.which("bpftrace"):
+        count = f"profile:hz:{hz} {{ @[pid, comm, ustack, kstack] = count(); }}"
+        empty = "interval:s:15 { clear(@); }"  # as an agent does
+        found.append(("bpftrace", [bpftrace, "-e", f"{count} {empty}"]))
+    return found
+
+
 def slope(points):
     """MB an hour of the second half, by least squares."""
     half = points[len(points) // 2 :]
@@ -123,9 +142,27 @@ def slope(points):
     return sum((t - mean_t) * (v - mean_v) for t, v in half) / spread * 3600 / 1e6 if spread else 0
 
 
-def measure(command, seconds, endpoint):
+def tell(name, start, cpu, memory):
+    """One line on the standard error, for who waits an hour."""
+    at, bytes_ = memory[-1]
+    share = 100 * cpu / (time.monotonic() - start)
+    print(f"{name}: {at:.0f} s, {bytes_ / 1e6:.1f} MB, {share:.2f} % of a CPU", file=sys.stderr, flush=True)
+
+
+def end(program):
+    """bpftrace names its addresses at the end, which takes it minutes: nobody waits for that."""
+    os.killpg(program.pid, signal.SIGTERM)
+    try:
+        program.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        os.killpg(program.pid, signal.SIGKILL)
+        program.wait()
+
+
+def measure(name, command, seconds, endpoint):
     before = maps()
-    program = subprocess.Popen([str(a) for a in command], stderr=subprocess.DEVNULL, start_new_session=True)
+    program = subprocess.Popen([str(a) for a in command], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
     try:
         time.sleep(SETTLE)
         made = [i for i in maps() if i not in before]
@@ -135,14 +172,15 @@ def measure(command, seconds, endpoint):
             now = maps()
             kernel = sum(now.get(i, 0) for i in made)
             memory.append((at, pss(family(program.pid)) + kernel))
+            if len(memory) % TELL == 0:
+                tell(name, start, cpu_s(family(program.pid)) - first_cpu, memory)
             endpoint.flap(int(at))
-            time.sleep(5)
+            time.sleep(STEP)
         took = time.monotonic() - start
         cpu = cpu_s(family(program.pid)) - first_cpu
         bpf = (bpf_run_time_all(program.pid)[0] - first_bpf) / 1e9
     finally:
-        os.killpg(program.pid, signal.SIGTERM)
-        program.wait()
+        end(program)
     return memory, kernel, cpu / took, bpf / took
 
 
@@ -152,7 +190,10 @@ def main():
     parser.add_argument("--frequency", type=int, nargs="+", default=[19, 99])
     parser.add_argument("--storm", type=int, default=0, help="processes started a second")
     parser.add_argument("--processes", type=int, default=0, help="idle ones")
+    parser.add_argument("--span-us", default=SPANS, help=f"lengths of spans ({SPANS})")
+    parser.add_argument("--alone", action="store_true", help="no other profilers")
     args = parser.parse_args()
+    spans = [WORKLOADS / "split-le", "--cpu-seconds", 100000, "--span-us", args.span_us]
     print(machine())
     rows = []
     for hz in args.frequency:
@@ -163,12 +204,12 @@ def main():
             stack.enter_context(idle_processes(args.processes))
             storm = [[WORKLOADS / "storm", "--rate", args.storm, "--seconds", 10**6,
                       "--log", "/dev/null"]] if args.storm else []  # fmt: skip
-            stack.enter_context(programs(*MIXED, *storm))
+            stack.enter_context(programs(spans, *MIXED, *storm))
             commands = [(f"agent, {hz} Hz", agent(folder, endpoint.port, hz))]
-            if os.environ.get("PEER"):
-                commands.append((os.environ["PEER"], shlex.split(os.environ["PEER"])))
+            if not args.alone:
+                commands += peers(folder, hz)
             for name, command in commands:
-                memory, kernel, cpu, bpf = measure(command, args.seconds, endpoint)
+                memory, kernel, cpu, bpf = measure(name, command, args.seconds, endpoint)
                 values = [v / 1e6 for _, v in memory]
                 rows.append((name, f"{values[-1]:.1f}", f"{max(values):.1f}", f"{kernel / 1e6:.1f}",
                              f"{slope(memory):+.1f}", f"{100 * cpu:.2f}", f"{100 * bpf:.2f}"))  # fmt: skip
