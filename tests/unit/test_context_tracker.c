@@ -505,6 +505,30 @@ Test(context_tracker, due_at_once_by_what_was_a_while_ago)
 	stop_child(pid);
 }
 
+static bool count_visit(void *ctx, pid_t pid)
+{
+	(*(int *)ctx)++;
+	return false;
+}
+
+/* In a storm most of the young are dead: each costs one visit, not one a poll. */
+Test(context_tracker, ended_process_is_visited_once)
+{
+	uint64_t now = now_ns();
+	struct process *p;
+	int visits = 0;
+
+	cr_assert(zero(int, process_get(&table, getpid(), &p)));
+	cr_assert(zero(int, context_tracker_hint(tracker, p, now)));
+	for (int i = 1; i < 10; i++)
+		context_tracker_visit_young(tracker, now + i * SECOND / 10, count_visit, &visits);
+	cr_expect(eq(int, visits, 1));
+	/* Another reason, such as a process that has the same number. */
+	cr_assert(zero(int, context_tracker_hint(tracker, p, now + SECOND)));
+	context_tracker_visit_young(tracker, now + 2 * SECOND, count_visit, &visits);
+	cr_expect(eq(int, visits, 2));
+}
+
 /* Once for each process context: what it lacks for good is not to be looked for all the time. */
 Test(context_tracker, due_at_once_by_a_key_that_is_missing)
 {

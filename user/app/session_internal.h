@@ -50,7 +50,7 @@ void session_drop_ended_targets(struct session *s);
 /* Handlers; @ctx is the session. */
 void session_on_event(void *ctx, const struct proc_event *ev);
 void session_forget_process(void *ctx, pid_t pid);
-void session_visit_young(void *ctx, pid_t pid);
+bool session_visit_young(void *ctx, pid_t pid);
 
 /* The process of a sample, made if it is not known. -ENOMEM. */
 int session_find_process(struct session *s, const struct sample_record *rec, struct process **ret);

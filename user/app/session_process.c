@@ -350,13 +350,15 @@ void session_read_context(struct session *s, struct process *p)
 	look_at_context(s, p, &maps);
 }
 
-void session_visit_young(void *ctx, pid_t pid)
+bool session_visit_young(void *ctx, pid_t pid)
 {
 	struct session *s = ctx;
 	struct process *p = process_find(&s->procs, pid);
 
-	if (p)
-		session_read_context(s, p);
+	if (!p || p->exited_ns)
+		return false;
+	session_read_context(s, p);
+	return true;
 }
 
 /* mremap moves a mapping silently. */

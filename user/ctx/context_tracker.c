@@ -286,13 +286,12 @@ void context_tracker_visit_young(struct context_tracker *t, uint64_t now_ns,
 
 		if (!tr)
 			continue; /* has ended */
-		if (now_ns > tr->born_ns + YOUNG_NS) {
-			tr->is_young = false;
+		tr->is_young = now_ns <= tr->born_ns + YOUNG_NS;
+		if (tr->is_young && now_ns >= tr->due_ns && has_budget(t, now_ns))
+			tr->is_young = fn(ctx, pid);
+		if (!tr->is_young)
 			continue;
-		}
 		t->young.data[kept++] = pid;
-		if (now_ns >= tr->due_ns && has_budget(t, now_ns))
-			fn(ctx, pid);
 		next = min_u64(next, tr->due_ns);
 	}
 	t->young.n = kept;

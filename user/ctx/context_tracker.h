@@ -97,9 +97,10 @@ int context_tracker_fork(struct context_tracker *t, const struct process *parent
 /*
  * Calls @fn for each process that is due and had such a reason in the last 2 s: these are looked at
  * whether they are sampled or not, as a service publishes its context before its first request.
- * @fn may look, but not hint or forget.
+ * @fn may look, but not hint or forget. It returns false for a process that has ended: that is not
+ * visited again unless there is another hint.
  */
-typedef void (*context_tracker_visit_fn)(void *ctx, pid_t pid);
+typedef bool (*context_tracker_visit_fn)(void *ctx, pid_t pid);
 void context_tracker_visit_young(struct context_tracker *t, uint64_t now_ns,
 				 context_tracker_visit_fn fn, void *ctx);
 
