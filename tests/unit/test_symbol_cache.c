@@ -228,6 +228,39 @@ Test(symbol_cache, the_folder_is_bounded)
 	free(command_output("! test -f %s", path_of(1)));
 }
 
+/* Of what is left the folder has a copy, and of what it had no less than that. */
+Test(symbol_cache, what_nobody_wants_is_forgotten)
+{
+	const struct symbol_origin one = file(1), two = file(2);
+	const uint16_t rounds = SYMBOL_CACHE_LIMITS_DEFAULT.rounds;
+
+	save_two();
+	for (int i = 0; i <= rounds; i++) {
+		cr_assert(knows(get(&one), 16, "one"));
+		add(get(&two), 100 + i, "new");
+		symbol_cache_end_round(cache);
+	}
+	cr_assert(knows(get(&one), 16, "one"));
+	cr_assert(eq(u64, symbol_cache_totals(cache).loaded, 0));
+	for (int i = 0; i <= rounds; i++)
+		symbol_cache_end_round(cache);
+	cr_assert(zero(sz, symbol_cache_memory(cache)));
+	cr_assert(knows(get(&two), 100, "new"), "the folder has it");
+	cr_assert(knows(get(&two), 16, "two"));
+	cr_assert(eq(u64, symbol_cache_totals(cache).loaded, 1));
+}
+
+Test(symbol_cache, all_is_forgotten_once_it_is_saved)
+{
+	const struct symbol_origin one = file(1);
+
+	reopen(cache_folder);
+	add(get(&one), 16, "one");
+	symbol_cache_forget(cache);
+	cr_assert(zero(sz, symbol_cache_memory(cache)));
+	cr_assert(knows(get(&one), 16, "one"));
+}
+
 Test(symbol_cache, memory_alone)
 {
 	const struct symbol_origin one = file(1);

@@ -17,7 +17,7 @@ static const struct sym_frame inlined[] = {
 
 static void add(struct symbol_image *img, uint64_t offset, uint32_t n)
 {
-	const struct symbol_place p = { offset, offset + 0x400000, offset & ~15ull, 0, n };
+	const struct symbol_place p = { offset, offset + 0x400000, offset & ~15ull, 0, n, 0 };
 
 	cr_assert(zero(int, symbol_image_add(img, &p, inlined)));
 }
@@ -35,7 +35,7 @@ static void expect_inlined(struct symbol_image *img, uint64_t offset)
 	cr_assert(p != NULL);
 	cr_assert(eq(u64, p->vaddr, offset + 0x400000));
 	cr_assert(eq(u64, p->start, offset & ~15ull));
-	cr_assert(eq(u32, p->n, 2));
+	cr_assert(eq(u16, p->n, 2));
 	f = &img->frames.data[p->first];
 	cr_assert(eq(str, (char *)text(img, f[0].function), "add(int, int)"));
 	cr_assert(eq(str, (char *)text(img, f[0].linkage), "_Z3addii"));
@@ -54,11 +54,72 @@ Test(symbol_image, what_was_added_is_found)
 	add(&img, 0x2000, 2);
 	add(&img, 0x1000, 0);
 	expect_inlined(&img, 0x2000);
-	cr_assert(zero(u32, symbol_image_find(&img, 0x1000)->n));
+	cr_assert(zero(u16, symbol_image_find(&img, 0x1000)->n));
 	cr_assert(symbol_image_find(&img, 0x1001) == NULL);
 	add(&img, 0x1800, 2); /* between two looks */
 	expect_inlined(&img, 0x1800);
 	expect_inlined(&img, 0x2000);
+}
+
+Test(symbol_image, what_is_not_wanted_goes)
+{
+	CLEANUP(symbol_image_clear) struct symbol_image img = { 0 };
+	size_t all;
+
+	for (uint64_t at = 0x1000; at < 0x1800; at++)
+		add(&img, at, 2);
+	add(&img, 0x2000, 2);
+	all = symbol_image_size(&img);
+	for (int i = 0; i < 3; i++) {
+		expect_inlined(&img, 0x2000);
+		expect_inlined(&img, 0x2000 - 0x800 - 1);
+		cr_assert(zero(int, symbol_image_end_round(&img, 3)));
+	}
+	cr_assert(eq(sz, img.places.n, 0x801), "nothing is older than three rounds");
+	expect_inlined(&img, 0x2000);
+	cr_assert(zero(int, symbol_image_end_round(&img, 3)));
+	cr_assert(eq(sz, img.places.n, 2));
+	cr_assert(lt(sz, symbol_image_size(&img), all / 100));
+	expect_inlined(&img, 0x2000);
+	expect_inlined(&img, 0x17ff);
+	cr_assert(symbol_image_find(&img, 0x1000) == NULL);
+	add(&img, 0x1000, 2);
+	expect_inlined(&img, 0x1000);
+}
+
+/* To drop a few is more work than it gives. */
+Test(symbol_image, a_few_old_ones_stay)
+{
+	CLEANUP(symbol_image_clear) struct symbol_image img = { 0 };
+
+	for (uint64_t at = 0x1000; at < 0x1064; at++)
+		add(&img, at, 2);
+	for (int i = 0; i < 5; i++) {
+		for (uint64_t at = 0x1000; at < 0x1050; at++)
+			expect_inlined(&img, at);
+		cr_assert(zero(int, symbol_image_end_round(&img, 1)));
+	}
+	cr_assert(eq(sz, img.places.n, 0x64));
+	expect_inlined(&img, 0x1063);
+}
+
+/* A round of one process is none of the next. */
+Test(symbol_image, what_was_written_is_new_again)
+{
+	CLEANUP(symbol_image_clear) struct symbol_image img = { 0 };
+	CLEANUP(symbol_image_clear) struct symbol_image back = { 0 };
+	CLEANUP(freep) uint8_t *bytes = NULL;
+	size_t len;
+
+	for (int i = 0; i < 100; i++)
+		cr_assert(zero(int, symbol_image_end_round(&img, 3)));
+	add(&img, 0x2000, 2);
+	cr_assert(zero(int, symbol_image_encode(&img, &bytes, &len)));
+	cr_assert(zero(int, symbol_image_end_round(&img, 3)));
+	expect_inlined(&img, 0x2000);
+	cr_assert(zero(int, symbol_image_decode(bytes, len, &back)));
+	cr_assert(zero(int, symbol_image_end_round(&back, 3)));
+	expect_inlined(&back, 0x2000);
 }
 
 Test(symbol_image, strings_are_kept_once)

@@ -307,7 +307,7 @@ static const struct config_key symbol_keys[] = {
 	  .type = CONFIG_PATH,
 	  .def = "/var/cache/spanprof/symbols",
 	  FIELD(struct agent_symbols, cache),
-	  .help = "where names are kept for the next time; empty: nowhere" },
+	  .help = "where names are kept for the next time; empty: in memory only" },
 	{ .name = "demangle",
 	  .type = CONFIG_ENUM,
 	  .names = demangle_names,

@@ -24,6 +24,7 @@
 
 #define NICE	  10
 #define CREDIT_NS (30 * NSEC_PER_SEC) /* of CPU time: a host's programs are new at first */
+#define ROUND_NS  (60 * NSEC_PER_SEC) /* of the cache of names */
 
 struct job_queue {
 	struct namer_job jobs[NAMER_WAITING_MAX + NAMER_LAST_MAX];
@@ -48,6 +49,7 @@ struct namer {
 	int64_t credit_ns;
 	uint64_t credited_ns; /* up to when, CLOCK_MONOTONIC */
 	bool brief;
+	uint64_t round_ns; /* when the cache's round began */
 };
 
 /* --- CPU time --------------------------------------------------------------------------------- */
@@ -199,9 +201,24 @@ static int name(struct namer *n, const struct namer_job *job)
 	return r < 0 ? r : put(n, job, p);
 }
 
-/* Names cost most of the memory, and come back from the cache. */
+/* Names cost most of the memory: what is not wanted for long goes, and comes back when it is. */
+static void forget_names(struct namer *n)
+{
+	uint64_t now = monotonic_ns();
+
+	symbolizer_forget(n->naming->sym);
+	if (!n->naming->cache)
+		return;
+	symbol_cache_save(n->naming->cache);
+	if (now - n->round_ns < ROUND_NS)
+		return;
+	symbol_cache_end_round(n->naming->cache);
+	n->round_ns = now;
+}
+
 static void bound_memory(struct namer *n)
 {
+	struct symbol_cache *cache = n->naming->cache;
 	uint64_t names = symbolizer_memory(n->naming->sym);
 	pid_t pid = worker_pid(n->naming->worker);
 	uint64_t worker = pid ? agent_resident_bytes(pid) : 0;
@@ -211,16 +228,14 @@ static void bound_memory(struct namer *n)
 
 	agent_shared_set(n->shared, AGENT_NUMBER_WORKER_MEMORY, worker);
 
-	if (n->naming->cache) {
-		symbol_cache_save(n->naming->cache);
-		symbol_cache_bound(n->naming->cache);
-		names += symbol_cache_memory(n->naming->cache);
-	}
+	if (cache)
+		names += symbol_cache_memory(cache);
 	agent_shared_set(n->shared, AGENT_NUMBER_SYMBOL_MEMORY, names);
 	if (all <= n->memory_max)
 		return;
 	agent_shared_add(n->shared, AGENT_NUMBER_MEMORY_OVER, 1);
-	symbolizer_forget(n->naming->sym);
+	if (cache)
+		symbol_cache_forget(cache);
 }
 
 static void work_on(struct namer *n, const struct namer_job *job)
@@ -241,6 +256,7 @@ static void work_on(struct namer *n, const struct namer_job *job)
 				(unsigned long long)samples);
 	}
 	bound_memory(n);
+	forget_names(n);
 	used = cpu_since(n->naming, &mark);
 	agent_shared_add(n->shared, AGENT_NUMBER_WORKER_CPU, worker_cpu_since(n->naming, &mark));
 	n->credit_ns -= used;
@@ -315,6 +331,7 @@ int namer_start(const struct agent_config *config, struct agent_shared *s, struc
 	struct symbol_options opt = {
 		.debuginfod = *sym->debuginfod ? sym->debuginfod : NULL,
 		.cache = *sym->cache ? sym->cache : NULL,
+		.again = true,
 	};
 	int r;
 
@@ -325,7 +342,7 @@ int namer_start(const struct agent_config *config, struct agent_shared *s, struc
 	n->demangle = sym->demangle;
 	n->memory_max = config->budgets.memory;
 	n->credit_ns = CREDIT_NS;
-	n->credited_ns = monotonic_ns();
+	n->credited_ns = n->round_ns = monotonic_ns();
 	pthread_mutex_init(&n->lock, NULL);
 	pthread_cond_init(&n->pushed, NULL);
 	r = naming_open(&opt, &n->naming);

@@ -35,7 +35,7 @@ static void open_cache(const struct symbol_options *opt, struct naming *n)
 {
 	int r;
 
-	if (!opt->cache)
+	if (!opt->cache && !opt->again)
 		return;
 	n->cache_folder = opt->cache;
 	r = symbol_cache_new(opt->cache, &SYMBOL_CACHE_LIMITS_DEFAULT, &n->cache);
@@ -43,9 +43,11 @@ static void open_cache(const struct symbol_options *opt, struct naming *n)
 		log_warning("--symbol-cache '%s' is not used: others than its owner, which must be "
 			    "us, could choose names there; chmod go-w or another folder helps",
 			    opt->cache);
-	else if (r < 0)
+	else if (r < 0 && opt->cache)
 		log_warning("--symbol-cache '%s' is not used: %s", opt->cache, strerror(-r));
-	else
+	if (r < 0 && opt->cache && opt->again)
+		r = symbol_cache_new(NULL, &SYMBOL_CACHE_LIMITS_DEFAULT, &n->cache);
+	if (r == 0)
 		symbolizer_use_cache(n->sym, n->cache);
 }
 
@@ -121,7 +123,8 @@ void naming_finish(struct naming *n)
 {
 	if (n->cache) {
 		symbol_cache_save(n->cache);
-		report_cache(n->cache, n->cache_folder);
+		if (n->cache_folder)
+			report_cache(n->cache, n->cache_folder);
 	}
 	report_files(n->sym, n->worker);
 	if (n->servers)

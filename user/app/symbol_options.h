@@ -3,9 +3,12 @@
 #ifndef APP_SYMBOL_OPTIONS_H
 #define APP_SYMBOL_OPTIONS_H
 
+#include <stdbool.h>
+
 struct symbol_options {
 	const char *debuginfod; /* URLs of servers, separated by spaces; NULL: none is asked */
 	const char *cache;	/* folder; NULL: none */
+	bool again;		/* the same names will be wanted again and again */
 };
 
 /* With the servers of DEBUGINFOD_URLS, if there are any. */

@@ -160,8 +160,12 @@ void cached_names_take(struct cached_names *c, const struct names_request *q, bo
 {
 	for (size_t i = 0; i < c->n_missing; i++) {
 		const struct sym_result *res = &c->results[i];
-		const struct symbol_place p = { c->offsets[i], res->vaddr, res->start, 0,
-						res->n_frames };
+		const struct symbol_place p = {
+			.offset = c->offsets[i],
+			.vaddr = res->vaddr,
+			.start = res->start,
+			.n = res->n_frames,
+		};
 
 		q->results[c->index[i]] = *res;
 		if (keep && res->n_frames <= SYMBOL_IMAGE_DEPTH)

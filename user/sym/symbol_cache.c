@@ -231,6 +231,31 @@ void symbol_cache_bound(struct symbol_cache *c)
 	}
 }
 
+void symbol_cache_forget(struct symbol_cache *c)
+{
+	while (c->entries.n)
+		drop(c, c->entries.n - 1);
+}
+
+/* Want of memory leaves it as it was. */
+static void end_round(struct symbol_cache *c, struct entry *e)
+{
+	size_t before = e->image.places.n;
+
+	if (symbol_image_end_round(&e->image, c->limits.rounds) == 0 && e->image.places.n != before)
+		e->n_saved = e->image.places.n;
+}
+
+void symbol_cache_end_round(struct symbol_cache *c)
+{
+	symbol_cache_save(c);
+	for (size_t i = c->entries.n; i-- > 0;) {
+		end_round(c, c->entries.data[i]);
+		if (!c->entries.data[i]->image.places.n)
+			drop(c, i);
+	}
+}
+
 static int add(struct symbol_cache *c, const struct symbol_origin *origin, struct entry **ret)
 {
 	CLEANUP(entry_freep) struct entry *e = calloc(1, sizeof(*e));

@@ -13,10 +13,12 @@
 struct symbol_cache_limits {
 	size_t memory_bytes; /* of what is not in use; the least recently used goes first */
 	uint64_t folder_bytes;
+	uint16_t rounds; /* for which a name is kept in memory that nobody wants */
 };
 
 #define SYMBOL_CACHE_LIMITS_DEFAULT                                                                \
-	((struct symbol_cache_limits){ .memory_bytes = 32u << 20, .folder_bytes = 512u << 20 })
+	((struct symbol_cache_limits){                                                             \
+		.memory_bytes = 32u << 20, .folder_bytes = 512u << 20, .rounds = 10 })
 
 struct symbol_cache_totals {
 	uint64_t loaded;   /* files read from the folder */
@@ -51,6 +53,15 @@ void symbol_cache_save(struct symbol_cache *c);
 
 /* Drops what is beyond the budget of memory, which entries may have outgrown since they came. */
 void symbol_cache_bound(struct symbol_cache *c);
+
+/*
+ * Ends a round: names that were not wanted for limits.rounds are dropped, and what the folder has
+ * of a file becomes what is left of it when something is added. For who names for ever.
+ */
+void symbol_cache_end_round(struct symbol_cache *c);
+
+/* Drops all that is in memory, once it is in the folder. */
+void symbol_cache_forget(struct symbol_cache *c);
 
 /* Bytes of memory that the names take. */
 size_t symbol_cache_memory(const struct symbol_cache *c);

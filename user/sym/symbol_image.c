@@ -37,6 +37,7 @@ void symbol_image_clear(struct symbol_image *img)
 	vec_free(&img->strings);
 	hashmap_clear(&img->by_text);
 	img->n_sorted = 0;
+	img->round = 0;
 }
 
 size_t symbol_image_size(const struct symbol_image *img)
@@ -73,11 +74,15 @@ static void sort_places(struct symbol_image *img)
 const struct symbol_place *symbol_image_find(struct symbol_image *img, uint64_t offset)
 {
 	const struct symbol_place key = { .offset = offset };
+	struct symbol_place *p;
 
 	sort_places(img);
 	if (!img->places.n)
 		return NULL;
-	return bsearch(&key, img->places.data, img->places.n, sizeof(key), compare_places);
+	p = bsearch(&key, img->places.data, img->places.n, sizeof(key), compare_places);
+	if (p)
+		p->used = img->round;
+	return p;
 }
 
 /* --- adding ----------------------------------------------------------------------------------- */
@@ -178,6 +183,7 @@ int symbol_image_add(struct symbol_image *img, const struct symbol_place *place,
 		return -E2BIG;
 	r = index_strings(img);
 	p.first = img->frames.n;
+	p.used = img->round;
 	for (uint32_t i = 0; r == 0 && i < p.n; i++)
 		r = add_frame(img, &frames[i]);
 	if (r == 0)
@@ -185,6 +191,63 @@ int symbol_image_add(struct symbol_image *img, const struct symbol_place *place,
 	if (r < 0)
 		img->frames.n = p.first;
 	return r;
+}
+
+/* --- growing old ------------------------------------------------------------------------------ */
+
+static bool is_old(const struct symbol_image *img, const struct symbol_place *p, uint16_t kept)
+{
+	return (uint16_t)(img->round - p->used) > kept;
+}
+
+static int copy_place(struct symbol_image *to, const struct symbol_image *from,
+		      const struct symbol_place *p)
+{
+	struct sym_frame frames[SYMBOL_IMAGE_DEPTH];
+	int r;
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct symbol_frame *f = &from->frames.data[p->first + i];
+
+		frames[i] = (struct sym_frame){
+			.function = from->strings.data + f->function,
+			.linkage = from->strings.data + f->linkage,
+			.file = from->strings.data + f->file,
+			.line = f->line,
+		};
+	}
+	r = symbol_image_add(to, p, frames);
+	if (r == 0)
+		to->places.data[to->places.n - 1].used = p->used;
+	return r;
+}
+
+static int drop_old(struct symbol_image *img, uint16_t kept)
+{
+	CLEANUP(symbol_image_clear)
+	struct symbol_image fresh = { .origin = img->origin, .round = img->round };
+	struct symbol_image old;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < img->places.n; i++)
+		if (!is_old(img, &img->places.data[i], kept))
+			r = copy_place(&fresh, img, &img->places.data[i]);
+	if (r < 0)
+		return r;
+	old = *img;
+	*img = fresh;
+	fresh = old;
+	return 0;
+}
+
+int symbol_image_end_round(struct symbol_image *img, uint16_t kept)
+{
+	size_t old = 0;
+
+	img->round++;
+	for (size_t i = 0; i < img->places.n; i++)
+		old += is_old(img, &img->places.data[i], kept);
+	return old && old >= img->places.n / 4 ? drop_old(img, kept) : 0;
 }
 
 /* --- bytes ------------------------------------------------------------------------------------ */
@@ -205,6 +268,12 @@ static void put(uint8_t **pos, const void *bytes, size_t len)
 	*pos += len;
 }
 
+static void forget_rounds(struct symbol_place *places, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		places[i].used = 0;
+}
+
 int symbol_image_encode(struct symbol_image *img, uint8_t **ret, size_t *ret_len)
 {
 	struct image_head h = { .version = VERSION, .origin = img->origin };
@@ -223,6 +292,7 @@ int symbol_image_encode(struct symbol_image *img, uint8_t **ret, size_t *ret_len
 	h.n_strings = img->strings.n;
 	pos += sizeof(h);
 	put(&pos, img->places.data, places);
+	forget_rounds((struct symbol_place *)(bytes + sizeof(h)), img->places.n);
 	put(&pos, img->frames.data, frames);
 	put(&pos, img->strings.data, img->strings.n);
 	h.crc = checksum(&h, bytes + sizeof(h), body);
@@ -296,6 +366,7 @@ static int load(const struct image_head *h, const uint8_t *body, struct symbol_i
 	take(&body, h->n_frames * sizeof(struct symbol_frame), img->frames.data);
 	take(&body, h->n_strings, img->strings.data);
 	img->origin = h->origin;
+	forget_rounds(img->places.data, img->places.n);
 	return 0;
 }
 

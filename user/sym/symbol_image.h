@@ -31,7 +31,8 @@ struct symbol_place {
 	uint64_t vaddr;
 	uint64_t start; /* as in struct sym_result */
 	uint32_t first; /* of its frames, innermost first */
-	uint32_t n;	/* 0: it is known to have no name */
+	uint16_t n;	/* 0: it is known to have no name */
+	uint16_t used;	/* the last round in which it was wanted; 0 in a file */
 };
 
 /* What the names were made of. Names of less, or of something else, do not count as known. */
@@ -49,6 +50,7 @@ struct symbol_image {
 	VEC(char) strings; /* the first is empty */
 	size_t n_sorted;
 	struct hashmap by_text; /* positions of strings, while places are added */
+	uint16_t round;
 };
 
 /* A zeroed image is empty; the origin is the caller's to set. */
@@ -63,6 +65,12 @@ const struct symbol_place *symbol_image_find(struct symbol_image *img, uint64_t 
  */
 int symbol_image_add(struct symbol_image *img, const struct symbol_place *place,
 		     const struct sym_frame *frames);
+
+/*
+ * Ends a round. Once a quarter of the places has not been wanted in the last @kept ones, these are
+ * dropped. -ENOMEM, -E2BIG: the image is as it was.
+ */
+int symbol_image_end_round(struct symbol_image *img, uint16_t kept);
 
 /* Bytes of memory that it takes. */
 size_t symbol_image_size(const struct symbol_image *img);
