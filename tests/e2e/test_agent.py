@@ -16,6 +16,7 @@ import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -381,6 +382,23 @@ def test_cost_is_shown(spanprof, busy, tmp_path):
             assert agent.metric(f"process_{name}_resident_memory_bytes") > 1 << 20
         runs, taken = agent.metric("bpf_runs_total"), agent.metric("samples_taken_total")
         assert runs > taken * 0.9 > HZ and agent.metric("bpf_run_seconds_total") > 0
+        agent.stop()
+
+
+def test_naming_that_cannot_keep_up(spanprof, busy, tmp_path):
+    """Profiles wait, the next one is named by less, and it is told; then all is as before."""
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
+        agent.wait(lambda: samples(tmp_path / "out", pid=busy) > 0)
+        worker = next(p for p in children(agent.program.pid)
+                      if "spanprof-worker" in Path(f"/proc/{p}/comm").read_text())  # fmt: skip
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(14)
+        assert agent.metric("intervals_waiting") >= 3
+        assert agent.metric("intervals_named_briefly_total") == 0
+        os.kill(worker, signal.SIGCONT)
+        agent.wait(lambda: agent.metric("intervals_named_briefly_total") > 0)
+        agent.wait(lambda: "all is named" in agent.messages())
+        assert agent.messages().count("cannot keep up") == 1
         agent.stop()
 
 

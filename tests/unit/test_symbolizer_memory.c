@@ -119,6 +119,22 @@ Test(symbolizer_memory, symbols_only_gives_no_lines)
 	cr_assert_not_null(results[0].frames[0].file);
 }
 
+Test(symbolizer_memory, known_only_reads_no_file)
+{
+	uint64_t at = make_program("");
+
+	symbolizer_set_detail(s, SYMBOLIZER_KNOWN_ONLY);
+	cr_assert(zero(sz, name("prog", &at, 1)));
+	cr_assert(eq(u64, results[0].vaddr, at));
+	begin_with(1u << 24);
+	cr_assert(zero(sz, name("prog", &at, 1)));
+	symbolizer_set_detail(s, SYMBOLIZER_FULL);
+	cr_assert(eq(sz, name("prog", &at, 1), 1), "that it had none was not remembered");
+	symbolizer_set_detail(s, SYMBOLIZER_KNOWN_ONLY);
+	cr_assert(eq(sz, name("prog", &at, 1), 1));
+	cr_assert_not_null(results[0].frames[0].file);
+}
+
 Test(symbolizer_memory, names_of_little_detail_are_not_cached)
 {
 	uint64_t at = make_program("");

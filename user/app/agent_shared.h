@@ -33,7 +33,10 @@ enum agent_number_kind {
 	X(INTERVALS_LATE, COUNTER, "intervals_late",                                               \
 	  "profiles that are longer than an interval, as naming was behind")                       \
 	X(INTERVALS_BRIEF, COUNTER, "intervals_named_briefly",                                     \
-	  "profiles named by symbol tables only, as naming had used up its CPU time")              \
+	  "profiles named by symbol tables only, as naming had used up its CPU time or was "       \
+	  "behind")                                                                                \
+	X(INTERVALS_KNOWN, COUNTER, "intervals_named_by_cache",                                    \
+	  "profiles whose new addresses have no names, as naming was far beyond that")             \
 	X(INTERVALS_WAITING, GAUGE, "intervals_waiting", "profiles that wait to be named")         \
 	X(INTERVALS_FAILED, COUNTER, "intervals_failed",                                           \
 	  "profiles that could not be named or put into the spool")                                \

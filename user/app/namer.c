@@ -12,6 +12,7 @@
 
 #include "app/agent_spool.h"
 #include "app/naming.h"
+#include "app/naming_budget.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "export/pprof_edit.h"
@@ -23,8 +24,8 @@
 #include "worker/worker.h"
 
 #define NICE	  10
-#define CREDIT_NS (30 * NSEC_PER_SEC) /* of CPU time: a host's programs are new at first */
 #define ROUND_NS  (60 * NSEC_PER_SEC) /* of the cache of names */
+#define BEHIND_NS (10 * NSEC_PER_SEC) /* so long a profile may wait in any case */
 
 struct job_queue {
 	struct namer_job jobs[NAMER_WAITING_MAX + NAMER_LAST_MAX];
@@ -46,9 +47,8 @@ struct namer {
 
 	/* The thread's own. */
 	unsigned queues_of; /* number of the configuration whose endpoints the spool knows */
-	int64_t credit_ns;
-	uint64_t credited_ns; /* up to when, CLOCK_MONOTONIC */
-	bool brief;
+	struct naming_budget budget;
+	enum symbolizer_detail detail;
 	uint64_t round_ns; /* when the cache's round began */
 };
 
@@ -89,29 +89,43 @@ static uint64_t cpu_since(const struct naming *names, const struct cpu_mark *fro
 	return thread_cpu_ns() - from->own + worker_cpu_since(names, from);
 }
 
-static void refill(struct namer *n, double cpu_percent)
+/* Has it waited for so long that the next one waits as well, for others than short intervals? */
+static bool is_behind(const struct namer_job *job, uint64_t now)
 {
-	uint64_t now = monotonic_ns();
+	uint64_t waited = now - job->pushed_ns;
 
-	n->credit_ns += (int64_t)((now - n->credited_ns) * cpu_percent / 100);
-	if (n->credit_ns > (int64_t)CREDIT_NS)
-		n->credit_ns = CREDIT_NS;
-	n->credited_ns = now;
+	return waited > job->config->interval_ns && waited > BEHIND_NS;
+}
+
+static void tell_detail(enum symbolizer_detail detail)
+{
+	static const char *const texts[] = {
+		[SYMBOLIZER_FULL] = "naming has CPU time again: all is named, with lines and "
+				    "inlined calls",
+		[SYMBOLIZER_SYMBOLS_ONLY] = "naming has used up its CPU time, or cannot keep up: "
+					    "names come from symbol tables only, without lines "
+					    "and inlined calls",
+		[SYMBOLIZER_KNOWN_ONLY] = "naming is far behind, or far beyond its CPU time: only "
+					  "addresses that were seen before have names, others "
+					  "show as [file+0x…]",
+	};
+
+	log_info("%s", texts[detail]);
 }
 
 /* What has been seen before comes from the cache in full all the same. */
-static void choose_detail(struct namer *n)
+static void choose_detail(struct namer *n, bool behind)
 {
-	bool brief = n->credit_ns <= 0;
+	enum symbolizer_detail detail = naming_budget_detail(&n->budget, behind);
 
-	if (brief != n->brief)
-		log_info(brief ? "naming has used up its CPU time: names come from symbol tables "
-				 "only, without lines and inlined calls"
-			       : "naming has CPU time again: lines and inlined calls are named");
-	n->brief = brief;
-	symbolizer_set_detail(n->naming->sym, brief ? SYMBOLIZER_SYMBOLS_ONLY : SYMBOLIZER_FULL);
-	if (brief)
+	if (detail != n->detail)
+		tell_detail(detail);
+	n->detail = detail;
+	symbolizer_set_detail(n->naming->sym, detail);
+	if (detail == SYMBOLIZER_SYMBOLS_ONLY)
 		agent_shared_add(n->shared, AGENT_NUMBER_INTERVALS_BRIEF, 1);
+	else if (detail == SYMBOLIZER_KNOWN_ONLY)
+		agent_shared_add(n->shared, AGENT_NUMBER_INTERVALS_KNOWN, 1);
 }
 
 /* --- one interval ----------------------------------------------------------------------------- */
@@ -246,8 +260,8 @@ static void work_on(struct namer *n, const struct namer_job *job)
 	int r;
 
 	atomic_store(&n->shared->naming_since_ns, began);
-	refill(n, job->config->budgets.cpu_percent);
-	choose_detail(n);
+	naming_budget_refill(&n->budget, began, job->config->budgets.cpu_percent);
+	choose_detail(n, is_behind(job, began));
 	r = name(n, job);
 	if (r < 0) {
 		agent_shared_add(n->shared, AGENT_NUMBER_INTERVALS_FAILED, 1);
@@ -259,7 +273,7 @@ static void work_on(struct namer *n, const struct namer_job *job)
 	forget_names(n);
 	used = cpu_since(n->naming, &mark);
 	agent_shared_add(n->shared, AGENT_NUMBER_WORKER_CPU, worker_cpu_since(n->naming, &mark));
-	n->credit_ns -= used;
+	naming_budget_spend(&n->budget, used);
 	agent_shared_add(n->shared, AGENT_NUMBER_NAMING_CPU, used);
 	agent_shared_add(n->shared, AGENT_NUMBER_NAMING_TIME, monotonic_ns() - began);
 	atomic_store(&n->shared->naming_since_ns, 0);
@@ -341,8 +355,8 @@ int namer_start(const struct agent_config *config, struct agent_shared *s, struc
 	n->spool = spool;
 	n->demangle = sym->demangle;
 	n->memory_max = config->budgets.memory;
-	n->credit_ns = CREDIT_NS;
-	n->credited_ns = n->round_ns = monotonic_ns();
+	n->round_ns = monotonic_ns();
+	naming_budget_start(&n->budget, n->round_ns);
 	pthread_mutex_init(&n->lock, NULL);
 	pthread_cond_init(&n->pushed, NULL);
 	r = naming_open(&opt, &n->naming);
@@ -370,8 +384,11 @@ bool namer_has_room(struct namer *n)
 
 void namer_push(struct namer *n, const struct namer_job *job)
 {
+	struct namer_job pushed = *job;
+
+	pushed.pushed_ns = monotonic_ns();
 	pthread_mutex_lock(&n->lock);
-	n->waiting.jobs[n->waiting.n++] = *job;
+	n->waiting.jobs[n->waiting.n++] = pushed;
 	pthread_cond_signal(&n->pushed);
 	pthread_mutex_unlock(&n->lock);
 }

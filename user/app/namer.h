@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names intervals of a session and puts them into the spool, in a thread of low priority, while
- * sampling goes on. Its CPU time is bounded in the long run: once that is used up names come from
- * symbol tables only.
+ * sampling goes on. Its CPU time is bounded in the long run (app/naming_budget.h): beyond that
+ * there are names from symbol tables only, then of what is known already.
  */
 #ifndef APP_NAMER_H
 #define APP_NAMER_H
@@ -30,6 +30,7 @@ struct namer_job {
 	struct session_interval *interval;
 	const struct agent_config *config; /* by which labels and queues are made */
 	unsigned number;		   /* of the configuration: another one, another number */
+	uint64_t pushed_ns;		   /* set by namer_push() */
 };
 
 /* True: it may be given one more interval. */

@@ -146,6 +146,8 @@ static int in_this_process(struct symbolizer *s, int fd, const struct sym_file_s
 static int ask(struct symbolizer *s, int fd, const struct sym_file_source *files,
 	       const struct names_request *q)
 {
+	if (s->detail == SYMBOLIZER_KNOWN_ONLY)
+		return 0;
 	return s->worker ? by_worker(s, fd, files, q) : in_this_process(s, fd, files, q);
 }
 

@@ -58,6 +58,7 @@ enum symbolizer_detail {
 	SYMBOLIZER_FULL,	 /* inlined calls and lines, too */
 	SYMBOLIZER_SYMBOLS_ONLY, /* what a file's own symbol tables and the cache say: a fraction of
 				    the cost, for one that is behind with its work */
+	SYMBOLIZER_KNOWN_ONLY,	 /* what the cache says: no file is read */
 };
 
 /* From now on; SYMBOLIZER_FULL before. The cache takes no names of less than full detail. */
