@@ -24,7 +24,7 @@
 #include "worker/worker.h"
 
 #define NICE	  10
-#define ROUND_NS  (60 * NSEC_PER_SEC) /* of the cache of names */
+#define ROUND_NS  (60 * NSEC_PER_SEC) /* of the cache of names, which then is written */
 #define BEHIND_NS (10 * NSEC_PER_SEC) /* so long a profile may wait in any case */
 
 struct job_queue {
@@ -221,10 +221,7 @@ static void forget_names(struct namer *n)
 	uint64_t now = monotonic_ns();
 
 	symbolizer_forget(n->naming->sym);
-	if (!n->naming->cache)
-		return;
-	symbol_cache_save(n->naming->cache);
-	if (now - n->round_ns < ROUND_NS)
+	if (!n->naming->cache || now - n->round_ns < ROUND_NS)
 		return;
 	symbol_cache_end_round(n->naming->cache);
 	n->round_ns = now;
