@@ -66,7 +66,8 @@ static const char *content(const struct sym_file_wanted *w, unsigned nth)
 	cr_assert_geq(n, 0);
 	buf[n] = '\0';
 	buf[strcspn(buf, "\n")] = '\0';
-	return buf;
+	cr_assert_eq(memcmp(buf, "\177ELF", 4), 0);
+	return buf + 4;
 }
 
 static const uint8_t id[] = { 0xab, 0xcd, 0xef };
@@ -80,8 +81,8 @@ Test(file_finder, the_process_s_root_comes_before_ours)
 	char path[512];
 
 	start_child();
-	sh("echo theirs > root/usr/lib/debug/.build-id/ab/cdef.debug");
-	sh("echo theirs > root/opt/a.debug && echo ours > a.debug");
+	sh("printf '\\177ELFtheirs\\n' > root/usr/lib/debug/.build-id/ab/cdef.debug");
+	sh("printf '\\177ELFtheirs\\n' > root/opt/a.debug && printf '\\177ELFours\\n' > a.debug");
 	snprintf(path, sizeof(path), "%s/prog", samples_dir);
 	cr_assert_eq(file_finder_new("/opt/prog", child, &finder), 0);
 	cr_assert_str_eq(content(&by_id, 0), "theirs");
@@ -96,7 +97,7 @@ Test(file_finder, the_process_s_root_comes_before_ours)
 Test(file_finder, no_link_leads_out_of_a_root)
 {
 	start_child();
-	sh("echo secret > secret");
+	sh("printf '\\177ELFsecret\\n' > secret");
 	sh("ln -s ../../../../../../../../../..%s/secret root/opt/a.debug", samples_dir);
 	sh("ln -s %s/secret root/usr/lib/debug/.build-id/ab/cdef.debug", samples_dir);
 	sh("ln -s /proc/self/root%s/secret root/usr/lib/debug/opt/a.debug", samples_dir);
@@ -105,7 +106,7 @@ Test(file_finder, no_link_leads_out_of_a_root)
 	cr_assert_null(content(&by_id, 0));
 
 	/* Within it, it does, from the root's own begin. */
-	sh("echo inside > root/inside && ln -sf /inside root/opt/a.debug");
+	sh("printf '\\177ELFinside\\n' > root/inside && ln -sf /inside root/opt/a.debug");
 	cr_assert_str_eq(content(&by_link, 0), "inside");
 }
 
@@ -124,7 +125,7 @@ Test(file_finder, a_process_that_is_gone_leaves_our_root)
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/prog", samples_dir);
-	sh("echo ours > a.debug");
+	sh("printf '\\177ELFours\\n' > a.debug");
 	cr_assert_eq(file_finder_new(path, 4194303, &finder), 0);
 	cr_assert_str_eq(content(&by_link, 0), "ours");
 }
@@ -134,11 +135,11 @@ Test(file_finder, candidates_are_counted_over_those_that_exist)
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/prog", samples_dir);
-	sh("mkdir .debug && echo second > .debug/a.debug");
+	sh("mkdir .debug && printf '\\177ELFsecond\\n' > .debug/a.debug");
 	cr_assert_eq(file_finder_new(path, 0, &finder), 0);
 	cr_assert_str_eq(content(&by_link, 0), "second");
 	cr_assert_null(content(&by_link, 1));
-	sh("echo first > a.debug");
+	sh("printf '\\177ELFfirst\\n' > a.debug");
 	cr_assert_str_eq(content(&by_link, 0), "first");
 	cr_assert_str_eq(content(&by_link, 1), "second");
 }
@@ -151,8 +152,8 @@ Test(file_finder, names_of_split_units_and_supplementary_files)
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/opt/prog", samples_dir);
-	sh("mkdir -p build/obj && echo built > build/obj/x.dwo && echo beside > opt/x.dwo");
-	sh("echo package > opt/prog.dwp && echo common > common");
+	sh("mkdir -p build/obj && printf '\\177ELFbuilt\\n' > build/obj/x.dwo && printf '\\177ELFbeside\\n' > opt/x.dwo");
+	sh("printf '\\177ELFpackage\\n' > opt/prog.dwp && printf '\\177ELFcommon\\n' > common");
 	cr_assert_eq(file_finder_new(path, 0, &finder), 0);
 	cr_assert_str_eq(content(&dwo, 0), "beside");
 	dwo.comp_dir = sample("build");
@@ -175,4 +176,24 @@ Test(file_finder, hostile_names_lead_nowhere)
 	w.name = "../../etc/passwd";
 	w.kind = SYM_FILE_DEBUG_LINK;
 	cr_assert_null(content(&w, 0));
+}
+
+/* What is open to us is not for a reader of strangers' files, whatever these call it. */
+Test(file_finder, only_elf_files_are_handed_on)
+{
+	struct sym_file_wanted w = { .comp_dir = "/proc/self" };
+	static const char *const names[] = {
+		"/etc/shadow",	  "/proc/self/mem", "/proc/self/environ", "/proc/self/exe",
+		"/proc/1/maps",	  "/proc/kcore",    "/sys/kernel/notes",  "/sys/kernel/btf/vmlinux",
+		"/proc/self/root/etc/shadow", "mem",
+	};
+
+	cr_assert_eq(file_finder_new("/usr/bin/prog", 0, &finder), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		w.name = names[i];
+		w.kind = SYM_FILE_DWO;
+		cr_expect_null(content(&w, 0), "%s", names[i]);
+		w.kind = SYM_FILE_ALT_LINK;
+		cr_expect_null(content(&w, 0), "%s", names[i]);
+	}
 }

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sym/file_finder.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -153,9 +156,42 @@ static void list_names(const struct file_finder *f, const struct sym_file_wanted
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
+/* Memory of processes and of the kernel is a regular file there, and some begin as ELF files do. */
+static bool is_of_the_kernel(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return true;
+	switch (fs.f_type) {
+	case PROC_SUPER_MAGIC:
+	case SYSFS_MAGIC:
+	case DEBUGFS_MAGIC:
+	case TRACEFS_MAGIC:
+	case SECURITYFS_MAGIC:
+	case CGROUP_SUPER_MAGIC:
+	case CGROUP2_SUPER_MAGIC:
+	case BPF_FS_MAGIC:
+	case EFIVARFS_MAGIC:
+	case PSTOREFS_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool is_elf(int fd)
+{
+	char magic[SELFMAG];
+
+	return pread(fd, magic, SELFMAG, 0) == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0;
+}
+
 /*
  * A name may lead anywhere and to anything: the kernel keeps it below @root, and what it leads to
  * is looked at before it is opened, as opening a device or a pipe would have effects of its own.
+ * Strangers choose it, and who reads the file is not to see what only we may read: an ELF file it
+ * must be.
  */
 static int open_below(int root, const char *name)
 {
@@ -164,17 +200,19 @@ static int open_below(int root, const char *name)
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
 	CLEANUP(closep) int fd = syscall(SYS_openat2, root, name, &how, sizeof(how));
+	CLEANUP(closep) int real = -1;
 	char self[64];
 	struct stat st;
-	int real;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st.st_mode) || is_of_the_kernel(fd))
 		return -ENOTSUP;
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
 	real = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return real < 0 ? -errno : real;
+	if (real < 0)
+		return -errno;
+	return is_elf(real) ? TAKE_FD(real) : -ENOEXEC;
 }
 
 static bool is_debug_file(enum sym_file_kind kind)
