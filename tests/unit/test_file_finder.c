@@ -152,7 +152,8 @@ Test(file_finder, names_of_split_units_and_supplementary_files)
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/opt/prog", samples_dir);
-	sh("mkdir -p build/obj && printf '\\177ELFbuilt\\n' > build/obj/x.dwo && printf '\\177ELFbeside\\n' > opt/x.dwo");
+	sh("mkdir -p build/obj && printf '\\177ELFbuilt\\n' > build/obj/x.dwo && printf "
+	   "'\\177ELFbeside\\n' > opt/x.dwo");
 	sh("printf '\\177ELFpackage\\n' > opt/prog.dwp && printf '\\177ELFcommon\\n' > common");
 	cr_assert_eq(file_finder_new(path, 0, &finder), 0);
 	cr_assert_str_eq(content(&dwo, 0), "beside");
@@ -183,9 +184,16 @@ Test(file_finder, only_elf_files_are_handed_on)
 {
 	struct sym_file_wanted w = { .comp_dir = "/proc/self" };
 	static const char *const names[] = {
-		"/etc/shadow",	  "/proc/self/mem", "/proc/self/environ", "/proc/self/exe",
-		"/proc/1/maps",	  "/proc/kcore",    "/sys/kernel/notes",  "/sys/kernel/btf/vmlinux",
-		"/proc/self/root/etc/shadow", "mem",
+		"/etc/shadow",
+		"/proc/self/mem",
+		"/proc/self/environ",
+		"/proc/self/exe",
+		"/proc/1/maps",
+		"/proc/kcore",
+		"/sys/kernel/notes",
+		"/sys/kernel/btf/vmlinux",
+		"/proc/self/root/etc/shadow",
+		"mem",
 	};
 
 	cr_assert_eq(file_finder_new("/usr/bin/prog", 0, &finder), 0);

@@ -31,7 +31,7 @@ static void on_trouble(void *ctx, pid_t pid, const char *where, int error)
 
 static void set_up(void)
 {
-	const struct jit_observer observer = { NULL, on_trouble, counters };
+	const struct jit_observer observer = { NULL, on_trouble, counters, 0 };
 
 	cr_assert(zero(int, jit_names_new(&observer, &jit)));
 	process = (struct process){ .id = 7, .pid = getpid() };
@@ -206,6 +206,46 @@ Test(jit_names, a_file_of_somebody_else_is_refused)
 	if (chown(path, 12345, 12345) < 0)
 		return; /* not root: there is no other owner to be had */
 	assert_refused(-EPERM);
+}
+
+static void begin_with(size_t memory)
+{
+	const struct jit_observer observer = { NULL, on_trouble, counters, memory };
+
+	jit_names_free(jit);
+	cr_assert(zero(int, jit_names_new(&observer, &jit)));
+}
+
+/* Most processes that end have never told of any code. */
+Test(jit_names, those_without_names_leave_the_account_as_it_was)
+{
+	begin_with(1 << 20);
+	for (uint32_t id = 100; id < 5000; id++) {
+		struct process nameless = { .id = id, .pid = 0x7fffffff, .exited_ns = 1 };
+
+		code_now(&nameless, 0x1000);
+		jit_names_end(jit, nameless.pid);
+		jit_names_sweep(jit);
+	}
+	write_map("w", "1000 10 code\n");
+	assert_name(&process, 0x1000, code_now(&process, 0x1000), "code");
+	cr_assert(zero(int, troubles));
+}
+
+Test(jit_names, names_take_no_more_memory_than_they_may)
+{
+	FILE *f = fopen(path, "w");
+
+	begin_with(1 << 20);
+	for (unsigned i = 0; i < 20000; i++)
+		fprintf(f, "%x 10 function_number_%u\n", 0x1000 + 16 * i, i);
+	fclose(f);
+	for (int i = 0; i < 100 && !troubles; i++)
+		code_now(&process, 0x1000);
+	cr_assert(eq(int, last_error, -EFBIG));
+	cr_assert(eq(u64, counters[STAT_JIT_CUT], 1));
+	/* What was read stays. */
+	assert_name(&process, 0x1000, code_now(&process, 0x1000), "function_number_0");
 }
 
 Test(jit_names, a_huge_file_is_read_to_a_limit)

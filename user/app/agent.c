@@ -303,6 +303,7 @@ static int open_session(struct agent *a)
 			.unwind_budget = c->budgets.unwind_tables,
 		},
 		.keep_times = true,
+		.code_memory = config_of(a)->budgets.memory / 2,
 		.filter = &c->filter,
 	};
 	int r = set_context(&c->context, &a->context);

@@ -192,9 +192,9 @@ static int allocate(const struct session_options *opt, struct session **ret)
 	if (r == 0)
 		r = profile_new(&s->profile);
 	if (r == 0)
-		r = jit_names_new(
-			&(struct jit_observer){ NULL, sample_code_log_trouble, s->counters },
-			&s->jit);
+		r = jit_names_new(&(struct jit_observer){ NULL, sample_code_log_trouble,
+							  s->counters, opt->code_memory },
+				  &s->jit);
 	if (r == 0)
 		r = copy_targets(s, opt);
 	if (r < 0)

@@ -42,6 +42,7 @@ struct session_options {
 	struct context_options context; /* what it points to is borrowed */
 	struct symbol_options symbols;
 	bool keep_times;	     /* of each sample */
+	size_t code_memory;	     /* for names of code made at run time; 0: 512 MiB */
 	const struct filter *filter; /* which processes are counted; borrowed; NULL: all */
 	/* Is shown each sample; NULL: none. */
 	void (*observe)(void *arg, const struct session_sample *s);

@@ -2,8 +2,8 @@
 /*
  * Finds the files of debug information of one mapped file, as a struct sym_file_source: in the root
  * of the process that had it mapped, then in ours. No name leads out of the root that it is looked
- * up in, and nothing is handed on but ELF files, none of them of the kernel (/proc/kcore). At last debuginfod servers are asked, if there
- * are any.
+ * up in, and nothing is handed on but ELF files, none of them of the kernel (/proc/kcore). At last
+ * debuginfod servers are asked, if there are any.
  */
 #ifndef SYM_FILE_FINDER_H
 #define SYM_FILE_FINDER_H

@@ -94,6 +94,8 @@ int jit_names_new(const struct jit_observer *observer, struct jit_names **ret)
 		return -ENOMEM;
 	pthread_mutex_init(&jn->mutex, NULL);
 	jn->observer = *observer;
+	if (!jn->observer.memory_max)
+		jn->observer.memory_max = MEMORY_MAX;
 	jn->began_ns = monotonic_ns();
 	*ret = jn;
 	return 0;
@@ -196,8 +198,10 @@ struct new_bytes {
 /* Names of @jp take as many bytes more as they did @before less; too many end its file. */
 static int account(struct jit_names *jn, const struct jit_process *jp, size_t before, int r)
 {
-	jn->memory += code_names_bytes(jp->names) - before;
-	return r == -ENOSPC || jn->memory > MEMORY_MAX ? -EFBIG : r;
+	size_t max = jn->observer.memory_max, own = code_names_bytes(jp->names);
+
+	jn->memory += own - before;
+	return r == -ENOSPC || own > max / 2 || jn->memory > max ? -EFBIG : r;
 }
 
 static int on_text(void *arg, const void *bytes, size_t n)
@@ -348,6 +352,7 @@ static int add_process(struct jit_names *jn, const struct process *p, struct jit
 		r = hashmap_put(&jn->by_id, hash_u64(0, jp->id), jp);
 	if (r < 0)
 		return r;
+	jn->memory += code_names_bytes(jp->names);
 	if (!p->exited_ns)
 		find_files(jp);
 	jn->living.data[jn->living.n++] = jp;

@@ -18,6 +18,7 @@ struct jit_observer {
 	/* A file of @pid is not used, or not to its end: once for each file; @error as errno. */
 	void (*on_trouble)(void *ctx, pid_t pid, const char *path, int error);
 	uint64_t *counters; /* [STAT_COUNT]; borrowed */
+	size_t memory_max;  /* bytes of all names, of which a process may have half; 0: 512 MiB */
 };
 
 int jit_names_new(const struct jit_observer *observer, struct jit_names **ret); /* -ENOMEM */
