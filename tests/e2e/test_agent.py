@@ -385,6 +385,37 @@ def test_cost_is_shown(spanprof, busy, tmp_path):
         agent.stop()
 
 
+def kill_worker(agent):
+    """The one that there is, or None."""
+    for pid in children(agent.program.pid):
+        try:
+            if Path(f"/proc/{pid}/comm").read_text() == "spanprof-worker\n":
+                os.kill(pid, signal.SIGKILL)
+                return pid
+        except OSError:
+            pass
+    return None
+
+
+def test_bad_file_is_told_of_once(spanprof, busy, tmp_path):
+    """As soon as its reader has failed, and not with each profile anew."""
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
+        end = time.monotonic() + 60
+        while "cannot read '" not in agent.messages():
+            assert time.monotonic() < end, agent.messages()
+            if kill_worker(agent):
+                time.sleep(1.5)  # one that was idle is not missed
+        ended = agent.metric("intervals_total")
+        agent.wait(lambda: agent.metric("intervals_total") >= ended + 3)
+        before = agent.metric("symbol_worker_failed_total")
+        assert before >= 1
+        agent.wait(lambda: agent.metric("intervals_total") >= ended + 7)
+        assert agent.metric("symbol_worker_failed_total") == before
+        told = re.findall("cannot read '([^']*)'", agent.messages())
+        assert len(told) == len(set(told)) and all(p.startswith("/") for p in told), told
+        agent.stop()
+
+
 def test_naming_that_cannot_keep_up(spanprof, busy, tmp_path):
     """Profiles wait, the next one is named by less, and it is told; then all is as before."""
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:

@@ -266,6 +266,7 @@ static void work_on(struct namer *n, const struct namer_job *job)
 		log_error_errno(r, "cannot name a profile of %llu samples",
 				(unsigned long long)samples);
 	}
+	naming_tell_bad_files(n->naming);
 	bound_memory(n);
 	forget_names(n);
 	used = cpu_since(n->naming, &mark);

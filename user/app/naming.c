@@ -78,19 +78,19 @@ void naming_close(struct naming *n)
 	free(n);
 }
 
-/* What went wrong with the reading of strangers' files. */
-static void report_files(const struct symbolizer *sym, const struct worker *worker)
+void naming_tell_bad_files(struct naming *n)
 {
 	const struct bad_file *bad;
-	size_t i;
 
-	worker_report(worker, "ELF files", "functions show as [file+0x…]");
-	for (i = 0; i < BAD_FILES_SHOWN && (bad = symbolizer_bad_file(sym, i)); i++)
-		log_warning("cannot read '%s': %s; its functions %s", bad->path, bad->reason,
-			    bad->hopeless ? "show as [file+0x…]"
-					  : "have names from its symbol tables at most");
-	if (i == BAD_FILES_SHOWN && symbolizer_bad_file(sym, i))
-		log_warning("the same with other files; symbol_worker_failed counts them");
+	for (; (bad = symbolizer_bad_file(n->sym, n->n_bad_told)); n->n_bad_told++) {
+		if (n->n_bad_told < BAD_FILES_SHOWN)
+			log_warning("cannot read '%s': %s; its functions %s", bad->path,
+				    bad->reason,
+				    bad->hopeless ? "show as [file+0x…]"
+						  : "have names from its symbol tables at most");
+		else if (n->n_bad_told == BAD_FILES_SHOWN)
+			log_warning("the same with other files; symbol_worker_failed counts them");
+	}
 }
 
 static void report_servers(const struct debuginfod_files *servers)
@@ -126,7 +126,8 @@ void naming_finish(struct naming *n)
 		if (n->cache_folder)
 			report_cache(n->cache, n->cache_folder);
 	}
-	report_files(n->sym, n->worker);
+	worker_report(n->worker, "ELF files", "functions show as [file+0x…]");
+	naming_tell_bad_files(n);
 	if (n->servers)
 		report_servers(n->servers);
 }

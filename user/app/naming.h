@@ -17,12 +17,16 @@ struct naming {
 	struct symbol_cache *cache; /* NULL: none */
 	const char *cache_folder;
 	struct debuginfod_files *servers; /* NULL: none is asked */
+	size_t n_bad_told;		  /* files that could not be read, and were named */
 };
 
 /* Logs; negative errno. */
 int naming_open(const struct symbol_options *opt, struct naming **ret);
 void naming_close(struct naming *n); /* NULL is fine */
 DEFINE_CLEANUP(struct naming *, naming_close)
+
+/* Logs which files could not be read since the last time. */
+void naming_tell_bad_files(struct naming *n);
 
 /* Once everything has its name: keeps what is new, logs what could not be had. */
 void naming_finish(struct naming *n);

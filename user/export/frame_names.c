@@ -162,9 +162,7 @@ static void count(const struct batch *b, uint64_t *counters)
 		counters[STAT_FRAME_NO_SYMBOL] += b->results[i].n_frames == 0;
 	if (b->error == -ESTALE)
 		counters[STAT_FILE_REPLACED]++;
-	else if (b->error == -EREMOTEIO)
-		counters[STAT_SYMBOL_WORKER_FAILED]++;
-	else if (b->error < 0)
+	else if (b->error < 0 && b->error != -EREMOTEIO) /* which the symbolizer counts */
 		counters[STAT_FILE_UNREADABLE]++;
 }
 
@@ -311,11 +309,14 @@ int frame_names_resolve(struct frame_names *fn, const struct name_sources *from,
 			struct pprof_builder *builder, uint64_t *counters)
 {
 	CLEANUP(freep) struct frame_name **all = NULL;
+	struct symbolizer_counts taken;
 	struct frame_name **next;
 	int r = sorted(fn, &all);
 
 	for (next = all; r == 0 && *next;)
 		next = do_file(next, from, builder, counters, &r);
-	counters[STAT_DEBUG_LEFT_OUT] += symbolizer_debug_left_out(from->sym);
+	taken = symbolizer_take_counts(from->sym);
+	counters[STAT_DEBUG_LEFT_OUT] += taken.debug_left_out;
+	counters[STAT_SYMBOL_WORKER_FAILED] += taken.worker_failed;
 	return r;
 }

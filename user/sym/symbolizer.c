@@ -27,7 +27,7 @@ struct symbolizer {
 	uint64_t kernel_read_ns;
 	bool may_map;
 	enum symbolizer_detail detail;
-	uint64_t debug_left_out;
+	struct symbolizer_counts counts;
 };
 
 int symbolizer_new(struct symbolizer **ret)
@@ -84,9 +84,12 @@ void symbolizer_allow_mapping(struct symbolizer *s)
 	s->may_map = true;
 }
 
-uint64_t symbolizer_debug_left_out(const struct symbolizer *s)
+struct symbolizer_counts symbolizer_take_counts(struct symbolizer *s)
 {
-	return s->debug_left_out;
+	struct symbolizer_counts counts = s->counts;
+
+	s->counts = (struct symbolizer_counts){ 0 };
+	return counts;
 }
 
 static void no_names(const uint64_t *addrs, size_t n, struct sym_result *results)
@@ -105,7 +108,7 @@ static int by_worker(struct symbolizer *s, int fd, const struct sym_file_source 
 		     const struct names_request *q)
 {
 	bool symbols_only = s->detail == SYMBOLIZER_SYMBOLS_ONLY;
-	struct names_client client = { s->worker, files, &s->frames, &s->debug_left_out,
+	struct names_client client = { s->worker, files, &s->frames, &s->counts.debug_left_out,
 				       symbols_only };
 	const struct worker_failure *why = worker_last_failure(s->worker);
 	const struct bad_file *bad = bad_files_find(&s->bad, fd);
@@ -115,6 +118,7 @@ static int by_worker(struct symbolizer *s, int fd, const struct sym_file_source 
 
 	if (!bad) {
 		r = names_client_ask(&client, fd, q);
+		s->counts.worker_failed += r == -EREMOTEIO;
 		/* That it does not start has nothing to do with the file. */
 		if (r != -EREMOTEIO || why->kind == WORKER_NOT_STARTED)
 			return r;
@@ -124,8 +128,12 @@ static int by_worker(struct symbolizer *s, int fd, const struct sym_file_source 
 	hopeless = bad ? bad->hopeless : symbols_only;
 	if (!hopeless)
 		hopeless = names_client_ask(&client, fd, q) < 0;
-	if (!bad && bad_files_add(&s->bad, fd, reason, hopeless) == -ENOMEM)
-		return -ENOMEM;
+	if (!bad) {
+		r = bad_files_add(&s->bad, fd, reason, hopeless);
+		return r == -ENOMEM ? r : -EREMOTEIO;
+	}
+	if (hopeless)
+		bad_files_give_up(&s->bad, bad);
 	return -EREMOTEIO;
 }
 
@@ -137,7 +145,7 @@ static int in_this_process(struct symbolizer *s, int fd, const struct sym_file_s
 		.files = files,
 		.may_map = s->may_map,
 		.symbols_only = s->detail == SYMBOLIZER_SYMBOLS_ONLY,
-		.debug_left_out = &s->debug_left_out,
+		.debug_left_out = &s->counts.debug_left_out,
 	};
 
 	return file_names(&reader, fd, q->results, q->n);

@@ -73,8 +73,13 @@ size_t symbolizer_memory(const struct symbolizer *s);
  */
 void symbolizer_forget(struct symbolizer *s);
 
-/* Files so far whose debug information was left alone, as it is too large or broken. */
-uint64_t symbolizer_debug_left_out(const struct symbolizer *s);
+struct symbolizer_counts {
+	uint64_t debug_left_out; /* files whose debug information was too large, or broken */
+	uint64_t worker_failed;	 /* files that the worker failed on */
+};
+
+/* What there was of it since the last call. */
+struct symbolizer_counts symbolizer_take_counts(struct symbolizer *s);
 
 /*
  * Names @n file offsets of the ELF file @fd. @files opens those of its debug information that are

@@ -120,6 +120,13 @@ int bad_files_add(struct bad_files *bf, int fd, const char *reason, bool hopeles
 	return r;
 }
 
+void bad_files_give_up(struct bad_files *bf, const struct bad_file *bad)
+{
+	for (size_t i = 0; i < bf->list.n; i++)
+		if (&bf->list.data[i]->said == bad)
+			bf->list.data[i]->said.hopeless = true;
+}
+
 const struct bad_file *bad_files_get(const struct bad_files *bf, size_t i)
 {
 	return i < bf->list.n ? &bf->list.data[i]->said : NULL;

@@ -26,6 +26,9 @@ const struct bad_file *bad_files_find(const struct bad_files *bf, int fd);
 /* @reason is copied. -ENOMEM. */
 int bad_files_add(struct bad_files *bf, int fd, const char *reason, bool hopeless);
 
+/* Of one that bad_files_find() has found: the reading of a part of it has failed as well. */
+void bad_files_give_up(struct bad_files *bf, const struct bad_file *bad);
+
 const struct bad_file *bad_files_get(const struct bad_files *bf, size_t i);
 void bad_files_clear(struct bad_files *bf);
 
