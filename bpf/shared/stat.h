@@ -101,7 +101,7 @@ enum stat_kind {
 	X(FILE_UNREADABLE, LOSS, "files_unreadable", "mapped files not to be opened or parsed")    \
 	X(FILE_REPLACED, LOSS, "files_replaced", "mapped files that are another file by now")      \
 	X(SYMBOL_WORKER_FAILED, LOSS, "symbol_worker_failed",                                      \
-	  "mapped files that the process which reads them failed on")                        \
+	  "mapped files that the process which reads them failed on")                              \
 	X(DEBUG_LEFT_OUT, LOSS, "debug_files_left_out",                                            \
 	  "files whose debug information is too large to be read, or broken")                      \
 	X(EVENT_LOST, LOSS, "process_events_lost", "exec, fork, exit or mmap events lost")         \

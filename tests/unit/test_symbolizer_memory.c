@@ -126,6 +126,7 @@ Test(symbolizer_memory, known_only_reads_no_file)
 	symbolizer_set_detail(s, SYMBOLIZER_KNOWN_ONLY);
 	cr_assert(zero(sz, name("prog", &at, 1)));
 	cr_assert(eq(u64, results[0].vaddr, at));
+	cr_assert(eq(int, symbol_is_entry(&results[0], 0), 1), "nobody knows");
 	begin_with(1u << 24);
 	cr_assert(zero(sz, name("prog", &at, 1)));
 	symbolizer_set_detail(s, SYMBOLIZER_FULL);
@@ -133,6 +134,20 @@ Test(symbolizer_memory, known_only_reads_no_file)
 	symbolizer_set_detail(s, SYMBOLIZER_KNOWN_ONLY);
 	cr_assert(eq(sz, name("prog", &at, 1), 1));
 	cr_assert_not_null(results[0].frames[0].file);
+}
+
+/* The place is called the same whether its file was read or not. */
+Test(symbolizer_memory, known_only_knows_where_a_place_is)
+{
+	uint64_t at = make_program("-no-pie"), offset = at - 0x400000;
+
+	symbolizer_set_detail(s, SYMBOLIZER_KNOWN_ONLY);
+	cr_assert(zero(sz, name("prog", &offset, 1)));
+	cr_assert(eq(u64, results[0].vaddr, at));
+	symbolizer_set_detail(s, SYMBOLIZER_FULL);
+	cr_assert(eq(sz, name("prog", &offset, 1), 1));
+	cr_assert(eq(u64, results[0].vaddr, at));
+	cr_assert(not(results[0].not_read));
 }
 
 Test(symbolizer_memory, names_of_little_detail_are_not_cached)

@@ -36,6 +36,8 @@ int symbol_is_entry(const struct sym_result *res, uint64_t e_entry)
 {
 	const char *outermost;
 
+	if (res->not_read)
+		return 1;
 	if (res->n_frames == 0)
 		return res->vaddr >= e_entry && res->vaddr - e_entry < ENTRY_CODE_MAX;
 	if (res->start == e_entry)

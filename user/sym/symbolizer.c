@@ -196,18 +196,39 @@ static int ask_beside_cache(struct symbolizer *s, int fd, const struct sym_file_
 	return r;
 }
 
+/* Their addresses at least, by the segments. */
+static void note_not_read(int fd, const struct names_request *q)
+{
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+
+	(void)elf_file_open_fd(fd, &ef);
+	for (size_t i = 0; i < q->n; i++) {
+		struct sym_result *res = &q->results[i];
+
+		if (res->n_frames)
+			continue;
+		res->not_read = true;
+		if (ef)
+			(void)elf_file_offset_to_vaddr(ef, q->offsets[i], &res->vaddr);
+	}
+}
+
 int symbolizer_file(struct symbolizer *s, int fd, const struct sym_file_source *files,
 		    const uint64_t *offsets, size_t n, struct sym_result *results)
 {
 	const struct names_request q = { offsets, results, n };
 	struct stat st;
+	int r;
 
 	no_names(offsets, n, results);
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ENOEXEC;
-	return s->cache ? ask_beside_cache(s, fd, files, &q) : ask(s, fd, files, &q);
+	r = s->cache ? ask_beside_cache(s, fd, files, &q) : ask(s, fd, files, &q);
+	if (r == -EREMOTEIO || s->detail == SYMBOLIZER_KNOWN_ONLY)
+		note_not_read(fd, &q);
+	return r;
 }
 
 const struct bad_file *symbolizer_bad_file(const struct symbolizer *s, size_t i)

@@ -27,6 +27,7 @@ struct sym_result {
 	uint64_t start;	 /* address of the symbol's first byte, same space as vaddr; 0: no name */
 	size_t n_frames; /* 0: no name */
 	struct sym_frame *frames; /* owned by the symbolizer */
+	bool not_read;		  /* it may have a name: its file was not, or could not be, read */
 };
 
 struct symbolizer;
@@ -114,9 +115,9 @@ int symbolizer_vdso(struct symbolizer *s, const uint64_t *offsets, size_t n,
 		    struct sym_result *results);
 
 /*
- * Is the instruction at @vaddr, in a function called @function of a file whose e_entry is @entry,
- * the outermost frame that a process or thread can have: the program's entry, or the place where
- * the C library or the Go runtime starts a thread? A stack that ends elsewhere is truncated.
+ * Is @res, of a file whose entry is @e_entry, the outermost frame that a process or thread can
+ * have: the program's entry, or the place where the C library or the Go runtime starts a thread? A
+ * stack that ends elsewhere is truncated. Of what was not read nobody can say so: 1.
  */
 int symbol_is_entry(const struct sym_result *res, uint64_t e_entry);
 
