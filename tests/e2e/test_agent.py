@@ -416,6 +416,24 @@ def test_bad_file_is_told_of_once(spanprof, busy, tmp_path):
         agent.stop()
 
 
+def test_end_does_not_wait_for_a_server_of_debug_files(spanprof, busy, tmp_path, monkeypatch):
+    """It hangs for 10 s a file and for 120 s in all; the last profile is there all the same."""
+    monkeypatch.setenv("DEBUGINFOD_CACHE_PATH", str(tmp_path / "debug"))
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        silent.settimeout(30)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with Agent(spanprof, tmp_path, [directory(tmp_path / "out")],
+                   symbols={"cache": "", "debuginfod": url}) as agent:  # fmt: skip
+            asked = silent.accept()[0]
+            start = time.monotonic()
+            agent.stop()
+            assert time.monotonic() - start < 25
+            asked.close()
+    assert samples(tmp_path / "out", pid=busy) > 0
+
+
 def test_naming_that_cannot_keep_up(spanprof, busy, tmp_path):
     """Profiles wait, the next one is named by less, and it is told; then all is as before."""
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:

@@ -88,6 +88,15 @@ def test_names_and_inlined_calls(spanprof, stripped, server, tmp_path):
     assert "debuginfod: " in said
 
 
+def test_names_of_before_the_server_was_asked(spanprof, stripped, server, tmp_path):
+    """What a file's own symbols gave is not what the cache says once there is a server."""
+    cache = f"--symbol-cache={tmp_path / 'symbols'}"
+    names, _ = record(spanprof, stripped, tmp_path, cache)
+    assert "brew" not in names
+    names, _ = record(spanprof, stripped, tmp_path, cache, f"--debuginfod={server}")
+    assert {"brew", "stir"} <= names
+
+
 def test_by_environment_and_not(spanprof, stripped, server, tmp_path):
     names, _ = record(spanprof, stripped, tmp_path, "--no-debuginfod", DEBUGINFOD_URLS=server)
     assert "brew" not in names

@@ -188,6 +188,31 @@ Test(debuginfod_files, a_server_that_hangs_costs_the_limit_once, .timeout = 30)
 	cr_assert(eq(u64, debuginfod_files_totals(d).failed, 2));
 }
 
+/* Who goes on for days asks again some day. */
+Test(debuginfod_files, each_period_has_its_time, .timeout = 30)
+{
+	struct debuginfod_limits limits = DEBUGINFOD_LIMITS_DEFAULT;
+	CLEANUP(debuginfod_files_freep) struct debuginfod_files *d = NULL;
+	CLEANUP(closep) int fd = -1;
+	uint64_t start = monotonic_ns();
+	unsigned port;
+
+	fd = listen_somewhere(&port);
+	limits.stall_seconds = 20;
+	limits.total_seconds = 1;
+	limits.period_seconds = 5;
+	d = open_files(&limits);
+	cr_assert(ne(u64, debuginfod_files_asked(d), 0));
+	cr_assert(eq(int, open_wanted(d), -ETIMEDOUT));
+	cr_assert(zero(u64, debuginfod_files_asked(d)));
+	while (monotonic_ns() - start < 5 * NSEC_PER_SEC)
+		usleep(10000);
+	cr_assert(ne(u64, debuginfod_files_asked(d), 0));
+	closep(&fd);
+	fd = -1;
+	cr_assert(ne(int, open_wanted(d), -ETIMEDOUT), "it was asked, and refused");
+}
+
 Test(debuginfod_files, large_files_are_left_at_the_server)
 {
 	struct debuginfod_limits limits = DEBUGINFOD_LIMITS_DEFAULT;

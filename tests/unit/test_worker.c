@@ -379,7 +379,7 @@ static void make_stripped(void)
 static void assert_dies_of(int signal, const struct worker_options *opt,
 			   enum worker_failure_kind kind, int number)
 {
-	struct sym_file_source files = { send_signal, &signal };
+	struct sym_file_source files = { send_signal, NULL, &signal };
 	struct sym_result res[8];
 
 	make_stripped();
@@ -449,7 +449,7 @@ static int slow_source(void *arg, const struct sym_file_wanted *wanted, unsigned
 Test(worker, does_not_pay_for_our_time)
 {
 	const struct worker_options hasty = { .program = PROGRAM, .wall_s = 1 };
-	const struct sym_file_source files = { slow_source, NULL };
+	const struct sym_file_source files = { slow_source, NULL, NULL };
 	struct sym_result res[8];
 
 	make_stripped();
@@ -467,7 +467,7 @@ static int give_debug_file(void *arg, const struct sym_file_wanted *wanted, unsi
 
 Test(worker, is_given_the_files_that_it_asks_for)
 {
-	const struct sym_file_source files = { give_debug_file, NULL };
+	const struct sym_file_source files = { give_debug_file, NULL, NULL };
 	struct sym_result res;
 	uint64_t quiet;
 

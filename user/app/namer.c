@@ -19,13 +19,15 @@
 #include "export/pprof_relabel.h"
 #include "export/profile_pprof.h"
 #include "export/spool.h"
+#include "sym/debuginfod_files.h"
 #include "sym/symbol_cache.h"
 #include "sym/symbolizer.h"
 #include "worker/worker.h"
 
-#define NICE	  10
-#define ROUND_NS  (60 * NSEC_PER_SEC) /* of the cache of names, which then is written */
-#define BEHIND_NS (10 * NSEC_PER_SEC) /* so long a profile may wait in any case */
+#define NICE	   10
+#define ROUND_NS   (60 * NSEC_PER_SEC) /* of the cache of names, which then is written */
+#define BEHIND_NS  (10 * NSEC_PER_SEC) /* so long a profile may wait in any case */
+#define AWAITED_NS (10 * NSEC_PER_SEC) /* so long the end may take, and the file at hand */
 
 struct job_queue {
 	struct namer_job jobs[NAMER_WAITING_MAX + NAMER_LAST_MAX];
@@ -44,6 +46,7 @@ struct namer {
 	pthread_cond_t pushed;
 	struct job_queue waiting, done;
 	bool finish;
+	_Atomic uint64_t finish_ns; /* since then somebody waits for the end; 0: nobody does */
 
 	/* The thread's own. */
 	unsigned queues_of; /* number of the configuration whose endpoints the spool knows */
@@ -97,6 +100,14 @@ static bool is_behind(const struct namer_job *job, uint64_t now)
 	return waited > job->config->interval_ns && waited > BEHIND_NS;
 }
 
+/* An end that takes long is an end by SIGKILL, which costs whole profiles. */
+static bool is_awaited(const struct namer *n, uint64_t now)
+{
+	uint64_t since = atomic_load(&n->finish_ns);
+
+	return since && now - since > AWAITED_NS;
+}
+
 static void tell_detail(enum symbolizer_detail detail)
 {
 	static const char *const texts[] = {
@@ -114,10 +125,12 @@ static void tell_detail(enum symbolizer_detail detail)
 }
 
 /* What has been seen before comes from the cache in full all the same. */
-static void choose_detail(struct namer *n, bool behind)
+static void choose_detail(struct namer *n, const struct namer_job *job, uint64_t now)
 {
-	enum symbolizer_detail detail = naming_budget_detail(&n->budget, behind);
+	enum symbolizer_detail detail = naming_budget_detail(&n->budget, is_behind(job, now));
 
+	if (is_awaited(n, now))
+		detail = SYMBOLIZER_KNOWN_ONLY;
 	if (detail != n->detail)
 		tell_detail(detail);
 	n->detail = detail;
@@ -258,7 +271,7 @@ static void work_on(struct namer *n, const struct namer_job *job)
 
 	atomic_store(&n->shared->naming_since_ns, began);
 	naming_budget_refill(&n->budget, began, job->config->budgets.cpu_percent);
-	choose_detail(n, is_behind(job, began));
+	choose_detail(n, job, began);
 	r = name(n, job);
 	if (r < 0) {
 		agent_shared_add(n->shared, AGENT_NUMBER_INTERVALS_FAILED, 1);
@@ -405,6 +418,9 @@ bool namer_done(struct namer *n, struct namer_job *ret)
 
 void namer_finish(struct namer *n)
 {
+	atomic_store(&n->finish_ns, monotonic_ns());
+	if (n->naming->servers)
+		debuginfod_files_cancel(n->naming->servers);
 	pthread_mutex_lock(&n->lock);
 	n->finish = true;
 	pthread_cond_signal(&n->pushed);

@@ -43,7 +43,10 @@ void namer_push(struct namer *n, const struct namer_job *job);
 /* False: none is done. */
 bool namer_done(struct namer *n, struct namer_job *ret);
 
-/* Waits for what it was given, which then namer_done() gives; nothing can be pushed any more. */
+/*
+ * Waits for what it was given, which then namer_done() gives; nothing can be pushed any more. What
+ * is not begun within 10 s has names of what is known only.
+ */
 void namer_finish(struct namer *n);
 void namer_free(struct namer *n); /* after namer_finish(); NULL is fine */
 

@@ -38,16 +38,28 @@ static int add_identity(int fd, uint64_t *hash)
 	return 0;
 }
 
-static void add_debug_file(const struct sym_file_source *files, const struct symbol_origin *o,
-			   uint64_t *hash)
+static void add_file(const struct sym_file_source *files, const struct symbol_origin *o,
+		     enum sym_file_kind kind, uint64_t *hash)
 {
-	const struct sym_file_wanted wanted = { .kind = SYM_FILE_BUILD_ID,
+	const struct sym_file_wanted wanted = { .kind = kind,
 						.build_id = o->build_id,
 						.build_id_len = o->build_id_len };
-	CLEANUP(closep) int fd = files ? files->open(files->arg, &wanted, 0) : -1;
+	CLEANUP(closep) int fd = files->open(files->arg, &wanted, 0);
 
 	if (fd >= 0)
 		(void)add_identity(fd, hash);
+}
+
+/* Names that were made without one of them are other names. */
+static void add_other_files(const struct sym_file_source *files, const struct symbol_origin *o,
+			    uint64_t *hash)
+{
+	uint64_t servers = files->servers ? files->servers(files->arg) : 0;
+
+	add_file(files, o, SYM_FILE_BUILD_ID, hash);
+	add_file(files, o, SYM_FILE_DWP, hash);
+	if (servers)
+		*hash = hash_u64(*hash, servers);
 }
 
 int cached_names_origin(int fd, const struct sym_file_source *files, struct symbol_origin *ret)
@@ -68,8 +80,8 @@ int cached_names_origin(int fd, const struct sym_file_source *files, struct symb
 	r = add_identity(fd, &o.files);
 	if (r < 0)
 		return r;
-	if (o.build_id_len)
-		add_debug_file(files, &o, &o.files);
+	if (o.build_id_len && files)
+		add_other_files(files, &o, &o.files);
 	*ret = o;
 	return 0;
 }

@@ -31,8 +31,8 @@ void cached_names_clear(struct cached_names *c);
 
 /*
  * Which contents of @cache belong to @fd, whose other files @files opens: its build id, which
- * anybody may claim, if it has one, and which file it is, and which debug file there is for it.
- * What open(2) and fstat(2) say.
+ * anybody may claim, if it has one, and which file it is, which debug file and package of split
+ * units there are for it, and which servers would be asked. What open(2) and fstat(2) say.
  */
 int cached_names_origin(int fd, const struct sym_file_source *files, struct symbol_origin *ret);
 

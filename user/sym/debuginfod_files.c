@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/folder.h"
+#include "base/hashmap.h"
 
 #define BUILD_ID_LEN_MAX 64
 #define NS_PER_S	 1000000000ULL
@@ -34,7 +35,9 @@ struct debuginfod_files {
 	char *folder;
 	struct debuginfod_limits limits;
 	struct debuginfod_totals totals;
-	uint64_t waited_ns;	/* in calls that are over */
+	uint64_t servers;	/* hash of their URLs */
+	uint64_t period_ns;	/* when it began */
+	uint64_t waited_ns;	/* in its calls that are over */
 	uint64_t call_start_ns; /* of the call at hand */
 	atomic_bool is_cancelled;
 };
@@ -116,6 +119,8 @@ int debuginfod_files_new(const char *urls, const char *folder,
 	if (!d)
 		return -ENOMEM;
 	d->limits = *limits;
+	d->servers = hash_bytes(0, urls, strlen(urls)) | 1;
+	d->period_ns = monotonic_ns();
 	d->folder = strdup(folder);
 	if (!d->folder)
 		return -ENOMEM;
@@ -150,11 +155,27 @@ void debuginfod_files_free(struct debuginfod_files *d)
 	free(d);
 }
 
+static void begin_period(struct debuginfod_files *d)
+{
+	uint64_t now = monotonic_ns();
+
+	if (!d->limits.period_seconds || now - d->period_ns < d->limits.period_seconds * NS_PER_S)
+		return;
+	d->period_ns = now;
+	d->waited_ns = 0;
+}
+
+uint64_t debuginfod_files_asked(struct debuginfod_files *d)
+{
+	begin_period(d);
+	return is_time_up(d) ? 0 : d->servers;
+}
+
 static int ask(struct debuginfod_files *d, const uint8_t *build_id, size_t len)
 {
 	int r;
 
-	if (is_time_up(d))
+	if (!debuginfod_files_asked(d))
 		return -ETIMEDOUT;
 	d->call_start_ns = monotonic_ns();
 	r = d->lib.find(d->client, build_id, (int)len, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Debug files from debuginfod servers, by build id, kept in a folder of bounded size. Bounded in
- * time, too: a server that hangs costs what the limits say, once.
+ * time, too: a server that hangs costs what the limits say, once a period.
  */
 #ifndef SYM_DEBUGINFOD_FILES_H
 #define SYM_DEBUGINFOD_FILES_H
@@ -12,10 +12,11 @@
 #include "base/cleanup.h"
 
 struct debuginfod_limits {
-	uint64_t file_bytes;	/* of one file; larger ones are left at the server */
-	unsigned stall_seconds; /* without a byte, or for the first one */
-	unsigned total_seconds; /* of all waiting, until the object is freed */
-	uint64_t cache_bytes;	/* of the folder; the files used least recently go first */
+	uint64_t file_bytes;	 /* of one file; larger ones are left at the server */
+	unsigned stall_seconds;	 /* without a byte, or for the first one */
+	unsigned total_seconds;	 /* of all waiting in a period */
+	unsigned period_seconds; /* 0: one without end */
+	uint64_t cache_bytes;	 /* of the folder; the files used least recently go first */
 };
 
 #define DEBUGINFOD_LIMITS_DEFAULT                                                                  \
@@ -23,6 +24,7 @@ struct debuginfod_limits {
 		.file_bytes = 2ULL << 30,                                                          \
 		.stall_seconds = 10,                                                               \
 		.total_seconds = 120,                                                              \
+		.period_seconds = 1800,                                                            \
 		.cache_bytes = 4ULL << 30,                                                         \
 	})
 
@@ -51,6 +53,9 @@ DEFINE_CLEANUP(struct debuginfod_files *, debuginfod_files_free)
  * server was silent for too long; -EFBIG; what else libdebuginfod says.
  */
 int debuginfod_files_open(struct debuginfod_files *d, const uint8_t *build_id, size_t len);
+
+/* Is there time left? A hash of the servers that would be asked; 0: none would be. */
+uint64_t debuginfod_files_asked(struct debuginfod_files *d);
 
 struct debuginfod_totals debuginfod_files_totals(const struct debuginfod_files *d);
 

@@ -256,6 +256,13 @@ static int find(void *arg, const struct sym_file_wanted *wanted, unsigned nth)
 	return -ENOENT;
 }
 
+static uint64_t servers(void *arg)
+{
+	const struct file_finder *f = arg;
+
+	return f->servers ? debuginfod_files_asked(f->servers) : 0;
+}
+
 static bool is_same_root(int a, int b)
 {
 	struct stat x, y;
@@ -293,7 +300,7 @@ int file_finder_new(const char *path, pid_t pid, struct file_finder **ret)
 
 	if (!f)
 		return -ENOMEM;
-	f->source = (struct sym_file_source){ find, f };
+	f->source = (struct sym_file_source){ find, servers, f };
 	if (path && path[0] == '/') {
 		f->path = strdup(path);
 		if (!f->path)

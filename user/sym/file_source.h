@@ -36,6 +36,8 @@ struct sym_file_source {
 	 * one. @nth counts candidates from 0, as the first may be the wrong one: -ENOENT ends them.
 	 */
 	int (*open)(void *arg, const struct sym_file_wanted *wanted, unsigned nth);
+	/* Which servers are asked now for SYM_FILE_FETCHED, as a hash; 0: none. NULL: none. */
+	uint64_t (*servers)(void *arg);
 	void *arg;
 };
 

@@ -151,7 +151,7 @@ static int send_done(const struct request *q, int error)
 
 static int answer(struct request *q)
 {
-	const struct sym_file_source files = { open_by_parent, q };
+	const struct sym_file_source files = { open_by_parent, NULL, q };
 	const struct file_reader reader = {
 		.names = &q->names,
 		.files = &files,

@@ -162,6 +162,7 @@ static int ask(struct symbolizer *s, int fd, const struct sym_file_source *files
 /* Hands on what is asked for, and remembers whether something was not to be had for now. */
 struct observed_source {
 	const struct sym_file_source *files;
+	bool has_servers;
 	bool failed;
 };
 
@@ -170,7 +171,9 @@ static int open_observed(void *arg, const struct sym_file_wanted *wanted, unsign
 	struct observed_source *o = arg;
 	int fd = o->files ? o->files->open(o->files->arg, wanted, nth) : -ENOENT;
 
-	o->failed |= fd < 0 && fd != -ENOENT;
+	/* Servers that are not asked for now are not part of what the cache takes the names for. */
+	if (wanted->kind != SYM_FILE_FETCHED || o->has_servers)
+		o->failed |= fd < 0 && fd != -ENOENT;
 	return fd;
 }
 
@@ -178,8 +181,11 @@ static int open_observed(void *arg, const struct sym_file_wanted *wanted, unsign
 static int ask_beside_cache(struct symbolizer *s, int fd, const struct sym_file_source *files,
 			    const struct names_request *q)
 {
-	struct observed_source observed = { .files = files };
-	const struct sym_file_source source = { open_observed, &observed };
+	struct observed_source observed = {
+		.files = files,
+		.has_servers = files && files->servers && files->servers(files->arg),
+	};
+	const struct sym_file_source source = { open_observed, NULL, &observed };
 	CLEANUP(cached_names_clear) struct cached_names c = { 0 };
 	struct symbol_origin origin;
 	struct names_request rest;
