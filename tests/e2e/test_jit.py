@@ -86,6 +86,13 @@ def test_map_that_is_written_at_the_end(record, workloads):
     assert share_of(r, "jit_late") > 0.9
 
 
+@pytest.mark.parametrize("style, name", [("full", "jit::mangled(int)"), ("simple", "jit::mangled()"),
+                                         ("none", "_ZN3jit7mangledEi")])  # fmt: skip
+def test_mangled_name(record, workloads, style, name):
+    r = record("--demangle", style, "--", workloads / "jitcode", "mangled", "--cpu-ms", 300)
+    assert shares(r).get(name, 0) > 0.9
+
+
 def test_processes_have_names_of_their_own(record, workloads):
     """The same address, most likely, as no address is random; in any case the same code."""
     script = (

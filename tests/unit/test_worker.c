@@ -20,6 +20,8 @@
 #include "base/io.h"
 #include "elf_samples.h"
 #include "leak_check.h"
+#include "sym/demangle_client.h"
+#include "sym/demangle_protocol.h"
 #include "sym/file_finder.h"
 #include "sym/names_client.h"
 #include "sym/names_protocol.h"
@@ -735,6 +737,41 @@ Test(worker, a_bad_file_takes_no_other_with_it)
 	cr_assert(zero(int, name_many(s, "stripped.so", 1)), "what is mended is read");
 }
 
+/* --- names that are read there ------------------------------------------------------------------
+ */
+
+Test(worker, demangles_as_we_do)
+{
+	enum { MANY = 20000 };
+	static char longest[100000], text[MANY][24];
+	static const char *names[MANY], *read[MANY];
+	CLEANUP(arena_clear) struct arena memory = { 0 };
+	char wanted[1024];
+
+	memset(longest, 'x', sizeof(longest) - 1);
+	memcpy(longest, "_Z", 2);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(text[i], sizeof(text[i]), "_Z6f%05di", i);
+		names[i] = text[i];
+	}
+	names[1] = longest;
+	names[2] = "main";
+	names[3] = "_ZN1\x01\xff";
+	names[4] = "_RNvCs1234_3drv1f";
+	names[5] = "";
+	start(&real);
+	for (int style = DEMANGLE_FULL; style <= DEMANGLE_NONE; style++) {
+		cr_assert(zero(int, demangle_client_ask(w, style, names, MANY, &memory, read)));
+		for (int i = 0; i < MANY; i++) {
+			bool can = i != 1 && demangle_styled(names[i], style, wanted, 1024);
+
+			cr_assert(eq(int, read[i] != NULL, can), "%d", i);
+			if (can)
+				cr_assert(eq(str, (char *)read[i], wanted));
+		}
+	}
+}
+
 /* --- fakes ------------------------------------------------------------------------------------ */
 
 /* What a fake answers to its first message. */
@@ -793,9 +830,9 @@ static void begin_reply(unsigned kind, size_t len)
 	sent_len = sizeof(reply) + len;
 }
 
-static int ask_fake(void)
+static pid_t run_fake_behind(struct worker **ret)
 {
-	int pair[2], r;
+	int pair[2];
 	pid_t pid;
 
 	cr_assert(zero(int, socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)));
@@ -806,8 +843,15 @@ static int ask_fake(void)
 		_exit(0);
 	}
 	close(pair[1]);
-	cr_assert(zero(int, worker_adopt(NULL, pair[0], pid, &w)));
-	r = ask(LIBC, 2, NULL, fake_results);
+	cr_assert(zero(int, worker_adopt(NULL, pair[0], pid, ret)));
+	return pid;
+}
+
+static int ask_fake(void)
+{
+	pid_t pid = run_fake_behind(&w);
+	int r = ask(LIBC, 2, NULL, fake_results);
+
 	cr_assert(eq(int, waitpid(pid, NULL, WNOHANG), -1), "it is gone, and buried");
 	return r;
 }
@@ -859,6 +903,48 @@ Test(worker, answers_that_break_the_protocol_of_names_are_rejected)
 	assert_rejected();
 	begin_reply(NAMES_DONE + 1, 0);
 	assert_rejected();
+}
+
+static int ask_fake_to_demangle(void)
+{
+	CLEANUP(arena_clear) struct arena memory = { 0 };
+	const char *names[] = { "_Z1fi", "_Z1gi" }, *read[2] = { "", "" };
+	int r;
+
+	run_fake_behind(&w);
+	r = demangle_client_ask(w, DEMANGLE_FULL, names, 2, &memory, read);
+	if (r < 0)
+		cr_assert(read[0] == NULL && read[1] == NULL);
+	if (r == 0) {
+		cr_assert(eq(str, (char *)read[0], "f"));
+		cr_assert(zero(ptr, (void *)read[1]));
+	}
+	worker_free(w);
+	w = NULL;
+	return r;
+}
+
+static int demangle_reply(const char *bytes, size_t len)
+{
+	begin_reply(DEMANGLE_STRINGS, len);
+	reply.service = WORKER_SERVICE_DEMANGLE;
+	memcpy(payload, bytes, len);
+	return ask_fake_to_demangle();
+}
+
+Test(worker, answers_that_break_the_protocol_of_demangling_are_rejected)
+{
+	static char longest[2000];
+
+	memset(longest, 'x', sizeof(longest));
+	longest[1500] = longest[1501] = '\0';
+	cr_assert(zero(int, demangle_reply("f\0", 3)));
+	cr_assert(eq(int, demangle_reply("f\0g", 3), -EREMOTEIO), "no end");
+	cr_assert(eq(int, demangle_reply("f\0g\0h", 6), -EREMOTEIO), "more than were asked for");
+	cr_assert(eq(int, demangle_reply("f\x1b\0", 4), -EREMOTEIO), "not printable");
+	cr_assert(eq(int, demangle_reply("f\xff\0", 4), -EREMOTEIO), "not UTF-8");
+	cr_assert(eq(int, demangle_reply(longest, 1502), -EREMOTEIO), "too long");
+	cr_assert(eq(int, demangle_reply("", 0), -EREMOTEIO), "nothing");
 }
 
 static void make_wanted(struct names_wanted want, size_t len)

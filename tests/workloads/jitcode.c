@@ -5,6 +5,7 @@
  *     replaced     one place, of code first called jit_first, then, in the second half, jit_second
  *     forked       jit_parent, which a child runs on, then jit_child in the place of it
  *     late         jit_late, written at the end only
+ *     mangled      jit::mangled(int), as a C++ compiler calls it
  *     dump         in jit-PID.dump: jit_first of jit.c:42, moved in the second third, and
  * jit_second in the place where it was in the last; dump-owner, dump-rubbish: not to be used fifo,
  * link, owner, huge, line, growing, folder the map is what it must not be; huge: with jit_hidden
@@ -131,6 +132,12 @@ static void run_late(void)
 {
 	run_code();
 	tell("jit_late");
+}
+
+static void run_mangled(void)
+{
+	tell("_ZN3jit7mangledEi");
+	run_code();
 }
 
 /* --- jit-PID.dump ----------------------------------------------------------------------------- */
@@ -322,6 +329,7 @@ static const struct {
 	{ "replaced", run_replaced, false },
 	{ "forked", run_forked, false },
 	{ "late", run_late, false },
+	{ "mangled", run_mangled, false },
 	{ "fifo", make_fifo, true },
 	{ "link", make_link, true },
 	{ "owner", make_owner, true },

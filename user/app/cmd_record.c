@@ -16,7 +16,6 @@
 #include "app/stop_signal.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "export/pprof_edit.h"
 #include "export/pyroscope.h"
 
 #define EXIT_USAGE		  2
@@ -310,16 +309,6 @@ static int record(struct recording *rec, int *ret_status)
 
 /* --- results ---------------------------------------------------------------------------------- */
 
-/* Names are the full ones, unless others are asked for. */
-static int name_profile(struct recording *rec)
-{
-	int r = session_pprof(rec->session, &rec->pprof);
-
-	if (r == 0 && rec->opt->demangle != DEMANGLE_FULL)
-		r = pprof_demangle(rec->pprof, rec->opt->demangle);
-	return r;
-}
-
 static int write_output(struct recording *rec)
 {
 	const struct record_options *opt = rec->opt;
@@ -396,7 +385,7 @@ static int finish(struct recording *rec)
 	uint64_t counters[STAT_COUNT] = { 0 };
 	int r;
 
-	r = name_profile(rec);
+	r = session_pprof(rec->session, &rec->pprof);
 	if (r == 0)
 		r = write_output(rec);
 	if (r < 0)

@@ -9,6 +9,7 @@
 #include "app/cmd_record.h"
 #include "app/cmd_report.h"
 #include "base/log.h"
+#include "sym/demangle_service.h"
 #include "sym/names_service.h"
 #include "unwind/rows_service.h"
 #include "worker/service.h"
@@ -63,6 +64,7 @@ static void run_worker(char *const *arguments)
 	static const struct worker_service services[] = {
 		{ WORKER_SERVICE_NAMES, names_service },
 		{ WORKER_SERVICE_ROWS, rows_service },
+		{ WORKER_SERVICE_DEMANGLE, demangle_service },
 		{ 0 },
 	};
 

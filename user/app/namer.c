@@ -15,7 +15,6 @@
 #include "app/naming_budget.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "export/pprof_edit.h"
 #include "export/pprof_relabel.h"
 #include "export/profile_pprof.h"
 #include "export/spool.h"
@@ -38,7 +37,6 @@ struct namer {
 	struct agent_shared *shared;
 	struct spool *spool;
 	struct naming *naming;
-	enum demangle_style demangle;
 	uint64_t memory_max;
 
 	pthread_t thread;
@@ -221,8 +219,8 @@ static int name(struct namer *n, const struct namer_job *job)
 	int r;
 
 	r = profile_to_pprof(i->profile, &from, i->counters, &p);
-	if (r == 0 && n->demangle != DEMANGLE_FULL)
-		r = pprof_demangle(p, n->demangle);
+	if (r == 0)
+		r = naming_demangle(n->naming, p);
 	if (r == 0)
 		r = apply_rules(n, job->config, p);
 	return r < 0 ? r : put(n, job, p);
@@ -357,6 +355,7 @@ int namer_start(const struct agent_config *config, struct agent_shared *s, struc
 		.debuginfod = *sym->debuginfod ? sym->debuginfod : NULL,
 		.cache = *sym->cache ? sym->cache : NULL,
 		.again = true,
+		.demangle = sym->demangle,
 	};
 	int r;
 
@@ -364,7 +363,6 @@ int namer_start(const struct agent_config *config, struct agent_shared *s, struc
 		return log_error_errno(-ENOMEM, "cannot name functions");
 	n->shared = s;
 	n->spool = spool;
-	n->demangle = sym->demangle;
 	n->memory_max = config->budgets.memory;
 	n->round_ns = monotonic_ns();
 	naming_budget_start(&n->budget, n->round_ns);

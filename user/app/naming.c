@@ -6,7 +6,9 @@
 
 #include "app/worker_report.h"
 #include "base/log.h"
+#include "export/pprof_edit.h"
 #include "sym/debuginfod_files.h"
+#include "sym/demangle_client.h"
 #include "sym/symbol_cache.h"
 #include "sym/symbolizer.h"
 #include "worker/worker.h"
@@ -60,6 +62,7 @@ int naming_open(const struct symbol_options *opt, struct naming **ret)
 		r = worker_new(NULL, &n->worker);
 	if (r < 0)
 		return log_error_errno(r, "cannot name the functions");
+	n->demangle = opt->demangle;
 	symbolizer_use_worker(n->sym, n->worker);
 	open_servers(opt, n);
 	open_cache(opt, n);
@@ -76,6 +79,24 @@ void naming_close(struct naming *n)
 	worker_free(n->worker);
 	debuginfod_files_free(n->servers);
 	free(n);
+}
+
+static int read_by_worker(void *worker, enum demangle_style style, const char *const *names,
+			  size_t n, struct arena *memory, const char **ret)
+{
+	return demangle_client_ask(worker, style, names, n, memory, ret);
+}
+
+int naming_demangle(struct naming *n, struct pprof *p)
+{
+	int r = pprof_demangle_by(p, n->demangle, read_by_worker, n->worker);
+	char text[WORKER_TEXT_MAX];
+
+	if (r != -EREMOTEIO)
+		return r;
+	worker_failure_print(worker_last_failure(n->worker), text);
+	log_warning("cannot demangle some names: %s; they are shown as the linker has them", text);
+	return 0;
 }
 
 void naming_tell_bad_files(struct naming *n)

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 
 struct debuginfod_files;
+struct pprof;
 struct symbol_cache;
 struct symbolizer;
 struct worker;
@@ -17,13 +18,21 @@ struct naming {
 	struct symbol_cache *cache; /* NULL: none */
 	const char *cache_folder;
 	struct debuginfod_files *servers; /* NULL: none is asked */
-	size_t n_bad_told;		  /* files that could not be read, and were named */
+	enum demangle_style demangle;
+	size_t n_bad_told; /* files that could not be read, and were named */
 };
 
 /* Logs; negative errno. */
 int naming_open(const struct symbol_options *opt, struct naming **ret);
 void naming_close(struct naming *n); /* NULL is fine */
 DEFINE_CLEANUP(struct naming *, naming_close)
+
+/*
+ * Names of the profile in the style of the options, by the worker: those of code made at run time,
+ * which nobody has demangled yet, in any case. A name that the worker fails on stays as it is, and
+ * a warning is logged. -ENOMEM.
+ */
+int naming_demangle(struct naming *n, struct pprof *p);
 
 /* Logs which files could not be read since the last time. */
 void naming_tell_bad_files(struct naming *n);

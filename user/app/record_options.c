@@ -220,7 +220,7 @@ static int parse_format(struct parse_state *st, const char *arg)
 
 static int parse_demangle(struct record_options *opt, const char *arg)
 {
-	if (demangle_style_parse(arg, &opt->demangle) < 0)
+	if (demangle_style_parse(arg, &opt->symbols.demangle) < 0)
 		return bad("--demangle '%s': " DEMANGLE_STYLE_NAMES, arg);
 	return 0;
 }

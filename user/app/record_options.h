@@ -25,7 +25,6 @@ struct record_options {
 	enum collector_event event;
 	const char *output;
 	enum output_format format;
-	enum demangle_style demangle;
 	struct context_options context;
 	struct symbol_options symbols;
 	const char *push_url; /* NULL: none */

@@ -328,6 +328,8 @@ int session_pprof(struct session *s, struct pprof **ret)
 	from = (struct name_sources){ &files, names->sym, names->servers, s->jit };
 	if (r == 0)
 		r = profile_to_pprof(s->profile, &from, s->counters, ret);
+	if (r == 0)
+		r = naming_demangle(names, *ret);
 	naming_finish(names);
 	return r < 0 ? log_error_errno(r, "cannot name the functions") : 0;
 }

@@ -5,10 +5,13 @@
 
 #include <stdbool.h>
 
+#include "sym/demangle.h"
+
 struct symbol_options {
 	const char *debuginfod; /* URLs of servers, separated by spaces; NULL: none is asked */
 	const char *cache;	/* folder; NULL: none */
 	bool again;		/* the same names will be wanted again and again */
+	enum demangle_style demangle;
 };
 
 /* With the servers of DEBUGINFOD_URLS, if there are any. */

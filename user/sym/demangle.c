@@ -203,6 +203,12 @@ static bool read_folded(const char *name, struct output *out)
 	return true;
 }
 
+bool demangle_may_read(const char *name, enum demangle_style style)
+{
+	return style != DEMANGLE_NONE && (looks_mangled(name) || looks_like_d(name) ||
+					  (style == DEMANGLE_SIMPLE && *name && is_template(name)));
+}
+
 static bool read_in_style(const char *name, enum demangle_style style, struct output *out)
 {
 	CLEANUP(freep) char *plain = without_llvm_suffix(name);

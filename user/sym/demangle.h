@@ -31,4 +31,7 @@ void demangle(const char *name, char *buf, size_t size);
  */
 bool demangle_styled(const char *name, enum demangle_style style, char *buf, size_t size);
 
+/* Could it be such a name? Looks at its first bytes only. */
+bool demangle_may_read(const char *name, enum demangle_style style);
+
 #endif

@@ -532,7 +532,8 @@ static int add_line(struct jit_names *jn, const struct code_line *line, struct s
 static int answer(struct jit_names *jn, const struct code_name *c, struct sym_result *res)
 {
 	const struct code_line *line;
-	int r = name_table_intern(&jn->names, c->name, NULL, &res->frames);
+	/* A stranger's name is nothing for a demangler in this process. */
+	int r = name_table_intern_as_is(&jn->names, c->name, &res->frames);
 
 	if (r < 0)
 		return r;

@@ -78,7 +78,7 @@ static char *name_text(const char *raw, enum demangle_style style, size_t max, c
 	return strdup(buf);
 }
 
-static struct name *name_new(const struct name_key *key)
+static struct name *name_new(const struct name_key *key, enum demangle_style style)
 {
 	size_t raw_len = strlen(key->raw) + 1, suffix_len = strlen(key->suffix) + 1;
 	CLEANUP(name_freep) struct name *n = calloc(1, sizeof(*n));
@@ -91,7 +91,7 @@ static struct name *name_new(const struct name_key *key)
 	memcpy(n->raw, key->raw, raw_len);
 	memcpy(n->raw + raw_len, key->suffix, suffix_len);
 
-	n->readable = name_text(key->raw, DEMANGLE_FULL, READABLE_MAX, key->suffix);
+	n->readable = name_text(key->raw, style, READABLE_MAX, key->suffix);
 	n->linkage = name_text(key->raw, DEMANGLE_NONE, LINKAGE_MAX, key->suffix);
 	if (!n->readable || !n->linkage)
 		return NULL;
@@ -100,8 +100,8 @@ static struct name *name_new(const struct name_key *key)
 	return TAKE_PTR(n);
 }
 
-int name_table_intern(struct name_table *t, const char *raw, const char *suffix,
-		      struct sym_frame **ret)
+static int intern(struct name_table *t, const char *raw, const char *suffix,
+		  enum demangle_style style, struct sym_frame **ret)
 {
 	struct name_key key = { raw, suffix ? suffix : "" };
 	uint64_t hash = hash_bytes(0, key.raw, strlen(key.raw));
@@ -112,7 +112,7 @@ int name_table_intern(struct name_table *t, const char *raw, const char *suffix,
 	hash = hash_bytes(hash, key.suffix, strlen(key.suffix));
 	n = hashmap_get(&t->by_raw, hash, name_eq, &key);
 	if (!n) {
-		made = name_new(&key);
+		made = name_new(&key, style);
 		if (!made)
 			return -ENOMEM;
 		r = hashmap_put(&t->by_raw, hash, made);
@@ -124,6 +124,17 @@ int name_table_intern(struct name_table *t, const char *raw, const char *suffix,
 	}
 	*ret = &n->frame;
 	return 0;
+}
+
+int name_table_intern(struct name_table *t, const char *raw, const char *suffix,
+		      struct sym_frame **ret)
+{
+	return intern(t, raw, suffix, DEMANGLE_FULL, ret);
+}
+
+int name_table_intern_as_is(struct name_table *t, const char *raw, struct sym_frame **ret)
+{
+	return intern(t, raw, NULL, DEMANGLE_NONE, ret);
 }
 
 /* --- source files ----------------------------------------------------------------------------- */

@@ -21,6 +21,9 @@ struct name_table {
 int name_table_intern(struct name_table *t, const char *raw, const char *suffix,
 		      struct sym_frame **ret);
 
+/* The same, but the name is shown as it is, and not demangled. Not for a table that has both. */
+int name_table_intern_as_is(struct name_table *t, const char *raw, struct sym_frame **ret);
+
 /* The path of a source file, as it can be shown. It lives as long as the table. -ENOMEM. */
 int name_table_intern_file(struct name_table *t, const char *path, const char **ret);
 

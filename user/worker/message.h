@@ -19,6 +19,7 @@ enum worker_service_id {
 	WORKER_SERVICE_SELF, /* the worker as such: WORKER_READY */
 	WORKER_SERVICE_NAMES,
 	WORKER_SERVICE_ROWS,
+	WORKER_SERVICE_DEMANGLE,
 };
 
 /* Kinds of WORKER_SERVICE_SELF. */
