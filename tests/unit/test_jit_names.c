@@ -248,6 +248,20 @@ Test(jit_names, names_take_no_more_memory_than_they_may)
 	assert_name(&process, 0x1000, code_now(&process, 0x1000), "function_number_0");
 }
 
+/* Samples wait meanwhile. */
+Test(jit_names, what_is_left_at_the_end_is_read_to_a_limit)
+{
+	struct jit_process *jp;
+
+	write_map("w", "1000 10 code\n");
+	cr_assert(zero(int, jit_names_enter(jit, &process, &jp)));
+	cr_assert(zero(int, truncate(path, 200LL << 20)));
+	jit_names_end(jit, 0);
+	cr_assert(eq(int, last_error, -EFBIG));
+	cr_assert(eq(u64, counters[STAT_JIT_CUT], 1));
+	assert_name(&process, 0x1000, jit_code_at(jp, 0x1000, monotonic_ns()), "code");
+}
+
 Test(jit_names, a_huge_file_is_read_to_a_limit)
 {
 	write_map("w", "");

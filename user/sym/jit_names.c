@@ -22,6 +22,8 @@
 	(50 * NSEC_PER_MSEC)	/* between two looks at a file for the sake of samples             \
 				 */
 #define READ_STEP  (4u << 20)	/* bytes at a look */
+#define READ_ALL   (8u << 20)	/* bytes of all files together, each second: samples wait */
+#define READ_END   (64u << 20)	/* bytes that are left of a file whose process ends */
 #define FILE_MAX   (256u << 20) /* bytes of a file that are read, all in all */
 #define MEMORY_MAX (512u << 20) /* bytes, of all processes */
 
@@ -61,6 +63,7 @@ struct jit_names {
 	struct jit_observer observer;
 	struct hashmap by_id;
 	VEC(struct jit_process *) living;
+	size_t turn; /* whose files are read next */
 	struct name_table names;
 	uint64_t began_ns;
 	size_t memory; /* of the names of all processes */
@@ -232,8 +235,8 @@ static void read_map(struct jit_names *jn, struct jit_process *jp, uint64_t now_
 	text.time_ns = written_ns(jp, now_ns);
 	r = growing_file_read(&jp->map, max, on_text, &text);
 	jn->observer.counters[STAT_JIT_MALFORMED] += jp->parser.malformed - malformed;
-	if (r < 0)
-		refuse_map(jn, jp, r);
+	if (r < 0 || (r > 0 && max == READ_END))
+		refuse_map(jn, jp, r < 0 ? r : -EFBIG);
 }
 
 /* --- jit-PID.dump ----------------------------------------------------------------------------- */
@@ -298,15 +301,19 @@ static void read_dump(struct jit_names *jn, struct jit_process *jp, uint64_t now
 	struct new_bytes bytes = { jn, jp, now_ns };
 	int r = jp->dump.fd < 0 ? 0 : growing_file_read(&jp->dump, max, on_dump, &bytes);
 
-	if (r < 0)
-		refuse_dump(jn, jp, r);
+	if (r < 0 || (r > 0 && max == READ_END))
+		refuse_dump(jn, jp, r < 0 ? r : -EFBIG);
 }
 
-static void read_files(struct jit_names *jn, struct jit_process *jp, uint64_t now_ns, size_t max)
+/* Up to @max bytes of each; READ_END: for the last time. Returns how many there were. */
+static size_t read_files(struct jit_names *jn, struct jit_process *jp, uint64_t now_ns, size_t max)
 {
+	uint64_t left = jp->map.left + jp->dump.left;
+
 	read_map(jn, jp, now_ns, max);
 	read_dump(jn, jp, now_ns, max);
 	jp->read_ns = now_ns;
+	return left - (jp->map.left + jp->dump.left);
 }
 
 /* --- processes -------------------------------------------------------------------------------- */
@@ -390,11 +397,12 @@ int jit_names_enter(struct jit_names *jn, const struct process *p, struct jit_pr
 void jit_names_read(struct jit_names *jn, uint64_t now_ns)
 {
 	LOCKED(jn);
+	size_t done = 0;
 
-	for (size_t i = 0; i < jn->living.n; i++) {
-		struct jit_process *jp = jn->living.data[i];
+	for (size_t i = 0; i < jn->living.n && done < READ_ALL; i++) {
+		struct jit_process *jp = jn->living.data[jn->turn++ % jn->living.n];
 
-		read_files(jn, jp, now_ns, READ_STEP);
+		done += read_files(jn, jp, now_ns, READ_STEP);
 		if (jp->map.fd >= 0 && is_replaced(jp))
 			growing_file_close(&jp->map);
 	}
@@ -409,7 +417,7 @@ void jit_names_end(struct jit_names *jn, pid_t pid)
 
 		if (pid && jp->pid != pid)
 			continue;
-		read_files(jn, jp, monotonic_ns(), FILE_MAX);
+		read_files(jn, jp, monotonic_ns(), READ_END);
 		close_files(jp);
 		jn->living.data[i] = jn->living.data[--jn->living.n];
 	}
