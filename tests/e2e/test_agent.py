@@ -253,6 +253,51 @@ def test_the_courier_dies(spanprof, busy, tmp_path):
     assert samples(tmp_path / "out", pid=busy) > 2 * HZ
 
 
+ONLY_SPLIT = {"include": [{"process_name": "split-le"}]}  # one service: one request a profile
+
+
+@contextmanager
+def slow_server(folder):
+    """Answers after 3 s; yields an endpoint, and what waits until a request is under way."""
+    with sink(folder, "-delay", "3s") as url:
+
+        def in_the_middle(agent):
+            before = len(profiles(folder))
+            agent.wait(lambda: len(profiles(folder)) > before)
+
+        yield {"name": "server", "type": "pyroscope", "url": url}, in_the_middle
+
+
+def test_reload_and_stop_wait_for_an_answer(spanprof, busy, tmp_path):
+    """Each sample arrives once, though the endpoint changes in the middle of a request."""
+    got, out = tmp_path / "got", tmp_path / "out"
+    with slow_server(got) as (e, in_the_middle):
+        with Agent(spanprof, tmp_path, [directory(out), e], interval="5s", filters=ONLY_SPLIT) as agent:
+            for tenant in "ab":
+                in_the_middle(agent)
+                e["tenant"] = tenant
+                agent.reload()
+            in_the_middle(agent)
+            assert agent.metric('endpoint_samples_uncertain_total{endpoint="server"}') == 0
+            agent.stop()
+    assert received(got) == samples(out) > HZ
+
+
+def test_an_answer_to_an_agent_that_died(spanprof, busy, tmp_path):
+    """What delivers waits for it, while the next agent has its address already."""
+    queue = tmp_path / "spool" / "queue" / "server"
+    with slow_server(tmp_path / "got") as (e, in_the_middle):
+        with Agent(spanprof, tmp_path, [e], interval="3s", filters=ONLY_SPLIT) as agent:
+            in_the_middle(agent)
+            agent.program.kill()
+            agent.program.wait()
+            agent.config["endpoints"] = [directory(tmp_path / "out")]
+            agent.start()
+            agent.wait(lambda: not list(queue.iterdir()))
+            agent.stop()
+    assert received(tmp_path / "got") > HZ
+
+
 # --- watching it ---------------------------------------------------------------------------------
 
 

@@ -46,14 +46,14 @@ class Deliver:
         self.program.stdin.flush()
         return self.program.stdout.readline().strip()
 
-    def put(self, n=1):
-        return int(self.ask(f"put {n}"))
+    def put(self, n=1, ago_s=0):
+        return int(self.ask(f"put {n} {ago_s}"))
 
     def stats(self):
         return json.loads(self.ask("stats"))
 
-    def quit(self, flush_ms=0):
-        stats = json.loads(self.ask(f"quit {flush_ms}"))
+    def quit(self, flush_ms=0, grace_ms=0):
+        stats = json.loads(self.ask(f"quit {flush_ms} {grace_ms}"))
         self.program.wait()
         for name, s in stats.items():
             assert_sums(s, name)
@@ -427,15 +427,62 @@ def test_unknown_name(tmp_path):
         assert d.quit()["p"]["queue_samples"] == PROFILE
 
 
-def test_stop_within_a_second(tmp_path):
+@pytest.mark.parametrize("grace_ms", [0, 1500])
+def test_stop_of_a_server_that_hangs(tmp_path, grace_ms):
+    """It has its time to answer and no more; only what was sent is uncertain."""
     with server(hang) as (url, heads), Deliver(tmp_path, pyroscope(url, timeout=60000)) as d:
         d.put()
         while not heads:
             time.sleep(0.02)
         start = time.monotonic()
-        s = d.quit()["p"]
-        assert time.monotonic() - start < 2.5
-    assert s["uncertain"] + s["queue_samples"] == PROFILE
+        s = d.quit(0, grace_ms)["p"]
+        assert grace_ms / 1000 <= time.monotonic() - start < grace_ms / 1000 + 2.5
+    assert 0 < s["uncertain"] < PROFILE and s["uncertain"] + s["queue_samples"] == PROFILE
+
+
+def test_stop_waits_for_an_answer(tmp_path):
+    """And begins no other request: the rest stays in the queue, and is sent by the next one."""
+    with sink(tmp_path / "got", "-delay", "1s") as url:
+        with Deliver(tmp_path, pyroscope(url, timeout=5000)) as d:
+            d.put()
+            while not list((tmp_path / "got").glob("*.spans.json")):
+                time.sleep(0.02)
+            start = time.monotonic()
+            s = d.quit(0, 5000)["p"]
+            assert time.monotonic() - start < 2.5
+        assert s["uncertain"] == 0 and s["taken"] == 1
+        assert s["delivered"] == received(tmp_path / "got") < PROFILE
+        with Deliver(tmp_path, pyroscope(url, timeout=5000)) as d:
+            assert d.quit(10000)["p"]["queue_samples"] == 0
+    assert received(tmp_path / "got") == PROFILE
+
+
+def test_change_waits_for_an_answer(tmp_path):
+    """An endpoint that is set anew in the middle of a request."""
+    with sink(tmp_path / "got", "-delay", "1s") as url:
+        with Deliver(tmp_path, pyroscope(url, timeout=5000)) as d:
+            d.put(2)
+            for tenant in "abcd":
+                (tmp_path / "set").write_text(f"name=p type=pyroscope url={url} tenant={tenant}\n")
+                time.sleep(0.5)
+                assert d.ask(f"set {tmp_path}/set") == "set"
+            s = d.quit(20000)["p"]
+    assert s["delivered"] == 2 * PROFILE == received(tmp_path / "got"), s
+
+
+def test_stop_does_not_wait_for_a_connection(tmp_path):
+    """Nothing of the request was sent: there is no answer to wait for."""
+    with socket.socket() as silent:  # does its part of TCP, not of TLS
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        with Deliver(tmp_path, pyroscope(url, timeout=60000)) as d:
+            d.put()
+            time.sleep(0.5)
+            start = time.monotonic()
+            s = d.quit(0, 5000)["p"]
+            assert time.monotonic() - start < 2.5
+    assert s["queue_samples"] == PROFILE
 
 
 def test_full_disk(tmp_path):
@@ -454,6 +501,17 @@ def test_full_disk(tmp_path):
             d.quit(5000)
     finally:
         subprocess.run(["umount", folder], check=True)
+
+
+def test_outside_of_the_server_s_window(tmp_path):
+    """What waited for too long, or has a clock's time ahead, is refused; what lies between is not."""
+    with sink(tmp_path / "got") as url, Deliver(tmp_path, pyroscope(url)) as d:
+        for ago_s in 0, 2 * 3600, -3600, 50 * 60, -5 * 60:
+            assert d.put(1, ago_s) == 0
+        s = d.quit(5000)["p"]
+    assert s["delivered"] == 3 * PROFILE == received(tmp_path / "got")
+    assert s["rejected"] == 2 * PROFILE and s["refused"] == 2 * SERVICES and s["queue_samples"] == 0
+    assert "outside of ingestion window" in s["error"]
 
 
 # --- TLS ----------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ struct courier {
 	struct delivery *delivery;
 	struct delivery_stats *stats;
 	pthread_t thread;
-	atomic_int stop;
+	struct endpoint_stop stop;
 	unsigned seen; /* of delivery.wakes */
 	unsigned failures;
 	uint64_t failing_since_ns; /* CLOCK_REALTIME; 0: it works */
@@ -72,7 +72,7 @@ static void tell(struct courier *c, enum delivery_change change, const char *mes
 
 static bool stopped(struct courier *c)
 {
-	return atomic_load(&c->stop) != 0;
+	return atomic_load(&c->stop.asked) != 0;
 }
 
 static struct timespec in_ms(uint64_t ms)
@@ -329,16 +329,18 @@ static int start(struct delivery *d, const struct endpoint_options *opt, struct 
 	return 0;
 }
 
-static void ask_to_stop(struct courier *c)
-{
-	atomic_store(&c->stop, 1);
-}
-
 static void join(struct courier *c)
 {
 	pthread_join(c->thread, NULL);
 	delivery_stats_set(c->stats, state, DELIVERY_REMOVED);
 	courier_free(c);
+}
+
+static void wait_a_moment(void)
+{
+	const struct timespec step = { .tv_nsec = 20 * NSEC_PER_MSEC };
+
+	nanosleep(&step, NULL);
 }
 
 static bool has_twins(const struct endpoint_options *set, size_t n)
@@ -367,15 +369,40 @@ static struct courier *find_courier(const struct delivery *d, const char *name)
 	return NULL;
 }
 
-/* Those that are not in the new set as they are. All are asked first, as each may take a second. */
-static void stop_others(struct delivery *d, const struct endpoint_options *set, size_t n)
+/* One that was asked to stop and has no request under way begins none, so that it is idle. */
+static bool all_at_rest(const struct delivery *d)
 {
-	size_t kept = 0;
+	for (size_t i = 0; i < d->couriers.all.n; i++)
+		if (stopped(d->couriers.all.data[i]) &&
+		    !atomic_load(&d->couriers.all.data[i]->idle))
+			return false;
+	return true;
+}
+
+/* All are asked first, as each may take its time. */
+static void ask_others_to_stop(struct delivery *d, const struct endpoint_options *set, size_t n,
+			       unsigned grace_ms)
+{
+	uint64_t end = monotonic_ns() + grace_ms * NSEC_PER_MSEC;
 
 	for (size_t i = 0; i < d->couriers.all.n; i++)
 		if (!find_equal(set, n, &d->couriers.all.data[i]->opt))
-			ask_to_stop(d->couriers.all.data[i]);
+			atomic_store(&d->couriers.all.data[i]->stop.asked, 1);
 	delivery_wake(d);
+	while (!all_at_rest(d) && monotonic_ns() < end)
+		wait_a_moment();
+	for (size_t i = 0; i < d->couriers.all.n; i++)
+		if (stopped(d->couriers.all.data[i]))
+			atomic_store(&d->couriers.all.data[i]->stop.now, 1);
+}
+
+/* Those that are not in the new set as they are. */
+static void stop_others(struct delivery *d, const struct endpoint_options *set, size_t n,
+			unsigned grace_ms)
+{
+	size_t kept = 0;
+
+	ask_others_to_stop(d, set, n, grace_ms);
 	for (size_t i = 0; i < d->couriers.all.n; i++) {
 		struct courier *c = d->couriers.all.data[i];
 
@@ -393,7 +420,7 @@ int delivery_set(struct delivery *d, const struct endpoint_options *set, size_t 
 
 	if (has_twins(set, n))
 		return -EINVAL;
-	stop_others(d, set, n);
+	stop_others(d, set, n, DELIVERY_GRACE_MS);
 	for (size_t i = 0; i < n; i++) {
 		struct courier *c = find_courier(d, set[i].name);
 		int r = c ? 0 : vec_reserve(&d->couriers.all, 1);
@@ -423,7 +450,6 @@ static bool all_idle(const struct delivery *d)
 
 static void flush(struct delivery *d, unsigned ms)
 {
-	const struct timespec step = { .tv_nsec = 20 * NSEC_PER_MSEC };
 	uint64_t end = monotonic_ns() + ms * NSEC_PER_MSEC;
 
 	if (!ms)
@@ -432,16 +458,16 @@ static void flush(struct delivery *d, unsigned ms)
 		atomic_store(&d->couriers.all.data[i]->idle, false);
 	delivery_wake(d);
 	while (monotonic_ns() < end && !all_idle(d))
-		nanosleep(&step, NULL);
+		wait_a_moment();
 }
 
-void delivery_stop(struct delivery *d, unsigned flush_ms)
+void delivery_stop(struct delivery *d, unsigned flush_ms, unsigned grace_ms)
 {
 	if (!d)
 		return;
 
 	flush(d, flush_ms);
-	stop_others(d, NULL, 0);
+	stop_others(d, NULL, 0, grace_ms);
 	vec_free(&d->couriers.all);
 	pthread_cond_destroy(&d->woken);
 	pthread_mutex_destroy(&d->lock);

@@ -42,15 +42,20 @@ struct delivery_options {
 	void *arg;
 };
 
+/* So long a request that runs may go on when its endpoint is stopped. */
+#define DELIVERY_GRACE_MS 5000
+
 struct delivery;
 
 int delivery_new(const struct delivery_options *opt, struct delivery **ret); /* -ENOMEM */
 
 /*
  * Endpoints are started, stopped or, if their options are others than before, started anew; those
- * that stay as they are do not notice. What is in the queue of one that is gone stays on disk until
- * it is too old, and is sent if one of its name comes back. -EINVAL: two of the same name, or no
- * place in the statistics; -EAGAIN, -ENOMEM: a thread cannot be started, the others run.
+ * that stay as they are do not notice. Takes DELIVERY_GRACE_MS and a second where one that is
+ * stopped waits for an answer: what was sent without one may count twice or not at all. What is in
+ * the queue of one that is gone stays on disk until it is too old, and is sent if one of its name
+ * comes back. -EINVAL: two of the same name, or no place in the statistics; -EAGAIN, -ENOMEM: a
+ * thread cannot be started, the others run.
  */
 int delivery_set(struct delivery *d, const struct endpoint_options *set, size_t n);
 
@@ -58,9 +63,10 @@ int delivery_set(struct delivery *d, const struct endpoint_options *set, size_t 
 void delivery_wake(struct delivery *d);
 
 /*
- * Waits up to @flush_ms for the queues of endpoints that do not fail to become empty, then ends all
- * threads within about a second and frees @d. NULL is fine.
+ * Waits up to @flush_ms for the queues of endpoints that do not fail to become empty, then up to
+ * @grace_ms for answers to what was sent, ends all threads within about a second and frees @d. NULL
+ * is fine.
  */
-void delivery_stop(struct delivery *d, unsigned flush_ms);
+void delivery_stop(struct delivery *d, unsigned flush_ms, unsigned grace_ms);
 
 #endif
