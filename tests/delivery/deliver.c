@@ -127,6 +127,7 @@ static void print_stats(void)
 		FIELD(queue_samples);
 		FIELD(progress_unsaved);
 		FIELD(heartbeat_ns);
+		FIELD(failing_since_ns);
 		for (size_t k = 0; k < DELIVERY_OUTCOMES; k++)
 			printf(", \"%s\": %lu", outcomes[k], s->requests[k]);
 		printf("}");

@@ -283,6 +283,29 @@ def test_flapping(tmp_path):
     assert len(heads) == s["taken"] + s["later"]
 
 
+def test_replay_is_not_failure(tmp_path):
+    """What is sent arrives, though more waits; and it may fail again before all of it has."""
+    def answer(conn, head, n):
+        time.sleep(0.1)
+        down = n == 1 or n == 3 * SERVICES
+        conn.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n" if down else OK)
+
+    ACTIVE, FAILING = 1, 2
+    with server(answer) as (url, _), Deliver(tmp_path, pyroscope(url)) as d:
+        d.put(5)
+        first = d.wait("p", lambda s: s["later"] == 1)
+        assert first["state"] == FAILING and first["failing_since_ns"] > 0
+        s = d.wait("p", lambda s: s["state"] == ACTIVE)
+        assert s["failing_since_ns"] == 0 and s["queue_entries"] > 1
+        s = d.wait("p", lambda s: s["later"] == 2)
+        assert s["state"] == FAILING and s["failing_since_ns"] > first["failing_since_ns"]
+        assert "recovered" not in d.events()
+        s = d.wait("p", lambda s: s["queue_entries"] == 0 and s["state"] == ACTIVE)
+        assert s["failing_since_ns"] == 0
+        d.quit()
+        assert d.events().count("failing") == d.events().count("recovered") == 1
+
+
 def test_retry_after_in_a_storm(tmp_path):
     times = []
 

@@ -33,12 +33,12 @@ struct courier {
 	struct endpoint_stop stop;
 	unsigned seen; /* of delivery.wakes */
 	unsigned failures;
-	uint64_t failing_since_ns; /* CLOCK_REALTIME; 0: it works */
-	uint64_t replayed;
-	bool refusing;	   /* of a row of refusals the first is told */
-	atomic_bool idle;  /* its queue was empty, or it waits */
-	atomic_bool fails; /* what was tried last did not work */
-	uint64_t stubborn; /* number of the profile that the last failures were about */
+	uint64_t outage_ns; /* CLOCK_REALTIME: began so; 0: nothing had to wait, or all is gone */
+	uint64_t replayed;  /* of what had to */
+	bool refusing;	    /* of a row of refusals the first is told */
+	atomic_bool idle;   /* its queue was empty, or it waits */
+	atomic_bool fails;  /* what was tried last did not work */
+	uint64_t stubborn;  /* number of the profile that the last failures were about */
 	unsigned stubbornness;
 };
 
@@ -61,7 +61,7 @@ static void tell(struct courier *c, enum delivery_change change, const char *mes
 	struct delivery_event event = {
 		.change = change,
 		.endpoint = c->opt.name,
-		.since_ns = c->failing_since_ns,
+		.since_ns = c->outage_ns,
 		.replayed = c->replayed,
 		.message = message,
 	};
@@ -138,26 +138,28 @@ static uint64_t backoff_ms(const struct courier *c, const struct verdict_detail 
 
 static void note_failure(struct courier *c, const char *message)
 {
-	c->failures++;
+	uint64_t now = realtime_ns();
+
 	atomic_store(&c->fails, true);
 	delivery_stats_set_error(c->stats, message);
-	if (c->failing_since_ns)
+	if (c->failures++ == 0) {
+		delivery_stats_set(c->stats, failing_since_ns, now);
+		delivery_stats_set(c->stats, state, DELIVERY_FAILING);
+	}
+	if (c->outage_ns)
 		return;
-	c->failing_since_ns = realtime_ns();
+	c->outage_ns = now;
 	c->replayed = 0;
-	delivery_stats_set(c->stats, failing_since_ns, c->failing_since_ns);
-	delivery_stats_set(c->stats, state, DELIVERY_FAILING);
 	tell(c, DELIVERY_EVENT_FAILING, message);
 }
 
-/* It has recovered when what had to wait is gone. */
+/* The outage is over when what had to wait is gone, and not because it has expired. */
 static void note_recovery(struct courier *c)
 {
-	if (!c->failing_since_ns)
+	if (!c->outage_ns || atomic_load(&c->fails))
 		return;
 	tell(c, DELIVERY_EVENT_RECOVERED, "");
-	c->failing_since_ns = 0;
-	delivery_stats_set(c->stats, failing_since_ns, 0);
+	c->outage_ns = 0;
 }
 
 static void note_success(struct courier *c, const struct verdict_detail *v)
@@ -165,6 +167,7 @@ static void note_success(struct courier *c, const struct verdict_detail *v)
 	c->failures = 0;
 	atomic_store(&c->fails, false);
 	c->replayed++;
+	delivery_stats_set(c->stats, failing_since_ns, 0);
 	delivery_stats_set(c->stats, state, DELIVERY_ACTIVE);
 	if (*v->message) {
 		delivery_stats_set_error(c->stats, v->message);

@@ -26,7 +26,7 @@ enum delivery_change {
 struct delivery_event {
 	enum delivery_change change;
 	const char *endpoint; /* borrowed, like message, for the time of the call */
-	uint64_t since_ns;    /* CLOCK_REALTIME at which it began to fail; 0: it did not */
+	uint64_t since_ns;    /* CLOCK_REALTIME at which profiles began to wait; 0: they did not */
 	uint64_t replayed;
 	const char *message; /* one line of printable text */
 };
