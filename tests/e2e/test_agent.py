@@ -661,6 +661,29 @@ def test_alert_rules_are_rules():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+FATES = "delivered", "rejected", "expired", "damaged", "unspooled", "uncertain"
+
+
+@pytest.mark.parametrize("grows", [*FATES, "failed"])
+def test_alert_of_lost_samples(tmp_path, grows):
+    """Whatever became of them but to be delivered, with the endpoint where there is one."""
+    series = [(f'spanprof_endpoint_samples_{f}_total{{instance="h",endpoint="e"}}', f) for f in FATES]
+    series += [('spanprof_samples_failed_total{instance="h"}', "failed")]
+    labels = {"severity": "warning", "instance": "h", **({} if grows == "failed" else {"endpoint": "e"})}
+    where = "h has lost samples" + ("" if grows == "failed" else " for endpoint e")
+    text = where + ": refused, too old, damaged, sent without an answer, not named, or the disk was full"
+    alerts = [] if grows == "delivered" else [{"exp_labels": labels, "exp_annotations": {"summary": text}}]
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": s, "values": "0+7x30" if f == grows else "0x30"} for s, f in series],
+        "alert_rule_test": [{"eval_time": "20m", "alertname": "SpanprofSamplesDropped", "exp_alerts": alerts}],
+    }  # fmt: skip
+    rules = {"rule_files": [str(ROOT / "deploy" / "alerts.yaml")], "tests": [test]}
+    (tmp_path / "test.yaml").write_text(json.dumps(rules))
+    done = run("promtool", "test", "rules", tmp_path / "test.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 # --- starting ------------------------------------------------------------------------------------
 
 
