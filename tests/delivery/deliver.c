@@ -171,7 +171,7 @@ static void set_endpoints(struct spool *s, struct delivery *d, const struct endp
 		targets[i].name = e[i].name;
 		targets[i].stats = delivery_stats_of(stats, ENDPOINTS_MAX, e[i].name);
 	}
-	fixture_check(spool_set_queues(s, targets, n));
+	(void)spool_set_queues(s, targets, n); /* one that cannot be made is tried again */
 	fixture_check(delivery_set(d, e, n));
 }
 

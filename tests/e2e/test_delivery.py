@@ -22,6 +22,7 @@ from test_push import sink
 
 PROFILE = 100  # samples in what "put" makes
 SERVICES = 5  # and its requests
+ACTIVE, FAILING = 1, 2  # enum delivery_state
 
 
 class Deliver:
@@ -255,6 +256,24 @@ def test_endpoints_change_while_running(tmp_path):
     assert s["p"]["delivered"] == 3 * PROFILE == received(tmp_path / "got")
 
 
+def test_queue_that_cannot_be_made(tmp_path):
+    """It is said and counted; once it can be, all goes its way."""
+    (tmp_path / "spool" / "queue").mkdir(0o700, parents=True)
+    (tmp_path / "spool").chmod(0o700)
+    (tmp_path / "spool" / "queue" / "p").touch()
+    with sink(tmp_path / "got") as url, Deliver(tmp_path, pyroscope(url)) as d:
+        assert d.put() < 0
+        s = d.wait("p", lambda s: s["failing_since_ns"])
+        assert s["unspooled"] == PROFILE and s["state"] == FAILING and "Not a directory" in s["error"]
+        time.sleep(2.5)  # it is tried each second
+        assert d.events().count("unusable") == 1
+        (tmp_path / "spool" / "queue" / "p").unlink()
+        assert d.put() == 0
+        s = d.wait("p", lambda s: s["delivered"] == PROFILE)
+        assert s["state"] == ACTIVE and s["failing_since_ns"] == 0
+        d.quit()
+
+
 # --- servers that do not take it ----------------------------------------------------------------
 
 
@@ -290,7 +309,6 @@ def test_replay_is_not_failure(tmp_path):
         down = n == 1 or n == 3 * SERVICES
         conn.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n" if down else OK)
 
-    ACTIVE, FAILING = 1, 2
     with server(answer) as (url, _), Deliver(tmp_path, pyroscope(url)) as d:
         d.put(5)
         first = d.wait("p", lambda s: s["later"] == 1)
@@ -423,6 +441,33 @@ def test_refused_for_good(tmp_path):
         assert d.events().count("refused") == 1
     assert s["rejected"] == 3 * PROFILE and s["queue_entries"] == 0
     assert "outside of ingestion window" in s["error"]
+
+
+def refusal(words):
+    body = json.dumps({"code": "invalid_argument", "message": words}).encode()
+    return b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def test_other_words_are_told(tmp_path):
+    """Of a refusal, and of a failure; other numbers in them are not other words."""
+    words = ["too old by 7 s", "too old by 8 s", "too many labels", "too old by 9 s"]
+
+    def answer(conn, head, n):
+        profile, later = divmod(n - 1, SERVICES)
+        if profile < len(words):
+            conn.sendall(refusal(words[profile]))
+        else:
+            conn.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % (503 if later == 0 else 502))
+
+    with server(answer) as (url, _), Deliver(tmp_path, pyroscope(url)) as d:
+        d.put(len(words) + 1)
+        s = d.wait("p", lambda s: s["later"] == 3)
+        d.quit()
+        told = [line for line in d.events().splitlines() if "refused" in line]
+        assert [w for line in told for w in words if w in line] == [words[0], *words[2:]], told
+        told = [line for line in d.events().splitlines() if "failing" in line]
+        assert len(told) == 2 and "answered 503" in told[0] and "answered 502" in told[1], told
+    assert s["rejected"] == len(words) * PROFILE
 
 
 def test_too_large_is_halved(tmp_path):

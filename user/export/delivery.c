@@ -35,10 +35,11 @@ struct courier {
 	unsigned failures;
 	uint64_t outage_ns; /* CLOCK_REALTIME: began so; 0: nothing had to wait, or all is gone */
 	uint64_t replayed;  /* of what had to */
-	bool refusing;	    /* of a row of refusals the first is told */
-	atomic_bool idle;   /* its queue was empty, or it waits */
-	atomic_bool fails;  /* what was tried last did not work */
-	uint64_t stubborn;  /* number of the profile that the last failures were about */
+	char failed[VERDICT_MESSAGE_MAX];  /* the words of the outage that were told last */
+	char refused[VERDICT_MESSAGE_MAX]; /* likewise of a row of refusals; "": there is none */
+	atomic_bool idle;		   /* its queue was empty, or it waits */
+	atomic_bool fails;		   /* what was tried last did not work */
+	uint64_t stubborn; /* number of the profile that the last failures were about */
 	unsigned stubbornness;
 };
 
@@ -136,20 +137,56 @@ static uint64_t backoff_ms(const struct courier *c, const struct verdict_detail 
 	return ms < wish ? wish : ms;
 }
 
+/* Numbers, such as times, do not make other words of them. */
+static bool same_words(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		a += strspn(a, "0123456789");
+		b += strspn(b, "0123456789");
+		if (*a != *b)
+			return false;
+		if (!*a)
+			return true;
+	}
+}
+
+/* True: it says something else than what was told last, which it is from now on. */
+static bool is_news(char told[VERDICT_MESSAGE_MAX], const char *message)
+{
+	if (same_words(told, message))
+		return false;
+	snprintf(told, VERDICT_MESSAGE_MAX, "%s", message);
+	return true;
+}
+
+static void set_failing(struct courier *c, const char *message)
+{
+	delivery_stats_set_error(c->stats, message);
+	if (c->failures++)
+		return;
+	delivery_stats_set(c->stats, failing_since_ns, realtime_ns());
+	delivery_stats_set(c->stats, state, DELIVERY_FAILING);
+}
+
+static void set_active(struct courier *c)
+{
+	c->failures = 0;
+	delivery_stats_set(c->stats, failing_since_ns, 0);
+	delivery_stats_set(c->stats, state, DELIVERY_ACTIVE);
+}
+
 static void note_failure(struct courier *c, const char *message)
 {
-	uint64_t now = realtime_ns();
+	bool news = is_news(c->failed, message);
 
 	atomic_store(&c->fails, true);
-	delivery_stats_set_error(c->stats, message);
-	if (c->failures++ == 0) {
-		delivery_stats_set(c->stats, failing_since_ns, now);
-		delivery_stats_set(c->stats, state, DELIVERY_FAILING);
-	}
-	if (c->outage_ns)
+	set_failing(c, message);
+	if (!c->outage_ns) {
+		c->outage_ns = realtime_ns();
+		c->replayed = 0;
+	} else if (!news) {
 		return;
-	c->outage_ns = now;
-	c->replayed = 0;
+	}
 	tell(c, DELIVERY_EVENT_FAILING, message);
 }
 
@@ -160,21 +197,18 @@ static void note_recovery(struct courier *c)
 		return;
 	tell(c, DELIVERY_EVENT_RECOVERED, "");
 	c->outage_ns = 0;
+	*c->failed = '\0';
 }
 
 static void note_success(struct courier *c, const struct verdict_detail *v)
 {
-	c->failures = 0;
 	atomic_store(&c->fails, false);
 	c->replayed++;
-	delivery_stats_set(c->stats, failing_since_ns, 0);
-	delivery_stats_set(c->stats, state, DELIVERY_ACTIVE);
-	if (*v->message) {
+	set_active(c);
+	if (*v->message)
 		delivery_stats_set_error(c->stats, v->message);
-		if (!c->refusing)
-			tell(c, DELIVERY_EVENT_REFUSED, v->message);
-	}
-	c->refusing = *v->message != '\0';
+	if (is_news(c->refused, v->message) && *v->message)
+		tell(c, DELIVERY_EVENT_REFUSED, v->message);
 }
 
 /* Again and again it is the same one that fails: perhaps others fare better. */
@@ -241,14 +275,16 @@ static int prepare(struct courier *c, struct endpoint **ret_e, struct spool_queu
 		r = endpoint_new(&c->opt, c->stats, ret_e, message, sizeof(message));
 	if (r >= 0)
 		r = spool_queue_open(c->delivery->opt.spool_dir, c->opt.name, c->stats, ret_q);
-	if (r < 0 && !c->failures) {
-		if (!*message)
-			snprintf(message, sizeof(message), "it cannot be used: %s", strerror(-r));
-		delivery_stats_set_error(c->stats, message);
-		tell(c, DELIVERY_EVENT_UNUSABLE, message);
-	}
-	c->failures = r < 0 ? c->failures + 1 : 0;
 	atomic_store(&c->idle, r < 0);
+	if (r >= 0) {
+		set_active(c);
+		return 0;
+	}
+	if (!*message)
+		snprintf(message, sizeof(message), "it cannot be used: %s", strerror(-r));
+	if (is_news(c->failed, message))
+		tell(c, DELIVERY_EVENT_UNUSABLE, message);
+	set_failing(c, message);
 	return r;
 }
 

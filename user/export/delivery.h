@@ -4,7 +4,8 @@
  * What cannot be delivered stays in the spool and is tried again, after 1 s, then twice as long up
  * to 5 minutes, give or take a quarter; not before Retry-After, up to an hour. Where address or
  * credentials are refused (401, 403, 404, a redirect, another protocol) the tries begin with a
- * minute: what can be mended there a person mends. Never logs: changes are told by a callback.
+ * minute: what can be mended there a person mends. Never logs: changes are told by a callback; that
+ * another number is in a message is none.
  */
 #ifndef EXPORT_DELIVERY_H
 #define EXPORT_DELIVERY_H
@@ -17,9 +18,9 @@
 #include "export/endpoint_options.h"
 
 enum delivery_change {
-	DELIVERY_EVENT_FAILING,	  /* from now on; once until it recovers */
+	DELIVERY_EVENT_FAILING,	  /* once until it recovers, and again in other words */
 	DELIVERY_EVENT_RECOVERED, /* @replayed profiles had to wait and are delivered */
-	DELIVERY_EVENT_REFUSED,	  /* something was refused for good; the first of a row only */
+	DELIVERY_EVENT_REFUSED,	  /* for good; of a row the first, and again in other words */
 	DELIVERY_EVENT_UNUSABLE,  /* its options or its queue cannot be used; is tried again */
 };
 
