@@ -298,6 +298,32 @@ def test_an_answer_to_an_agent_that_died(spanprof, busy, tmp_path):
     assert received(tmp_path / "got") > HZ
 
 
+def status_of(agent, name):
+    done = run(agent.spanprof, "agent", "ctl", "status", "--socket", agent.folder / "control")
+    assert done.returncode == 0, done.stderr
+    return next(line for line in done.stdout.splitlines() if line.startswith(f"endpoint {name}: "))
+
+
+def test_ctl_status_says_what_the_server_said(spanprof, busy, tmp_path):
+    """In its own words, which are in the log as well."""
+    dead = {"name": "dead", "type": "pyroscope", "url": "http://127.0.0.1:1"}
+    with sink(tmp_path / "got", "-answer", "400") as url:
+        e = {"name": "server", "type": "pyroscope", "url": url}
+        with Agent(spanprof, tmp_path, [directory(tmp_path / "out"), e, dead]) as agent:
+            agent.wait(lambda: agent.metric('endpoint_samples_rejected_total{endpoint="server"}'))
+            agent.wait(lambda: agent.metric('endpoint_queue_profiles{endpoint="dead"}') > 1)
+            agent.wait(lambda: re.fullmatch(
+                r"endpoint server: up, \d+ profiles with \d+ samples queued, 0 samples delivered, "
+                r'[1-9]\d* rejected, 0 uncertain, last error: ".*outside of ingestion window.*"',
+                status_of(agent, "server")))  # fmt: skip
+            assert re.fullmatch(
+                r"endpoint dead: failing since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, [2-9] profiles with "
+                r'[1-9]\d* samples queued, .*, last error: ".*127.0.0.1:1.*"', status_of(agent, "dead"))  # fmt: skip
+            assert re.match(r"endpoint files: up, .* last error: none", status_of(agent, "files"))
+            agent.stop()
+            assert "refused samples for good" in agent.messages()
+
+
 # --- watching it ---------------------------------------------------------------------------------
 
 

@@ -49,24 +49,14 @@ struct office {
 	int sock;
 };
 
-static const char *since(uint64_t ns, char *out, size_t size)
-{
-	time_t s = ns / NSEC_PER_SEC;
-	struct tm tm;
-
-	if (!gmtime_r(&s, &tm) || !strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &tm))
-		return "?";
-	return out;
-}
-
 static void on_change(const struct delivery_event *ev, void *arg)
 {
-	char when[32];
+	char when[REALTIME_TEXT_MAX];
 
 	switch (ev->change) {
 	case DELIVERY_EVENT_FAILING:
 		log_warning("endpoint %s: failing since %s, spooling: %s", ev->endpoint,
-			    since(ev->since_ns, when, sizeof(when)), ev->message);
+			    realtime_text(ev->since_ns, when), ev->message);
 		break;
 	case DELIVERY_EVENT_RECOVERED:
 		log_info("endpoint %s: recovered, %" PRIu64 " profiles replayed", ev->endpoint,
