@@ -5,10 +5,10 @@
  *   deliver SPOOL [KEY=VALUE]… [-- [KEY=VALUE]…]…    endpoints, the words of which "--" divides
  *
  * Reads commands, a line each, and answers each with a line:
- *   put N    N profiles of 100 samples in 5 services
+ *   put N [SECONDS]   N profiles of 100 samples in 5 services, so long ago; -N: ahead
  *   stats    statistics as JSON
  *   set      the endpoints that FILE holds (a line of KEY=VALUE words each): set FILE
- *   quit MS  flushes so long, ends, statistics as JSON
+ *   quit MS GRACE   flushes so long, ends, statistics as JSON
  * What delivery tells goes to stderr.
  */
 #include <stdio.h>
@@ -127,6 +127,7 @@ static void print_stats(void)
 		FIELD(queue_samples);
 		FIELD(progress_unsaved);
 		FIELD(heartbeat_ns);
+		FIELD(failing_since_ns);
 		for (size_t k = 0; k < DELIVERY_OUTCOMES; k++)
 			printf(", \"%s\": %lu", outcomes[k], s->requests[k]);
 		printf("}");
@@ -135,16 +136,20 @@ static void print_stats(void)
 	printf("}\n");
 }
 
-static int put(struct spool *s, uint64_t n)
+static int put(struct spool *s, const char *words)
 {
-	int r = 0;
+	unsigned n = 0;
+	int ago_s = 0, r = 0;
 
-	for (uint64_t i = 0; i < n; i++) {
+	if (sscanf(words, "%u %d", &n, &ago_s) < 1)
+		abort();
+	for (unsigned i = 0; i < n; i++) {
 		struct pprof *p = fixture_shop();
-		struct spool_profile profile = { .samples = 100, .time_ns = realtime_ns() };
+		struct spool_profile profile = { .samples = 100 };
 		uint8_t *bytes;
 		int err;
 
+		profile.time_ns = realtime_ns() - ago_s * (int64_t)NSEC_PER_SEC;
 		p->time_nanos = profile.time_ns;
 		fixture_check(pprof_encode(p, true, &bytes, &profile.len));
 		profile.pprof = bytes;
@@ -166,7 +171,7 @@ static void set_endpoints(struct spool *s, struct delivery *d, const struct endp
 		targets[i].name = e[i].name;
 		targets[i].stats = delivery_stats_of(stats, ENDPOINTS_MAX, e[i].name);
 	}
-	fixture_check(spool_set_queues(s, targets, n));
+	(void)spool_set_queues(s, targets, n); /* one that cannot be made is tried again */
 	fixture_check(delivery_set(d, e, n));
 }
 
@@ -214,13 +219,16 @@ int main(int argc, char **argv)
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = '\0';
 		if (strncmp(line, "put ", 4) == 0) {
-			printf("%d\n", put(s, number(line + 4)));
+			printf("%d\n", put(s, line + 4));
 			delivery_wake(d);
 		} else if (strncmp(line, "set ", 4) == 0) {
 			set_from_file(s, d, line + 4);
 			printf("set\n");
 		} else if (strncmp(line, "quit ", 5) == 0) {
-			delivery_stop(d, number(line + 5));
+			char *grace = strchr(line + 5, ' ');
+
+			*grace++ = '\0';
+			delivery_stop(d, number(line + 5), number(grace));
 			print_stats();
 			spool_close(s);
 			return 0;

@@ -253,6 +253,77 @@ def test_the_courier_dies(spanprof, busy, tmp_path):
     assert samples(tmp_path / "out", pid=busy) > 2 * HZ
 
 
+ONLY_SPLIT = {"include": [{"process_name": "split-le"}]}  # one service: one request a profile
+
+
+@contextmanager
+def slow_server(folder):
+    """Answers after 3 s; yields an endpoint, and what waits until a request is under way."""
+    with sink(folder, "-delay", "3s") as url:
+
+        def in_the_middle(agent):
+            before = len(profiles(folder))
+            agent.wait(lambda: len(profiles(folder)) > before)
+
+        yield {"name": "server", "type": "pyroscope", "url": url}, in_the_middle
+
+
+def test_reload_and_stop_wait_for_an_answer(spanprof, busy, tmp_path):
+    """Each sample arrives once, though the endpoint changes in the middle of a request."""
+    got, out = tmp_path / "got", tmp_path / "out"
+    with slow_server(got) as (e, in_the_middle):
+        with Agent(spanprof, tmp_path, [directory(out), e], interval="5s", filters=ONLY_SPLIT) as agent:
+            for tenant in "ab":
+                in_the_middle(agent)
+                e["tenant"] = tenant
+                agent.reload()
+            in_the_middle(agent)
+            assert agent.metric('endpoint_samples_uncertain_total{endpoint="server"}') == 0
+            agent.stop()
+    assert received(got) == samples(out) > HZ
+
+
+def test_an_answer_to_an_agent_that_died(spanprof, busy, tmp_path):
+    """What delivers waits for it, while the next agent has its address already."""
+    queue = tmp_path / "spool" / "queue" / "server"
+    with slow_server(tmp_path / "got") as (e, in_the_middle):
+        with Agent(spanprof, tmp_path, [e], interval="3s", filters=ONLY_SPLIT) as agent:
+            in_the_middle(agent)
+            agent.program.kill()
+            agent.program.wait()
+            agent.config["endpoints"] = [directory(tmp_path / "out")]
+            agent.start()
+            agent.wait(lambda: not list(queue.iterdir()))
+            agent.stop()
+    assert received(tmp_path / "got") > HZ
+
+
+def status_of(agent, name):
+    done = run(agent.spanprof, "agent", "ctl", "status", "--socket", agent.folder / "control")
+    assert done.returncode == 0, done.stderr
+    return next(line for line in done.stdout.splitlines() if line.startswith(f"endpoint {name}: "))
+
+
+def test_ctl_status_says_what_the_server_said(spanprof, busy, tmp_path):
+    """In its own words, which are in the log as well."""
+    dead = {"name": "dead", "type": "pyroscope", "url": "http://127.0.0.1:1"}
+    with sink(tmp_path / "got", "-answer", "400") as url:
+        e = {"name": "server", "type": "pyroscope", "url": url}
+        with Agent(spanprof, tmp_path, [directory(tmp_path / "out"), e, dead]) as agent:
+            agent.wait(lambda: agent.metric('endpoint_samples_rejected_total{endpoint="server"}'))
+            agent.wait(lambda: agent.metric('endpoint_queue_profiles{endpoint="dead"}') > 1)
+            agent.wait(lambda: re.fullmatch(
+                r"endpoint server: up, \d+ profiles with \d+ samples queued, 0 samples delivered, "
+                r'[1-9]\d* rejected, 0 uncertain, last error: ".*outside of ingestion window.*"',
+                status_of(agent, "server")))  # fmt: skip
+            assert re.fullmatch(
+                r"endpoint dead: failing since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, [2-9] profiles with "
+                r'[1-9]\d* samples queued, .*, last error: ".*127.0.0.1:1.*"', status_of(agent, "dead"))  # fmt: skip
+            assert re.match(r"endpoint files: up, .* last error: none", status_of(agent, "files"))
+            agent.stop()
+            assert "refused samples for good" in agent.messages()
+
+
 # --- watching it ---------------------------------------------------------------------------------
 
 
@@ -662,6 +733,29 @@ def test_unit_of_systemd_is_hardened():
 
 def test_alert_rules_are_rules():
     done = run("promtool", "check", "rules", ROOT / "deploy" / "alerts.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+FATES = "delivered", "rejected", "expired", "damaged", "unspooled", "uncertain"
+
+
+@pytest.mark.parametrize("grows", [*FATES, "failed"])
+def test_alert_of_lost_samples(tmp_path, grows):
+    """Whatever became of them but to be delivered, with the endpoint where there is one."""
+    series = [(f'spanprof_endpoint_samples_{f}_total{{instance="h",endpoint="e"}}', f) for f in FATES]
+    series += [('spanprof_samples_failed_total{instance="h"}', "failed")]
+    labels = {"severity": "warning", "instance": "h", **({} if grows == "failed" else {"endpoint": "e"})}
+    where = "h has lost samples" + ("" if grows == "failed" else " for endpoint e")
+    text = where + ": refused, too old, damaged, sent without an answer, not named, or the disk was full"
+    alerts = [] if grows == "delivered" else [{"exp_labels": labels, "exp_annotations": {"summary": text}}]
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": s, "values": "0+7x30" if f == grows else "0x30"} for s, f in series],
+        "alert_rule_test": [{"eval_time": "20m", "alertname": "SpanprofSamplesDropped", "exp_alerts": alerts}],
+    }  # fmt: skip
+    rules = {"rule_files": [str(ROOT / "deploy" / "alerts.yaml")], "tests": [test]}
+    (tmp_path / "test.yaml").write_text(json.dumps(rules))
+    done = run("promtool", "test", "rules", tmp_path / "test.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -22,6 +22,7 @@ from test_push import sink
 
 PROFILE = 100  # samples in what "put" makes
 SERVICES = 5  # and its requests
+ACTIVE, FAILING = 1, 2  # enum delivery_state
 
 
 class Deliver:
@@ -46,14 +47,14 @@ class Deliver:
         self.program.stdin.flush()
         return self.program.stdout.readline().strip()
 
-    def put(self, n=1):
-        return int(self.ask(f"put {n}"))
+    def put(self, n=1, ago_s=0):
+        return int(self.ask(f"put {n} {ago_s}"))
 
     def stats(self):
         return json.loads(self.ask("stats"))
 
-    def quit(self, flush_ms=0):
-        stats = json.loads(self.ask(f"quit {flush_ms}"))
+    def quit(self, flush_ms=0, grace_ms=0):
+        stats = json.loads(self.ask(f"quit {flush_ms} {grace_ms}"))
         self.program.wait()
         for name, s in stats.items():
             assert_sums(s, name)
@@ -255,6 +256,24 @@ def test_endpoints_change_while_running(tmp_path):
     assert s["p"]["delivered"] == 3 * PROFILE == received(tmp_path / "got")
 
 
+def test_queue_that_cannot_be_made(tmp_path):
+    """It is said and counted; once it can be, all goes its way."""
+    (tmp_path / "spool" / "queue").mkdir(0o700, parents=True)
+    (tmp_path / "spool").chmod(0o700)
+    (tmp_path / "spool" / "queue" / "p").touch()
+    with sink(tmp_path / "got") as url, Deliver(tmp_path, pyroscope(url)) as d:
+        assert d.put() < 0
+        s = d.wait("p", lambda s: s["failing_since_ns"])
+        assert s["unspooled"] == PROFILE and s["state"] == FAILING and "Not a directory" in s["error"]
+        time.sleep(2.5)  # it is tried each second
+        assert d.events().count("unusable") == 1
+        (tmp_path / "spool" / "queue" / "p").unlink()
+        assert d.put() == 0
+        s = d.wait("p", lambda s: s["delivered"] == PROFILE)
+        assert s["state"] == ACTIVE and s["failing_since_ns"] == 0
+        d.quit()
+
+
 # --- servers that do not take it ----------------------------------------------------------------
 
 
@@ -281,6 +300,28 @@ def test_flapping(tmp_path):
         assert "recovered" in d.events()
     assert s["taken"] == 2 * SERVICES and s["later"] >= 2
     assert len(heads) == s["taken"] + s["later"]
+
+
+def test_replay_is_not_failure(tmp_path):
+    """What is sent arrives, though more waits; and it may fail again before all of it has."""
+    def answer(conn, head, n):
+        time.sleep(0.1)
+        down = n == 1 or n == 3 * SERVICES
+        conn.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n" if down else OK)
+
+    with server(answer) as (url, _), Deliver(tmp_path, pyroscope(url)) as d:
+        d.put(5)
+        first = d.wait("p", lambda s: s["later"] == 1)
+        assert first["state"] == FAILING and first["failing_since_ns"] > 0
+        s = d.wait("p", lambda s: s["state"] == ACTIVE)
+        assert s["failing_since_ns"] == 0 and s["queue_entries"] > 1
+        s = d.wait("p", lambda s: s["later"] == 2)
+        assert s["state"] == FAILING and s["failing_since_ns"] > first["failing_since_ns"]
+        assert "recovered" not in d.events()
+        s = d.wait("p", lambda s: s["queue_entries"] == 0 and s["state"] == ACTIVE)
+        assert s["failing_since_ns"] == 0
+        d.quit()
+        assert d.events().count("failing") == d.events().count("recovered") == 1
 
 
 def test_retry_after_in_a_storm(tmp_path):
@@ -402,6 +443,33 @@ def test_refused_for_good(tmp_path):
     assert "outside of ingestion window" in s["error"]
 
 
+def refusal(words):
+    body = json.dumps({"code": "invalid_argument", "message": words}).encode()
+    return b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def test_other_words_are_told(tmp_path):
+    """Of a refusal, and of a failure; other numbers in them are not other words."""
+    words = ["too old by 7 s", "too old by 8 s", "too many labels", "too old by 9 s"]
+
+    def answer(conn, head, n):
+        profile, later = divmod(n - 1, SERVICES)
+        if profile < len(words):
+            conn.sendall(refusal(words[profile]))
+        else:
+            conn.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % (503 if later == 0 else 502))
+
+    with server(answer) as (url, _), Deliver(tmp_path, pyroscope(url)) as d:
+        d.put(len(words) + 1)
+        s = d.wait("p", lambda s: s["later"] == 3)
+        d.quit()
+        told = [line for line in d.events().splitlines() if "refused" in line]
+        assert [w for line in told for w in words if w in line] == [words[0], *words[2:]], told
+        told = [line for line in d.events().splitlines() if "failing" in line]
+        assert len(told) == 2 and "answered 503" in told[0] and "answered 502" in told[1], told
+    assert s["rejected"] == len(words) * PROFILE
+
+
 def test_too_large_is_halved(tmp_path):
     """Down to single samples of the profile: one of the services has four."""
     sizes = []
@@ -427,15 +495,62 @@ def test_unknown_name(tmp_path):
         assert d.quit()["p"]["queue_samples"] == PROFILE
 
 
-def test_stop_within_a_second(tmp_path):
+@pytest.mark.parametrize("grace_ms", [0, 1500])
+def test_stop_of_a_server_that_hangs(tmp_path, grace_ms):
+    """It has its time to answer and no more; only what was sent is uncertain."""
     with server(hang) as (url, heads), Deliver(tmp_path, pyroscope(url, timeout=60000)) as d:
         d.put()
         while not heads:
             time.sleep(0.02)
         start = time.monotonic()
-        s = d.quit()["p"]
-        assert time.monotonic() - start < 2.5
-    assert s["uncertain"] + s["queue_samples"] == PROFILE
+        s = d.quit(0, grace_ms)["p"]
+        assert grace_ms / 1000 <= time.monotonic() - start < grace_ms / 1000 + 2.5
+    assert 0 < s["uncertain"] < PROFILE and s["uncertain"] + s["queue_samples"] == PROFILE
+
+
+def test_stop_waits_for_an_answer(tmp_path):
+    """And begins no other request: the rest stays in the queue, and is sent by the next one."""
+    with sink(tmp_path / "got", "-delay", "1s") as url:
+        with Deliver(tmp_path, pyroscope(url, timeout=5000)) as d:
+            d.put()
+            while not list((tmp_path / "got").glob("*.spans.json")):
+                time.sleep(0.02)
+            start = time.monotonic()
+            s = d.quit(0, 5000)["p"]
+            assert time.monotonic() - start < 2.5
+        assert s["uncertain"] == 0 and s["taken"] == 1
+        assert s["delivered"] == received(tmp_path / "got") < PROFILE
+        with Deliver(tmp_path, pyroscope(url, timeout=5000)) as d:
+            assert d.quit(10000)["p"]["queue_samples"] == 0
+    assert received(tmp_path / "got") == PROFILE
+
+
+def test_change_waits_for_an_answer(tmp_path):
+    """An endpoint that is set anew in the middle of a request."""
+    with sink(tmp_path / "got", "-delay", "1s") as url:
+        with Deliver(tmp_path, pyroscope(url, timeout=5000)) as d:
+            d.put(2)
+            for tenant in "abcd":
+                (tmp_path / "set").write_text(f"name=p type=pyroscope url={url} tenant={tenant}\n")
+                time.sleep(0.5)
+                assert d.ask(f"set {tmp_path}/set") == "set"
+            s = d.quit(20000)["p"]
+    assert s["delivered"] == 2 * PROFILE == received(tmp_path / "got"), s
+
+
+def test_stop_does_not_wait_for_a_connection(tmp_path):
+    """Nothing of the request was sent: there is no answer to wait for."""
+    with socket.socket() as silent:  # does its part of TCP, not of TLS
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        with Deliver(tmp_path, pyroscope(url, timeout=60000)) as d:
+            d.put()
+            time.sleep(0.5)
+            start = time.monotonic()
+            s = d.quit(0, 5000)["p"]
+            assert time.monotonic() - start < 2.5
+    assert s["queue_samples"] == PROFILE
 
 
 def test_full_disk(tmp_path):
@@ -454,6 +569,17 @@ def test_full_disk(tmp_path):
             d.quit(5000)
     finally:
         subprocess.run(["umount", folder], check=True)
+
+
+def test_outside_of_the_server_s_window(tmp_path):
+    """What waited for too long, or has a clock's time ahead, is refused; what lies between is not."""
+    with sink(tmp_path / "got") as url, Deliver(tmp_path, pyroscope(url)) as d:
+        for ago_s in 0, 2 * 3600, -3600, 50 * 60, -5 * 60:
+            assert d.put(1, ago_s) == 0
+        s = d.quit(5000)["p"]
+    assert s["delivered"] == 3 * PROFILE == received(tmp_path / "got")
+    assert s["rejected"] == 2 * PROFILE and s["refused"] == 2 * SERVICES and s["queue_samples"] == 0
+    assert "outside of ingestion window" in s["error"]
 
 
 # --- TLS ----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/grafana/pyroscope/api/gen/proto/go/push/v1/pushv1connect"
 )
@@ -32,6 +33,7 @@ func main() {
 	times := flag.Int("answer-times", -1, "how many requests get -answer; -1: all")
 	prefix := flag.String("prefix", "", "path before the API's own, such as /pyroscope")
 	rate := flag.Float64("rate", 4<<20, "ingestion limit in bytes/s; its burst is half of it")
+	delay := flag.Duration("delay", 0, "from a request that is kept to its answer")
 	labels := flag.String("labels", "", "string labels of samples that are taken, separated by commas")
 	flag.Parse()
 	for _, label := range strings.Split(*labels, ",") {
@@ -56,5 +58,13 @@ func main() {
 
 	_, push := pushv1connect.NewPusherServiceHandler(&pusher{store: store, limit: newBucket(*rate)})
 	handler := http.StripPrefix(*prefix, push)
-	log.Fatal(http.Serve(l, store.logged(misbehave.before(handler))))
+	log.Fatal(http.Serve(l, store.logged(delayed(*delay, misbehave.before(handler)))))
+}
+
+// delayed answers late; a request whose client does not wait is kept all the same.
+func delayed(by time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r)
+		time.Sleep(by)
+	})
 }

@@ -336,6 +336,106 @@ Test(spool, full_disk_puts_the_oldest_out)
 	command_remove_folder(dir);
 }
 
+/* --- a queue that cannot be made -------------------------------------------------------------- */
+
+static struct spool *open_without_two(const char *dir, struct delivery_stats *stats, int error)
+{
+	struct spool_options opt = { .dir = dir };
+	struct spool_target targets[] = { { "one", stats }, { "two", stats + 1 } };
+	struct spool *s;
+
+	strcpy(stats[0].name, "one");
+	strcpy(stats[1].name, "two");
+	cr_assert(zero(int, spool_open(&opt, &s)));
+	cr_assert(eq(int, spool_set_queues(s, targets, 2), error));
+	return s;
+}
+
+static void assert_both_put(struct spool *s, struct delivery_stats *stats, uint64_t two)
+{
+	uint64_t one = stats[0].put;
+
+	cr_assert(zero(int, put_bytes(s, 'b', 1000)));
+	cr_assert(eq(u64, stats[0].put, one + SAMPLES));
+	cr_assert(eq(u64, stats[1].put, SAMPLES));
+	cr_assert(eq(u64, stats[1].unspooled, two));
+}
+
+Test(spool, what_a_missing_queue_misses_is_counted)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	char *dir = command_make_folder();
+	struct spool *s;
+
+	free(command_output("mkdir -m 700 %s/queue && touch %s/queue/two", dir, dir));
+	s = open_without_two(dir, stats, -ENOTDIR);
+	cr_assert(eq(int, put_bytes(s, 'a', 1000), -ENOTDIR));
+	cr_assert(eq(u64, stats[0].put, SAMPLES));
+	cr_assert(zero(u64, stats[0].unspooled));
+	cr_assert(zero(u64, stats[1].put));
+	cr_assert(eq(u64, stats[1].unspooled, SAMPLES));
+	free(command_output("rm %s/queue/two", dir));
+	assert_both_put(s, stats, SAMPLES);
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
+/* With room for three folders, one queue and nothing else. */
+Test(spool, a_queue_that_the_disk_has_no_room_for_comes_when_it_has)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	char *dir = command_make_folder();
+	struct spool *s;
+
+	cr_assert(zero(int, mount("tmpfs", dir, "tmpfs", 0, "nr_inodes=5,mode=0700")));
+	s = open_without_two(dir, stats, -ENOSPC);
+	cr_assert(eq(int, put_bytes(s, 'a', 1000), -ENOSPC));
+	cr_assert(eq(u64, stats[0].unspooled, SAMPLES));
+	cr_assert(eq(u64, stats[1].unspooled, SAMPLES));
+	cr_assert(zero(int, mount("tmpfs", dir, "tmpfs", MS_REMOUNT, "nr_inodes=20,mode=0700")));
+	assert_both_put(s, stats, SAMPLES);
+	spool_close(s);
+	cr_assert(zero(int, umount(dir)));
+	command_remove_folder(dir);
+}
+
+/* The numbers of profiles that it has are not given out again. */
+Test(spool, a_queue_that_may_be_read_later_keeps_what_it_has)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	char *dir = command_make_folder(), *last;
+	struct spool *s = open_spool(dir, stats, 0, 0);
+
+	for (int i = 0; i < 3; i++)
+		put_bytes(s, 'a', 1000);
+	spool_close(s);
+	memset(stats, 0, 2 * sizeof(*stats));
+	free(command_output("rm -r %s/queue/one && chmod g+w %s/queue/two", dir, dir));
+	s = open_without_two(dir, stats, -EPERM);
+	cr_assert(zero(u64, stats[1].found));
+	cr_assert(eq(int, put_bytes(s, 'b', 1000), -EPERM));
+	free(command_output("chmod g-w %s/queue/two", dir));
+	assert_both_put(s, stats, SAMPLES);
+	cr_assert(eq(u64, stats[1].found, 3 * SAMPLES));
+	last = command_output("ls %s/queue/two | tail -1", dir);
+	cr_assert(zero(int, strncmp(last, "0000000000000004", 16)), "%s", last);
+	free(last);
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
+Test(spool, without_any_queue_nothing_is_counted)
+{
+	char *dir = command_make_folder();
+	struct spool_options opt = { .dir = dir };
+	struct spool *s;
+
+	cr_assert(zero(int, spool_open(&opt, &s)));
+	cr_assert(eq(int, put_bytes(s, 'a', 1000), -EDESTADDRREQ));
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
 /* --- kill -9 ---------------------------------------------------------------------------------- */
 
 /* What both sides have really done, in memory that outlives them. */

@@ -9,6 +9,7 @@
 #include "app/agent_settings.h"
 #include "app/agent_shared.h"
 #include "app/agent_spool.h"
+#include "app/agent_status.h"
 #include "app/control.h"
 #include "app/courier.h"
 #include "app/governor.h"
@@ -161,21 +162,14 @@ static void reload(struct agent *a)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
+/* As much of it as there is room for. */
 static void answer_status(const struct agent *a, char *answer, size_t size)
 {
-	const char *illness = agent_shared_illness(a->shared, monotonic_ns());
-	int n = snprintf(answer, size, "health: %s\n", illness ? illness : "ok");
+	CLEANUP(fclosep) FILE *out = fmemopen(answer, size - 1, "w");
 
-	for (int i = 0; i < AGENT_NUMBER_COUNT && (size_t)n < size; i++) {
-		const struct agent_number_info *info = agent_number_info(i);
-		bool is_time = info->kind == AGENT_TIME_COUNTER || info->kind == AGENT_TIME_GAUGE;
-		uint64_t value = agent_shared_get(a->shared, i);
-
-		n += is_time ? snprintf(answer + n, size - n, "%s: %.3f\n", info->name,
-					(double)value / NSEC_PER_SEC)
-			     : snprintf(answer + n, size - n, "%s: %" PRIu64 "\n", info->name,
-					value);
-	}
+	answer[size - 1] = '\0';
+	if (out)
+		agent_status_write(a->shared, out);
 }
 
 /* "", " pid N", " trace HEX". False: neither of these. */

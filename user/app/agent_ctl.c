@@ -111,12 +111,13 @@ static void print_help(void)
 {
 	fputs("Usage: spanprof agent ctl status|raise [OPTION]...\n"
 	      "\n"
-	      "Asks the agent that runs on this host: 'status' prints its numbers, 'raise' makes "
-	      "it "
-	      "sample\n"
-	      "the host, one process or one trace more often for a while. Its profiles go where "
-	      "they\n"
-	      "always go; what is sampled more often than the rest is in profiles of its own.\n"
+	      "Asks the agent that runs on this host: 'status' prints its numbers and how its "
+	      "endpoints\n"
+	      "are, 'raise' makes it sample the host, one process or one trace more often for a "
+	      "while.\n"
+	      "Its profiles go where they always go; what is sampled more often than the rest is "
+	      "in\n"
+	      "profiles of its own.\n"
 	      "\n",
 	      stdout);
 	option_table_help(&table, stdout);

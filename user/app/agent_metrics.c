@@ -116,7 +116,7 @@ static const struct endpoint_number endpoint_numbers[] = {
 	NUMBER(queue_oldest_ns, AGENT_TIME_GAUGE, "queue_oldest_timestamp_seconds",
 	       "when the oldest was put there, since 1970; 0: none waits"),
 	NUMBER(failing_since_ns, AGENT_TIME_GAUGE, "failing_since_timestamp_seconds",
-	       "since when it fails, since 1970; 0: it does not"),
+	       "since when nothing arrives there, since 1970; 0: what was sent last has"),
 };
 
 static void write_endpoint_number(const struct agent_shared *s, const struct endpoint_number *n,

@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 
 #define CONTROL_REQUEST_MAX 512
-#define CONTROL_ANSWER_MAX  4096
+#define CONTROL_ANSWER_MAX  32768
 
 /* @text is printable. Writes what to answer. */
 typedef void (*control_fn)(void *arg, const char *text, char *answer, size_t size);

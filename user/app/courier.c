@@ -23,7 +23,7 @@
 #define RESTART_MAX   60000ULL
 #define LIVED_LONG_NS (60 * NSEC_PER_SEC)
 
-/* A message is one of these and a number, for 'q' how many ms to flush. */
+/* A message is one of these and a number, for 'q' how many ms to flush and to wait for answers. */
 struct courier_message {
 	char what; /* 'w'ake, 'r'eload, 'q'uit */
 	unsigned number;
@@ -41,7 +41,7 @@ struct courier {
 /* --- in the process itself -------------------------------------------------------------------- */
 
 struct office {
-	const struct courier_options *opt;
+	struct courier_options *opt;
 	const struct agent_config *config;
 	struct agent_config *own; /* the same, if it was read here */
 	struct delivery *delivery;
@@ -49,24 +49,14 @@ struct office {
 	int sock;
 };
 
-static const char *since(uint64_t ns, char *out, size_t size)
-{
-	time_t s = ns / NSEC_PER_SEC;
-	struct tm tm;
-
-	if (!gmtime_r(&s, &tm) || !strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &tm))
-		return "?";
-	return out;
-}
-
 static void on_change(const struct delivery_event *ev, void *arg)
 {
-	char when[32];
+	char when[REALTIME_TEXT_MAX];
 
 	switch (ev->change) {
 	case DELIVERY_EVENT_FAILING:
 		log_warning("endpoint %s: failing since %s, spooling: %s", ev->endpoint,
-			    since(ev->since_ns, when, sizeof(when)), ev->message);
+			    realtime_text(ev->since_ns, when), ev->message);
 		break;
 	case DELIVERY_EVENT_RECOVERED:
 		log_info("endpoint %s: recovered, %" PRIu64 " profiles replayed", ev->endpoint,
@@ -114,28 +104,49 @@ static bool reload(struct office *o)
 	return true;
 }
 
-/* False: it is time to end, *ret_flush_ms says how. */
-static bool handle(struct office *o, unsigned *ret_flush_ms)
+/* False: it is time to end. *ret: what was said, if anything was. */
+static bool handle(struct office *o, struct courier_message *ret)
 {
-	struct courier_message m = { 0 };
-	ssize_t n = recv(o->sock, &m, sizeof(m), MSG_DONTWAIT);
+	ssize_t n;
 
+	*ret = (struct courier_message){ 0 };
+	n = recv(o->sock, ret, sizeof(*ret), MSG_DONTWAIT);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
-	if (n != sizeof(m))
+	if (n != sizeof(*ret))
 		return false;
-	if (m.what == 'w')
+	if (ret->what == 'w')
 		delivery_wake(o->delivery);
-	else if (m.what == 'r' && !reload(o))
+	else if (ret->what == 'r' && !reload(o))
 		return false;
-	*ret_flush_ms = m.number;
-	return m.what != 'q';
+	return ret->what != 'q';
+}
+
+static void stop_listening(struct office *o)
+{
+	listener_stop(o->listener);
+	o->listener = NULL;
+	closep(&o->opt->listen_fd);
+}
+
+/* Unless it was told to, another one of us, or another agent, is to have the address at once. */
+static void end(struct office *o, const struct courier_message *last)
+{
+	bool told = last->what == 'q';
+	unsigned grace_ms = DELIVERY_GRACE_MS;
+
+	if (told && last->number < grace_ms)
+		grace_ms = last->number;
+	if (!told)
+		stop_listening(o);
+	delivery_stop(o->delivery, told ? last->number : 0, grace_ms);
+	stop_listening(o);
 }
 
 static void work(struct office *o)
 {
 	struct pollfd fd = { .fd = o->sock, .events = POLLIN };
-	unsigned flush_ms = 0;
+	struct courier_message m;
 
 	do {
 		agent_shared_note_process(o->opt->shared, AGENT_NUMBER_COURIER_CPU,
@@ -143,9 +154,8 @@ static void work(struct office *o)
 		listener_hang_up_late(o->listener);
 		log_tell_left_out();
 		(void)poll(&fd, 1, TICK_MS);
-	} while (handle(o, &flush_ms));
-	delivery_stop(o->delivery, flush_ms);
-	listener_stop(o->listener);
+	} while (handle(o, &m));
+	end(o, &m);
 }
 
 /* To @number, which nothing else of ours has. */
@@ -332,7 +342,7 @@ void courier_stop(struct courier *c, unsigned flush_ms)
 	if (!c)
 		return;
 	tell(c, 'q', flush_ms);
-	if (c->pid && !has_ended(c, flush_ms + STOP_MS)) {
+	if (c->pid && !has_ended(c, flush_ms + DELIVERY_GRACE_MS + STOP_MS)) {
 		log_warning(
 			"the process that delivers does not end and is killed; profiles stay in "
 			"the spool");

@@ -26,8 +26,10 @@ struct courier;
 int courier_start(const struct courier_options *opt, const struct agent_config *config,
 		  struct courier **ret);
 
-/* Tells it to end and waits: at most @flush_ms for what is in the spool, and 2 s more. NULL is
- * fine. */
+/*
+ * Tells it to end and waits: at most @flush_ms for what is in the spool, as long, but no more than
+ * 5 s, for answers, and 2 s. NULL is fine.
+ */
 void courier_stop(struct courier *c, unsigned flush_ms);
 
 /* To be called about once a second: starts it again if it has died. */

@@ -203,8 +203,10 @@ static int put(struct namer *n, const struct namer_job *job, const struct pprof 
 		return r;
 	profile.pprof = bytes;
 	agent_shared_set(n->shared, AGENT_NUMBER_PROFILE_BYTES, profile.len);
-	/* What it could not put it has counted for each endpoint. */
+	/* What it could not put it has counted for each endpoint, if there is one. */
 	r = spool_put(n->spool, &profile);
+	if (r == -EDESTADDRREQ)
+		return r;
 	if (r < 0)
 		log_error_errno(r, "cannot put a profile of %llu samples into the spool",
 				(unsigned long long)profile.samples);
@@ -265,6 +267,7 @@ static void work_on(struct namer *n, const struct namer_job *job)
 	struct cpu_mark mark = mark_cpu(n->naming);
 	uint64_t began = monotonic_ns(), used;
 	uint64_t samples = job->interval->profile->n_samples;
+	uint64_t dropped = agent_shared_get(n->shared, AGENT_NUMBER_SAMPLES_DROPPED);
 	int r;
 
 	atomic_store(&n->shared->naming_since_ns, began);
@@ -272,6 +275,7 @@ static void work_on(struct namer *n, const struct namer_job *job)
 	choose_detail(n, job, began);
 	r = name(n, job);
 	if (r < 0) {
+		samples -= agent_shared_get(n->shared, AGENT_NUMBER_SAMPLES_DROPPED) - dropped;
 		agent_shared_add(n->shared, AGENT_NUMBER_INTERVALS_FAILED, 1);
 		agent_shared_add(n->shared, AGENT_NUMBER_SAMPLES_FAILED, samples);
 		log_error_errno(r, "cannot name a profile of %llu samples",

@@ -30,3 +30,13 @@ uint64_t realtime_ns(void)
 {
 	return clock_ns(CLOCK_REALTIME);
 }
+
+const char *realtime_text(uint64_t ns, char out[REALTIME_TEXT_MAX])
+{
+	time_t s = ns / NSEC_PER_SEC;
+	struct tm tm;
+
+	if (!gmtime_r(&s, &tm) || !strftime(out, REALTIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		return "?";
+	return out;
+}

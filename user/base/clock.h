@@ -20,4 +20,9 @@ uint64_t boottime_ns(void);
 /* CLOCK_REALTIME: since 1970, UTC. */
 uint64_t realtime_ns(void);
 
+#define REALTIME_TEXT_MAX 32
+
+/* @ns of CLOCK_REALTIME as "2026-11-29T20:38:34Z", in @out. */
+const char *realtime_text(uint64_t ns, char out[REALTIME_TEXT_MAX]);
+
 #endif

@@ -30,14 +30,15 @@ struct courier {
 	struct delivery *delivery;
 	struct delivery_stats *stats;
 	pthread_t thread;
-	atomic_int stop;
+	struct endpoint_stop stop;
 	unsigned seen; /* of delivery.wakes */
 	unsigned failures;
-	uint64_t failing_since_ns; /* CLOCK_REALTIME; 0: it works */
-	uint64_t replayed;
-	bool refusing;	   /* of a row of refusals the first is told */
-	atomic_bool idle;  /* its queue was empty, or it waits */
-	atomic_bool fails; /* what was tried last did not work */
+	uint64_t outage_ns; /* CLOCK_REALTIME: began so; 0: nothing had to wait, or all is gone */
+	uint64_t replayed;  /* of what had to */
+	char failed[VERDICT_MESSAGE_MAX];  /* the words of the outage that were told last */
+	char refused[VERDICT_MESSAGE_MAX]; /* likewise of a row of refusals; "": there is none */
+	atomic_bool idle;		   /* its queue was empty, or it waits */
+	atomic_bool fails;		   /* what was tried last did not work */
 	uint64_t stubborn; /* number of the profile that the last failures were about */
 	unsigned stubbornness;
 };
@@ -61,7 +62,7 @@ static void tell(struct courier *c, enum delivery_change change, const char *mes
 	struct delivery_event event = {
 		.change = change,
 		.endpoint = c->opt.name,
-		.since_ns = c->failing_since_ns,
+		.since_ns = c->outage_ns,
 		.replayed = c->replayed,
 		.message = message,
 	};
@@ -72,7 +73,7 @@ static void tell(struct courier *c, enum delivery_change change, const char *mes
 
 static bool stopped(struct courier *c)
 {
-	return atomic_load(&c->stop) != 0;
+	return atomic_load(&c->stop.asked) != 0;
 }
 
 static struct timespec in_ms(uint64_t ms)
@@ -136,42 +137,78 @@ static uint64_t backoff_ms(const struct courier *c, const struct verdict_detail 
 	return ms < wish ? wish : ms;
 }
 
+/* Numbers, such as times, do not make other words of them. */
+static bool same_words(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		a += strspn(a, "0123456789");
+		b += strspn(b, "0123456789");
+		if (*a != *b)
+			return false;
+		if (!*a)
+			return true;
+	}
+}
+
+/* True: it says something else than what was told last, which it is from now on. */
+static bool is_news(char told[VERDICT_MESSAGE_MAX], const char *message)
+{
+	if (same_words(told, message))
+		return false;
+	snprintf(told, VERDICT_MESSAGE_MAX, "%s", message);
+	return true;
+}
+
+static void set_failing(struct courier *c, const char *message)
+{
+	delivery_stats_set_error(c->stats, message);
+	if (c->failures++)
+		return;
+	delivery_stats_set(c->stats, failing_since_ns, realtime_ns());
+	delivery_stats_set(c->stats, state, DELIVERY_FAILING);
+}
+
+static void set_active(struct courier *c)
+{
+	c->failures = 0;
+	delivery_stats_set(c->stats, failing_since_ns, 0);
+	delivery_stats_set(c->stats, state, DELIVERY_ACTIVE);
+}
+
 static void note_failure(struct courier *c, const char *message)
 {
-	c->failures++;
+	bool news = is_news(c->failed, message);
+
 	atomic_store(&c->fails, true);
-	delivery_stats_set_error(c->stats, message);
-	if (c->failing_since_ns)
+	set_failing(c, message);
+	if (!c->outage_ns) {
+		c->outage_ns = realtime_ns();
+		c->replayed = 0;
+	} else if (!news) {
 		return;
-	c->failing_since_ns = realtime_ns();
-	c->replayed = 0;
-	delivery_stats_set(c->stats, failing_since_ns, c->failing_since_ns);
-	delivery_stats_set(c->stats, state, DELIVERY_FAILING);
+	}
 	tell(c, DELIVERY_EVENT_FAILING, message);
 }
 
-/* It has recovered when what had to wait is gone. */
+/* The outage is over when what had to wait is gone, and not because it has expired. */
 static void note_recovery(struct courier *c)
 {
-	if (!c->failing_since_ns)
+	if (!c->outage_ns || atomic_load(&c->fails))
 		return;
 	tell(c, DELIVERY_EVENT_RECOVERED, "");
-	c->failing_since_ns = 0;
-	delivery_stats_set(c->stats, failing_since_ns, 0);
+	c->outage_ns = 0;
+	*c->failed = '\0';
 }
 
 static void note_success(struct courier *c, const struct verdict_detail *v)
 {
-	c->failures = 0;
 	atomic_store(&c->fails, false);
 	c->replayed++;
-	delivery_stats_set(c->stats, state, DELIVERY_ACTIVE);
-	if (*v->message) {
+	set_active(c);
+	if (*v->message)
 		delivery_stats_set_error(c->stats, v->message);
-		if (!c->refusing)
-			tell(c, DELIVERY_EVENT_REFUSED, v->message);
-	}
-	c->refusing = *v->message != '\0';
+	if (is_news(c->refused, v->message) && *v->message)
+		tell(c, DELIVERY_EVENT_REFUSED, v->message);
 }
 
 /* Again and again it is the same one that fails: perhaps others fare better. */
@@ -238,14 +275,16 @@ static int prepare(struct courier *c, struct endpoint **ret_e, struct spool_queu
 		r = endpoint_new(&c->opt, c->stats, ret_e, message, sizeof(message));
 	if (r >= 0)
 		r = spool_queue_open(c->delivery->opt.spool_dir, c->opt.name, c->stats, ret_q);
-	if (r < 0 && !c->failures) {
-		if (!*message)
-			snprintf(message, sizeof(message), "it cannot be used: %s", strerror(-r));
-		delivery_stats_set_error(c->stats, message);
-		tell(c, DELIVERY_EVENT_UNUSABLE, message);
-	}
-	c->failures = r < 0 ? c->failures + 1 : 0;
 	atomic_store(&c->idle, r < 0);
+	if (r >= 0) {
+		set_active(c);
+		return 0;
+	}
+	if (!*message)
+		snprintf(message, sizeof(message), "it cannot be used: %s", strerror(-r));
+	if (is_news(c->failed, message))
+		tell(c, DELIVERY_EVENT_UNUSABLE, message);
+	set_failing(c, message);
 	return r;
 }
 
@@ -329,16 +368,18 @@ static int start(struct delivery *d, const struct endpoint_options *opt, struct 
 	return 0;
 }
 
-static void ask_to_stop(struct courier *c)
-{
-	atomic_store(&c->stop, 1);
-}
-
 static void join(struct courier *c)
 {
 	pthread_join(c->thread, NULL);
 	delivery_stats_set(c->stats, state, DELIVERY_REMOVED);
 	courier_free(c);
+}
+
+static void wait_a_moment(void)
+{
+	const struct timespec step = { .tv_nsec = 20 * NSEC_PER_MSEC };
+
+	nanosleep(&step, NULL);
 }
 
 static bool has_twins(const struct endpoint_options *set, size_t n)
@@ -367,15 +408,40 @@ static struct courier *find_courier(const struct delivery *d, const char *name)
 	return NULL;
 }
 
-/* Those that are not in the new set as they are. All are asked first, as each may take a second. */
-static void stop_others(struct delivery *d, const struct endpoint_options *set, size_t n)
+/* One that was asked to stop and has no request under way begins none, so that it is idle. */
+static bool all_at_rest(const struct delivery *d)
 {
-	size_t kept = 0;
+	for (size_t i = 0; i < d->couriers.all.n; i++)
+		if (stopped(d->couriers.all.data[i]) &&
+		    !atomic_load(&d->couriers.all.data[i]->idle))
+			return false;
+	return true;
+}
+
+/* All are asked first, as each may take its time. */
+static void ask_others_to_stop(struct delivery *d, const struct endpoint_options *set, size_t n,
+			       unsigned grace_ms)
+{
+	uint64_t end = monotonic_ns() + grace_ms * NSEC_PER_MSEC;
 
 	for (size_t i = 0; i < d->couriers.all.n; i++)
 		if (!find_equal(set, n, &d->couriers.all.data[i]->opt))
-			ask_to_stop(d->couriers.all.data[i]);
+			atomic_store(&d->couriers.all.data[i]->stop.asked, 1);
 	delivery_wake(d);
+	while (!all_at_rest(d) && monotonic_ns() < end)
+		wait_a_moment();
+	for (size_t i = 0; i < d->couriers.all.n; i++)
+		if (stopped(d->couriers.all.data[i]))
+			atomic_store(&d->couriers.all.data[i]->stop.now, 1);
+}
+
+/* Those that are not in the new set as they are. */
+static void stop_others(struct delivery *d, const struct endpoint_options *set, size_t n,
+			unsigned grace_ms)
+{
+	size_t kept = 0;
+
+	ask_others_to_stop(d, set, n, grace_ms);
 	for (size_t i = 0; i < d->couriers.all.n; i++) {
 		struct courier *c = d->couriers.all.data[i];
 
@@ -393,7 +459,7 @@ int delivery_set(struct delivery *d, const struct endpoint_options *set, size_t 
 
 	if (has_twins(set, n))
 		return -EINVAL;
-	stop_others(d, set, n);
+	stop_others(d, set, n, DELIVERY_GRACE_MS);
 	for (size_t i = 0; i < n; i++) {
 		struct courier *c = find_courier(d, set[i].name);
 		int r = c ? 0 : vec_reserve(&d->couriers.all, 1);
@@ -423,7 +489,6 @@ static bool all_idle(const struct delivery *d)
 
 static void flush(struct delivery *d, unsigned ms)
 {
-	const struct timespec step = { .tv_nsec = 20 * NSEC_PER_MSEC };
 	uint64_t end = monotonic_ns() + ms * NSEC_PER_MSEC;
 
 	if (!ms)
@@ -432,16 +497,16 @@ static void flush(struct delivery *d, unsigned ms)
 		atomic_store(&d->couriers.all.data[i]->idle, false);
 	delivery_wake(d);
 	while (monotonic_ns() < end && !all_idle(d))
-		nanosleep(&step, NULL);
+		wait_a_moment();
 }
 
-void delivery_stop(struct delivery *d, unsigned flush_ms)
+void delivery_stop(struct delivery *d, unsigned flush_ms, unsigned grace_ms)
 {
 	if (!d)
 		return;
 
 	flush(d, flush_ms);
-	stop_others(d, NULL, 0);
+	stop_others(d, NULL, 0, grace_ms);
 	vec_free(&d->couriers.all);
 	pthread_cond_destroy(&d->woken);
 	pthread_mutex_destroy(&d->lock);

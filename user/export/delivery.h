@@ -4,7 +4,8 @@
  * What cannot be delivered stays in the spool and is tried again, after 1 s, then twice as long up
  * to 5 minutes, give or take a quarter; not before Retry-After, up to an hour. Where address or
  * credentials are refused (401, 403, 404, a redirect, another protocol) the tries begin with a
- * minute: what can be mended there a person mends. Never logs: changes are told by a callback.
+ * minute: what can be mended there a person mends. Never logs: changes are told by a callback; that
+ * another number is in a message is none.
  */
 #ifndef EXPORT_DELIVERY_H
 #define EXPORT_DELIVERY_H
@@ -17,16 +18,16 @@
 #include "export/endpoint_options.h"
 
 enum delivery_change {
-	DELIVERY_EVENT_FAILING,	  /* from now on; once until it recovers */
+	DELIVERY_EVENT_FAILING,	  /* once until it recovers, and again in other words */
 	DELIVERY_EVENT_RECOVERED, /* @replayed profiles had to wait and are delivered */
-	DELIVERY_EVENT_REFUSED,	  /* something was refused for good; the first of a row only */
+	DELIVERY_EVENT_REFUSED,	  /* for good; of a row the first, and again in other words */
 	DELIVERY_EVENT_UNUSABLE,  /* its options or its queue cannot be used; is tried again */
 };
 
 struct delivery_event {
 	enum delivery_change change;
 	const char *endpoint; /* borrowed, like message, for the time of the call */
-	uint64_t since_ns;    /* CLOCK_REALTIME at which it began to fail; 0: it did not */
+	uint64_t since_ns;    /* CLOCK_REALTIME at which profiles began to wait; 0: they did not */
 	uint64_t replayed;
 	const char *message; /* one line of printable text */
 };
@@ -42,15 +43,20 @@ struct delivery_options {
 	void *arg;
 };
 
+/* So long a request that runs may go on when its endpoint is stopped. */
+#define DELIVERY_GRACE_MS 5000
+
 struct delivery;
 
 int delivery_new(const struct delivery_options *opt, struct delivery **ret); /* -ENOMEM */
 
 /*
  * Endpoints are started, stopped or, if their options are others than before, started anew; those
- * that stay as they are do not notice. What is in the queue of one that is gone stays on disk until
- * it is too old, and is sent if one of its name comes back. -EINVAL: two of the same name, or no
- * place in the statistics; -EAGAIN, -ENOMEM: a thread cannot be started, the others run.
+ * that stay as they are do not notice. Takes DELIVERY_GRACE_MS and a second where one that is
+ * stopped waits for an answer: what was sent without one may count twice or not at all. What is in
+ * the queue of one that is gone stays on disk until it is too old, and is sent if one of its name
+ * comes back. -EINVAL: two of the same name, or no place in the statistics; -EAGAIN, -ENOMEM: a
+ * thread cannot be started, the others run.
  */
 int delivery_set(struct delivery *d, const struct endpoint_options *set, size_t n);
 
@@ -58,9 +64,10 @@ int delivery_set(struct delivery *d, const struct endpoint_options *set, size_t 
 void delivery_wake(struct delivery *d);
 
 /*
- * Waits up to @flush_ms for the queues of endpoints that do not fail to become empty, then ends all
- * threads within about a second and frees @d. NULL is fine.
+ * Waits up to @flush_ms for the queues of endpoints that do not fail to become empty, then up to
+ * @grace_ms for answers to what was sent, ends all threads within about a second and frees @d. NULL
+ * is fine.
  */
-void delivery_stop(struct delivery *d, unsigned flush_ms);
+void delivery_stop(struct delivery *d, unsigned flush_ms, unsigned grace_ms);
 
 #endif

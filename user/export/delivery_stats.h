@@ -43,7 +43,7 @@ struct delivery_stats {
 	_Atomic uint32_t state;		   /* enum delivery_state */
 	_Atomic uint32_t type;		   /* enum endpoint_type */
 	_Atomic uint64_t heartbeat_ns;	   /* CLOCK_MONOTONIC; its thread is stuck if this is old */
-	_Atomic uint64_t failing_since_ns; /* CLOCK_REALTIME; 0: it is not */
+	_Atomic uint64_t failing_since_ns; /* CLOCK_REALTIME; 0: what was sent last has arrived */
 
 	/* Samples. */
 	_Atomic uint64_t found;	    /* in the queue when the spool was opened */

@@ -31,7 +31,7 @@ struct sending {
 	struct endpoint *endpoint;
 	struct spool_queue *queue;
 	struct spool_entry *entry;
-	const atomic_int *stop;
+	const struct endpoint_stop *stop;
 	struct endpoint_requests todo;
 	struct verdict_detail *ret;
 };
@@ -207,9 +207,9 @@ static void judge(struct endpoint *e, int err, const struct http_response *resp,
 		pyroscope_explain(e->url.shown, err, resp, ret->message, sizeof(ret->message));
 }
 
-static int post(struct endpoint *e, const void *body, size_t len, const atomic_int *stop,
-		struct http_response *ret)
+static int post(struct sending *s, const void *body, size_t len, struct http_response *ret)
 {
+	struct endpoint *e = s->endpoint;
 	bool grpc = e->opt->type == ENDPOINT_OTLP_GRPC, otlp = e->otlp_url != NULL;
 	struct http_request req = {
 		.url = otlp ? e->otlp_url : e->url.endpoint,
@@ -219,7 +219,9 @@ static int post(struct endpoint *e, const void *body, size_t len, const atomic_i
 		.body = body,
 		.len = len,
 		.timeout_ms = e->opt->timeout_ms ? e->opt->timeout_ms : TIMEOUT_MS,
-		.stop = stop,
+		/* An empty one changes nothing, whether it is answered or not. */
+		.stop = len ? &s->stop->now : &s->stop->asked,
+		.stop_unsent = &s->stop->asked,
 		.options = e->opt,
 		.gzip = otlp,
 		.grpc = grpc,
@@ -235,7 +237,7 @@ static int probe(struct sending *s)
 	CLEANUP(http_response_clear) struct http_response resp = { 0 };
 	struct endpoint *e = s->endpoint;
 	uint64_t start = monotonic_ns();
-	int r = post(e, "", 0, s->stop, &resp);
+	int r = post(s, "", 0, &resp);
 
 	if (r == -ECANCELED || r == -ENOMEM)
 		return r;
@@ -267,7 +269,7 @@ static int exchange(struct sending *s, const struct endpoint_request *req, bool 
 	CLEANUP(http_response_clear) struct http_response resp = { 0 };
 	struct endpoint *e = s->endpoint;
 	uint64_t start = monotonic_ns();
-	int r = post(e, req->body, req->len, s->stop, &resp);
+	int r = post(s, req->body, req->len, &resp);
 
 	judge(e, r, &resp, s->ret);
 	*ret_uncertain = r < 0 && resp.sent && !e->otlp_url;
@@ -378,7 +380,7 @@ static int send_all(struct sending *s)
 		CLEANUP(endpoint_request_clear)
 		struct endpoint_request req = s->todo.all.data[--s->todo.all.n];
 
-		r = send_request(s, &req);
+		r = atomic_load(&s->stop->asked) ? -ECANCELED : send_request(s, &req);
 	}
 	if (r >= 0 && goes_on(s->ret->verdict))
 		s->ret->verdict = VERDICT_TAKEN;
@@ -386,7 +388,7 @@ static int send_all(struct sending *s)
 }
 
 static int send_requests(struct endpoint *e, struct spool_queue *q, struct spool_entry *entry,
-			 const atomic_int *stop, struct verdict_detail *ret)
+			 const struct endpoint_stop *stop, struct verdict_detail *ret)
 {
 	struct sending s = { .endpoint = e, .queue = q, .entry = entry, .stop = stop, .ret = ret };
 	int r = send_all(&s);
@@ -418,7 +420,7 @@ static int send_directory(struct endpoint *e, struct spool_queue *q, struct spoo
 }
 
 int endpoint_send(struct endpoint *e, struct spool_queue *q, struct spool_entry *entry,
-		  const atomic_int *stop, struct verdict_detail *ret)
+		  const struct endpoint_stop *stop, struct verdict_detail *ret)
 {
 	*ret = (struct verdict_detail){ .verdict = VERDICT_TAKEN };
 	if (e->opt->type == ENDPOINT_DIRECTORY)

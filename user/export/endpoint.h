@@ -15,6 +15,12 @@
 
 struct endpoint;
 
+/* How another thread ends it: first the one, and the other when that takes too long. */
+struct endpoint_stop {
+	atomic_int asked; /* no request is begun any more; one that runs has its time to end */
+	atomic_int now;	  /* it is given up */
+};
+
 /*
  * @opt is borrowed until the endpoint is freed; @stats may be NULL. -EINVAL, with a message: the
  * options cannot be used; -ENOMEM.
@@ -35,6 +41,6 @@ DEFINE_CLEANUP(struct endpoint *, endpoint_free)
  * request, not all. OTLP wants such a request to be repeated, and so it is.
  */
 int endpoint_send(struct endpoint *e, struct spool_queue *q, struct spool_entry *entry,
-		  const atomic_int *stop, struct verdict_detail *ret);
+		  const struct endpoint_stop *stop, struct verdict_detail *ret);
 
 #endif

@@ -50,22 +50,27 @@ void http_response_clear(struct http_response *resp)
 	*resp = (struct http_response){ 0 };
 }
 
-static int on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
-		       curl_off_t ulnow)
+static bool is_set(const atomic_int *stop)
 {
-	const atomic_int *stop = arg;
-
 	return stop && atomic_load(stop) != 0;
 }
 
-static void set_bounds(CURL *c, const struct http_request *req)
+static int on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
+		       curl_off_t ulnow)
+{
+	const struct http_answer *a = arg;
+
+	return is_set(a->req->stop) || (!a->resp->sent && is_set(a->req->stop_unsent));
+}
+
+static void set_bounds(CURL *c, const struct http_request *req, struct http_answer *a)
 {
 	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, req->timeout_ms);
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, req->timeout_ms);
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(c, CURLOPT_XFERINFODATA, (void *)req->stop);
+	curl_easy_setopt(c, CURLOPT_XFERINFODATA, a);
 	curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* those of a proxy */
 #if LIBCURL_VERSION_NUM >= 0x075700
@@ -81,12 +86,12 @@ static void set_bounds(CURL *c, const struct http_request *req)
 #endif
 }
 
-static void set_request(struct http *h, const struct http_request *req)
+static void set_request(struct http *h, const struct http_request *req, struct http_answer *a)
 {
 	CURL *c = h->curl;
 
 	curl_easy_reset(c); /* keeps the connection */
-	set_bounds(c, req);
+	set_bounds(c, req, a);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->error);
 	curl_easy_setopt(c, CURLOPT_URL, req->url);
 	curl_easy_setopt(c, CURLOPT_USERAGENT, "spanprof/" SPANPROF_VERSION);
@@ -208,7 +213,7 @@ static int perform(struct http *h, const struct http_request *req, struct http_a
 	CLEANUP(http_lists_clear) struct http_lists lists = { 0 };
 	int r;
 
-	set_request(h, req);
+	set_request(h, req, a);
 	http_answer_listen(h->curl, a);
 	r = http_setup(h->curl, req, &lists, a->resp->error, sizeof(a->resp->error));
 	if (r >= 0)
@@ -220,7 +225,7 @@ static int perform(struct http *h, const struct http_request *req, struct http_a
 
 int http_post(struct http *h, const struct http_request *req, struct http_response *ret)
 {
-	struct http_answer answer = { .resp = ret, .once = req->once };
+	struct http_answer answer = { .req = req, .resp = ret };
 	int r;
 
 	*ret = (struct http_response){ .body = malloc(HTTP_BODY_MAX + 1) };

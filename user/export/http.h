@@ -26,6 +26,7 @@ struct http_request {
 	size_t len;
 	long timeout_ms;	/* from name look-up to the last byte of the answer; > 0 */
 	const atomic_int *stop; /* not NULL: gives up within about a second of its becoming != 0 */
+	const atomic_int *stop_unsent; /* likewise, as long as nothing of it was sent */
 	/*
 	 * Not NULL: its headers, tenant, credentials, tls and proxy_url. Files are read anew when
 	 * they have changed; the same for all requests of a struct http.

@@ -87,7 +87,7 @@ static int on_request(void *arg, char *ip, char *local_ip, int port, int local_p
 {
 	struct http_answer *a = arg;
 
-	a->repeated = a->once && a->resp->sent;
+	a->repeated = a->req->once && a->resp->sent;
 	a->resp->sent = true;
 	return a->repeated ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }

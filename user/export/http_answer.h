@@ -8,11 +8,11 @@
 #include "export/http.h"
 
 struct http_answer {
+	const struct http_request *req;
 	struct http_response *resp; /* its body has room for HTTP_BODY_MAX + 1 bytes */
 	size_t header_bytes;
 	bool flooded;  /* more headers than we read: the transfer has been ended */
 	bool gzip;     /* Content-Encoding of the answer */
-	bool once;     /* see struct http_request */
 	bool repeated; /* libcurl was about to send it again, and was kept from it */
 };
 

@@ -14,7 +14,7 @@
 
 struct queue {
 	char *name;
-	int fd;
+	int fd;			      /* -1: it cannot be made, which is tried with each profile */
 	struct delivery_stats *stats; /* NULL: nobody counts, or no longer configured */
 	bool configured;
 };
@@ -57,15 +57,12 @@ static struct queue *find_queue(struct queues *q, const char *name)
 	return NULL;
 }
 
-static int add_queue(struct spool *s, struct queues *to, const char *name, struct queue **ret)
+/* Takes @fd, whatever happens. */
+static int add_queue(struct queues *to, const char *name, int fd, struct queue **ret)
 {
-	struct queue q = { .fd = -1 };
-	int r = spool_dir_queue(&s->dir, name, &q.fd);
+	struct queue q = { .name = strdup(name), .fd = fd };
+	int r = q.name ? vec_push(&to->all, q) : -ENOMEM;
 
-	if (r < 0)
-		return r;
-	q.name = strdup(name);
-	r = q.name ? vec_push(&to->all, q) : -ENOMEM;
 	if (r < 0) {
 		free(q.name);
 		closep(&q.fd);
@@ -254,14 +251,13 @@ static int find_queues(struct spool *s)
 
 	for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
 		struct queue *q;
+		int fd;
 
-		if (e->d_name[0] == '.')
-			continue;
-		r = add_queue(s, &s->queues, e->d_name, &q);
+		if (e->d_name[0] == '.' || spool_dir_queue(&s->dir, e->d_name, &fd) < 0)
+			continue; /* none of ours */
+		r = add_queue(&s->queues, e->d_name, fd, &q);
 		if (r >= 0)
 			r = tidy_queue(s, q);
-		else if (r != -ENOMEM)
-			r = 0; /* none of ours */
 	}
 	return r;
 }
@@ -297,6 +293,20 @@ static uint64_t samples_in(struct spool *s, struct queue *q)
 	return spool_list_samples(q->fd, &list);
 }
 
+/* Perhaps it was there, and only now may be read. */
+static int make_queue(struct spool *s, struct queue *q)
+{
+	int r;
+
+	if (q->fd >= 0)
+		return 0;
+	r = spool_dir_queue(&s->dir, q->name, &q->fd);
+	if (r < 0)
+		return r;
+	delivery_stats_add(q->stats, found, samples_in(s, q));
+	return tidy_queue(s, q);
+}
+
 /* The place of a queue that is not asked for any more may be another's by now. */
 static void drop_stats(struct queues *q)
 {
@@ -308,29 +318,33 @@ static void drop_stats(struct queues *q)
 	}
 }
 
+/* One that cannot be had is in the list all the same, so that what it misses is counted. */
+static int configure(struct spool *s, const struct spool_target *t)
+{
+	struct queue *q = find_queue(&s->queues, t->name);
+	int r = q ? 0 : add_queue(&s->queues, t->name, -1, &q);
+
+	if (r < 0)
+		return r;
+	q->configured = true;
+	if (q->fd >= 0 && t->stats && q->stats != t->stats)
+		delivery_stats_add(t->stats, found, samples_in(s, q));
+	q->stats = t->stats;
+	return make_queue(s, q);
+}
+
 int spool_set_queues(struct spool *s, const struct spool_target *targets, size_t n)
 {
 	int first = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		struct queue *q = find_queue(&s->queues, targets[i].name);
-		int r = q ? 0 : add_queue(s, &s->queues, targets[i].name, &q);
-
-		if (first == 0)
-			first = r;
-	}
 	for (size_t i = 0; i < s->queues.all.n; i++)
 		s->queues.all.data[i].configured = false;
 	drop_stats(&s->queues);
 	for (size_t i = 0; i < n; i++) {
-		struct queue *q = find_queue(&s->queues, targets[i].name);
+		int r = configure(s, &targets[i]);
 
-		if (!q)
-			continue;
-		q->configured = true;
-		if (targets[i].stats && q->stats != targets[i].stats)
-			delivery_stats_add(targets[i].stats, found, samples_in(s, q));
-		q->stats = targets[i].stats;
+		if (first == 0)
+			first = r;
 	}
 	return first;
 }
@@ -364,11 +378,24 @@ static int write_temporary(struct spool *s, const char *file, const struct spool
 	return r;
 }
 
+/* Before the profile has its number, as the numbers in a queue that comes late are taken. */
+static void make_queues(struct spool *s)
+{
+	for (size_t i = 0; i < s->queues.all.n; i++) {
+		struct queue *q = &s->queues.all.data[i];
+
+		while (q->configured && is_full(make_queue(s, q)) && make_room(s, 0))
+			;
+	}
+}
+
 /* From here on a reader may have it, and may be done with it before we are. */
 static int link_into(struct spool *s, struct queue *q, const char *file, uint64_t samples)
 {
-	int r;
+	int r = make_queue(s, q);
 
+	if (r < 0)
+		return r;
 	delivery_stats_add(q->stats, put, samples);
 	r = linkat(s->dir.tmp, file, q->fd, file, 0) < 0 ? -errno : 0;
 	if (r == 0 && fsync(q->fd) < 0) {
@@ -429,6 +456,7 @@ static int put_file(struct spool *s, const struct spool_profile *p)
 	char file[SPOOL_FILE_NAME];
 	int r;
 
+	make_queues(s);
 	spool_name_now(&name);
 	name.kind = SPOOL_WAITING;
 	name.seq = s->next_seq++;
@@ -452,7 +480,7 @@ int spool_put(struct spool *s, const struct spool_profile *p)
 	int r;
 
 	if (!has_queues(s))
-		return -ENOENT;
+		return -EDESTADDRREQ;
 	if (p->len > SPOOL_PROFILE_MAX - sizeof(struct spool_header)) {
 		count_unspooled(s, p->samples);
 		return -EFBIG;

@@ -43,8 +43,9 @@ void spool_set_limits(struct spool *s, uint64_t max_bytes, uint64_t max_age_s);
 
 /*
  * Into which queues profiles go from now on. Those of other names keep what they have until it is
- * too old. One that cannot be made is left out, the others are set, and the result is why: -EINVAL:
- * its name cannot be one; -ENOMEM; what mkdir(2) says.
+ * too old. One that cannot be made is tried again with each profile, whose samples count as
+ * unspooled until then; the others are set, and the result is why: -EINVAL: its name cannot be one;
+ * what mkdir(2) and open(2) say; -ENOMEM: it is left out.
  */
 int spool_set_queues(struct spool *s, const struct spool_target *targets, size_t n);
 
@@ -58,7 +59,8 @@ struct spool_profile {
 /*
  * When it returns 0 the profile is on disk, in every queue. When the disk is full the oldest
  * profiles make room. Else the samples are counted as unspooled where it could not be put, and the
- * result says why: -ENOSPC, -EIO, … -ENOENT: there are no queues; -EFBIG.
+ * result says why: -ENOSPC, -EIO, …; -EFBIG. -EDESTADDRREQ: there are no queues, nothing is
+ * counted.
  */
 int spool_put(struct spool *s, const struct spool_profile *p);
 
