@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "export/answer_line.h"
 #include "export/otlp_answer.h"
 #include "export/pyroscope_answer.h"
@@ -53,6 +54,12 @@ static enum verdict pyroscope_verdict(const struct http_response *resp)
 	}
 }
 
+/* Of a date that has passed libcurl says how long ago that was. */
+static int64_t retry_of(const struct http_response *resp)
+{
+	return resp->retry_after_s > 0 ? resp->retry_after_s : 0;
+}
+
 static void judge_otlp(enum endpoint_type type, int err, const struct http_response *resp,
 		       struct verdict_detail *ret)
 {
@@ -69,7 +76,7 @@ static void judge_otlp(enum endpoint_type type, int err, const struct http_respo
 	else
 		otlp_judge_http(&http, ret);
 	if (!ret->retry_after_s)
-		ret->retry_after_s = resp->retry_after_s;
+		ret->retry_after_s = retry_of(resp);
 }
 
 /* Where, for the messages that do not say it. */
@@ -81,13 +88,15 @@ static void prefix(const char *where, struct verdict_detail *ret)
 		return;
 	memcpy(words, ret->message, sizeof(words));
 	snprintf(ret->message, sizeof(ret->message), "%.200s: %.300s", where, words);
+	/* It may have been cut in the middle of a character. */
+	utf8_make_printable(ret->message, strlen(ret->message));
 }
 
 void endpoint_judge(enum endpoint_type type, const char *where, int err,
 		    const struct http_response *resp, struct verdict_detail *ret)
 {
 	ret->verdict = VERDICT_RETRY;
-	ret->retry_after_s = resp->retry_after_s;
+	ret->retry_after_s = retry_of(resp);
 	ret->rejected = 0;
 	if (type != ENDPOINT_PYROSCOPE) {
 		/* What was refused before of the same profile is told, if nothing else is. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "export/answer_line.h"
 #include "export/pyroscope_url.h"
 
@@ -160,4 +161,6 @@ void pyroscope_explain(const char *where, int err, const struct http_response *r
 		explain_error(where, err, resp, ret, size);
 	else
 		explain_status(where, resp, ret, size);
+	/* It may have been cut in the middle of a character. */
+	utf8_make_printable(ret, strlen(ret));
 }
