@@ -80,3 +80,15 @@ Test(endpoint_answer, negative_retry_after_is_none)
 		cr_assert(eq(i64, v.retry_after_s, 0));
 	}
 }
+
+/* Whatever number the server gives. */
+Test(endpoint_answer, rejected_samples_are_a_share_of_those_sent)
+{
+	const struct verdict_detail none = { 0 }, two = { .rejected = 2 },
+				    most = { .rejected = INT64_MAX };
+
+	cr_assert(eq(u64, endpoint_rejected(&none, 5, 100), 0));
+	cr_assert(eq(u64, endpoint_rejected(&two, 5, 100), 40));
+	cr_assert(eq(u64, endpoint_rejected(&two, 0, 100), 100));
+	cr_assert(eq(u64, endpoint_rejected(&most, 5, 100), 100));
+}

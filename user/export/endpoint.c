@@ -212,14 +212,12 @@ static enum spool_fate fate_of(enum verdict v, bool uncertain)
 	return v == VERDICT_REFUSED ? SPOOL_REJECTED : SPOOL_BACK;
 }
 
-/* Which of the samples were in the profiles that were dropped the server does not say. */
 static int note_partial(struct sending *s, const struct endpoint_request *req)
 {
 	struct endpoint_request rejected = *req, taken = *req;
-	uint64_t n = req->n_profiles > s->ret->rejected ? req->n_profiles : s->ret->rejected;
 	int r;
 
-	rejected.samples = (double)req->samples * s->ret->rejected / n + 0.5;
+	rejected.samples = endpoint_rejected(s->ret, req->n_profiles, req->samples);
 	taken.samples -= rejected.samples;
 	r = note(s, SPOOL_TAKEN, &taken);
 	return r < 0 ? r : note(s, SPOOL_REJECTED, &rejected);

@@ -115,3 +115,10 @@ void endpoint_judge(enum endpoint_type type, const char *where, int err,
 	if (ret->verdict != VERDICT_TAKEN)
 		pyroscope_explain(where, err, resp, ret->message, sizeof(ret->message));
 }
+
+uint64_t endpoint_rejected(const struct verdict_detail *v, uint64_t n_profiles, uint64_t samples)
+{
+	uint64_t n = n_profiles > v->rejected ? n_profiles : v->rejected;
+
+	return v->rejected ? (double)samples * v->rejected / n + 0.5 : 0;
+}

@@ -19,4 +19,10 @@ void endpoint_judge(enum endpoint_type type, const char *where, int err,
 enum delivery_outcome endpoint_outcome(int err, const struct http_response *resp,
 				       const struct verdict_detail *v);
 
+/*
+ * The share of a request's @samples in the profiles of it that the server has dropped: which of
+ * them it does not say. Never more than all, whatever number it gives.
+ */
+uint64_t endpoint_rejected(const struct verdict_detail *v, uint64_t n_profiles, uint64_t samples);
+
 #endif
