@@ -92,3 +92,18 @@ Test(endpoint_answer, rejected_samples_are_a_share_of_those_sent)
 	cr_assert(eq(u64, endpoint_rejected(&two, 0, 100), 100));
 	cr_assert(eq(u64, endpoint_rejected(&most, 5, 100), 100));
 }
+
+/* Nobody but a person changes that: the tries begin with a minute. */
+Test(endpoint_answer, proxy_that_refuses_is_hopeless)
+{
+	struct http_response resp = { .error = "the proxy answered 407 to CONNECT" };
+
+	for (size_t i = 0; i < sizeof(servers) / sizeof(servers[0]); i++) {
+		struct verdict_detail v = { 0 };
+
+		endpoint_judge(servers[i], WHERE, -EACCES, &resp, &v);
+		cr_assert(eq(int, v.verdict, VERDICT_HOPELESS));
+		cr_assert(strstr(v.message, resp.error) != NULL, "%s", v.message);
+		cr_assert(eq(int, endpoint_outcome(-EACCES, &resp, &v), DELIVERY_DENIED));
+	}
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "export/endpoint_answer.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@
 enum delivery_outcome endpoint_outcome(int err, const struct http_response *resp,
 				       const struct verdict_detail *v)
 {
+	if (err == -EACCES)
+		return DELIVERY_DENIED;
 	if (err < 0)
 		return resp->sent ? DELIVERY_NO_ANSWER : DELIVERY_UNREACHED;
 	switch (v->verdict) {
@@ -95,7 +98,8 @@ static void prefix(const char *where, struct verdict_detail *ret)
 void endpoint_judge(enum endpoint_type type, const char *where, int err,
 		    const struct http_response *resp, struct verdict_detail *ret)
 {
-	ret->verdict = VERDICT_RETRY;
+	/* A proxy that refuses us a person mends, as a server that does. */
+	ret->verdict = err == -EACCES ? VERDICT_HOPELESS : VERDICT_RETRY;
 	ret->retry_after_s = retry_of(resp);
 	ret->rejected = 0;
 	if (type != ENDPOINT_PYROSCOPE) {

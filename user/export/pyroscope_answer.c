@@ -93,6 +93,8 @@ static const char *remedy(long status)
 	case 405:
 	case 415:
 		return "is it Pyroscope's address, with the right prefix?";
+	case 407:
+		return "the proxy needs credentials";
 	case 408:
 	case 503:
 	case 504:
