@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * name_addresses [-q] [-c] [-r ROUNDS]: names addresses. Standard input has a line @PATH for each
- * ELF file, and behind it the file offsets in it, hexadecimal, one a line. Prints for each its ELF
- * virtual address and the start of its symbol, then of each frame, innermost first, function, file
- * and line behind a tab (? and 0: not known); with -q nothing of these. With ROUNDS all is named as
- * often by the same symbolizer; with -c it has a cache in memory, and forgets its names after each
- * round. The last line is for the benchmarks: addresses, those with a name,
- * frames, by how many KiB resident memory had grown at its peak, afterwards, and when all was
- * freed, and seconds of CPU time of each round.
+ * name_addresses [-q] [-c | -C FOLDER] [-r ROUNDS]: names addresses. Standard input has a line
+ * @PATH for each ELF file, and behind it the file offsets in it, hexadecimal, one a line. Prints
+ * for each its ELF virtual address and the start of its symbol, then of each frame, innermost
+ * first, function, file and line behind a tab (? and 0: not known); with -q nothing of these. With
+ * ROUNDS all is named as often by the same symbolizer; with -c it has a cache in memory, and
+ * forgets its names after each round; with -C the cache is also in FOLDER, where it is saved at the
+ * end. The last line is for the benchmarks: addresses, those with a name, frames, by how many KiB
+ * resident memory had grown at its peak, afterwards, and when all was freed, and seconds of CPU
+ * time of each round.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -143,19 +144,21 @@ int main(int argc, char **argv)
 	CLEANUP(symbolizer_freep) struct symbolizer *s = NULL;
 	VEC(double) seconds = { 0 };
 	long rounds = 1, before, after;
+	const char *folder = NULL;
 	bool quiet = false, cached = false;
 
-	for (int c; (c = getopt(argc, argv, "cqr:")) != -1;) {
+	for (int c; (c = getopt(argc, argv, "cC:qr:")) != -1;) {
 		if (c == '?')
 			return 2;
 		quiet |= c == 'q';
-		cached |= c == 'c';
+		cached |= c == 'c' || c == 'C';
+		folder = c == 'C' ? optarg : folder;
 		rounds = c == 'r' ? atol(optarg) : rounds;
 	}
 	if (read_files(stdin) < 0 || symbolizer_new(&s) < 0)
 		return 1;
 	symbolizer_allow_mapping(s);
-	if (cached && symbol_cache_new(NULL, &SYMBOL_CACHE_LIMITS_DEFAULT, &cache) < 0)
+	if (cached && symbol_cache_new(folder, &SYMBOL_CACHE_LIMITS_DEFAULT, &cache) < 0)
 		return 1;
 	if (cached)
 		symbolizer_use_cache(s, cache);
@@ -165,6 +168,8 @@ int main(int argc, char **argv)
 			symbolizer_forget(s);
 		(void)vec_push(&seconds, name_all(s));
 	}
+	if (folder)
+		symbol_cache_save(cache);
 	after = status_kib("VmRSS: %ld");
 	print_all(quiet);
 	symbolizer_free(TAKE_PTR(s));

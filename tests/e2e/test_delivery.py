@@ -105,9 +105,8 @@ def read_request(conn):
             return "", b""
         data += part
     head, _, body = data.partition(b"\r\n\r\n")
-    length = next(
-        int(line.split(b":")[1]) for line in head.splitlines() if line.lower().startswith(b"content-length")
-    )
+    lengths = (line for line in head.splitlines() if line.lower().startswith(b"content-length"))
+    length = int(next(lengths, b":0").split(b":")[1])
     while len(body) < length:
         body += conn.recv(65536)
     return head.decode(), body
@@ -119,7 +118,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 @contextmanager
 def server(answer, tls=None):
     """answer(conn, head, n) is called for each request; yields (URL, heads)."""
-    heads, ended, lock = [], threading.Event(), threading.Lock()
+    heads, lock = [], threading.Lock()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(32)
@@ -136,13 +135,22 @@ def server(answer, tls=None):
                     n = len(heads)
                 if answer(conn, head, n) is False:
                     return
-        except (OSError, StopIteration):
+        except OSError:
             pass
         finally:
             conn.close()
 
+    scheme = "https" if tls else "http"
+    with accepting(listener, serve):
+        yield f"{scheme}://localhost:{listener.getsockname()[1]}", heads
+
+
+@contextmanager
+def accepting(listener, serve):
+    """serve(conn) in a thread for each connection."""
+
     def accept():
-        while not ended.is_set():
+        while True:
             try:
                 conn, _ = listener.accept()
             except OSError:
@@ -150,11 +158,9 @@ def server(answer, tls=None):
             threading.Thread(target=serve, args=(conn,), daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
-    scheme = "https" if tls else "http"
     try:
-        yield f"{scheme}://localhost:{listener.getsockname()[1]}", heads
+        yield
     finally:
-        ended.set()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
 
@@ -848,20 +854,8 @@ def grpc_server(answer):
         finally:
             conn.close()
 
-    def accept():
-        while True:
-            try:
-                conn, _ = listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=serve, args=(conn,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
+    with accepting(listener, serve):
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", bodies
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
 
 
 def grpc_ok(conn, stream, n):
@@ -923,3 +917,238 @@ def test_grpc_server_that_has_no_http2(tmp_path):
         d.put()
         d.wait("o", lambda s: s["no_answer"] + s["unreached"] + s["denied"])
         assert d.quit()["o"]["queue_samples"] == PROFILE
+
+
+# --- proxies ------------------------------------------------------------------------------------
+
+
+NO_PROXIES = dict.fromkeys(
+    [f(name) for name in ("no_proxy", "http_proxy", "https_proxy", "all_proxy")
+     for f in (str.lower, str.upper)], "",
+)  # fmt: skip
+SECRETS = ("Authorization", "X-Scope-OrgID", "X-Test", "geheim")
+
+
+def pump(source, to):
+    try:
+        while data := source.recv(65536):
+            to.sendall(data)
+        to.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def tunnel(client, host, port):
+    with socket.create_connection((host, port)) as upstream:
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        there = threading.Thread(target=pump, args=(client, upstream), daemon=True)
+        there.start()
+        pump(upstream, client)
+        there.join(5)
+
+
+def forward(client, head, body):
+    """One request in the absolute form, and its answer."""
+    line, _, headers = head.partition("\r\n")
+    method, url, version = line.split()
+    assert url.startswith("http://")
+    host, _, path = url.removeprefix("http://").partition("/")
+    with socket.create_connection(host.split(":")) as upstream:
+        upstream.sendall(f"{method} /{path} {version}\r\n{headers}\r\n\r\n".encode() + body)
+        answer, body = read_request(upstream)
+        client.sendall(answer.encode() + b"\r\n\r\n" + body)
+
+
+@contextmanager
+def proxy(refuse=None):
+    """Forwards, and connects to what CONNECT says; or answers `refuse`. Yields (URL, heads)."""
+    heads = []
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(32)
+
+    def serve(conn):
+        try:
+            while True:
+                head, body = read_request(conn)
+                if not head:
+                    return
+                heads.append(head)
+                if refuse:
+                    conn.sendall(refuse)
+                elif head.startswith("CONNECT "):
+                    return tunnel(conn, *head.split()[1].split(":"))
+                else:
+                    forward(conn, head, body)
+        except OSError:
+            pass
+        finally:
+            conn.close()
+
+    with accepting(listener, serve):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", heads
+
+
+def through(url, how):
+    """The environment and the options that make `url` the proxy of all endpoints."""
+    if how == "option":  # counts before NO_PROXY
+        return {**NO_PROXIES, "no_proxy": "*"}, {"proxy": url}
+    return {**NO_PROXIES, how: url}, {}
+
+
+def deliver_through(tmp_path, env, e, n=1):
+    with Deliver(tmp_path, e, env=env) as d:
+        d.put(n)
+        return d.quit(10000)[e["name"]]
+
+
+@pytest.mark.parametrize("how", ["http_proxy", "HTTP_PROXY", "all_proxy", "option"])
+def test_proxy_forwards_http(tmp_path, how):
+    with server(good) as (url, heads), proxy() as (proxy_url, asked):
+        env, options = through(proxy_url, how)
+        s = deliver_through(tmp_path, env, pyroscope(url, **options))
+    assert s["delivered"] == PROFILE, s
+    assert len(heads) == len(asked) == SERVICES
+    assert all(h.startswith(f"POST {url}/push.v1.PusherService/Push ") for h in asked)
+
+
+@pytest.mark.parametrize("how", ["https_proxy", "HTTPS_PROXY", "option"])
+@pytest.mark.parametrize("kind", [pyroscope, otlp])
+def test_proxy_connects_https(tmp_path, ca, how, kind):
+    """It learns where to, and nothing of what is for the server."""
+    (tmp_path / "token").write_text("geheim")
+    context = tls_server(*ca.issue("server", "localhost"))
+    with server(good, context) as (url, heads), proxy() as (proxy_url, asked):
+        env, options = through(proxy_url, how)
+        e = kind(url, ca=ca.path, token=tmp_path / "token", tenant="team", header="x", **options)
+        s = deliver_through(tmp_path, env, e)
+    assert s["delivered"] == PROFILE, s
+    assert asked and heads
+    for head in asked:
+        assert head.startswith(f"CONNECT {url.removeprefix('https://')} HTTP/1.1\r\n")
+        assert not any(secret.lower() in head.lower() for secret in SECRETS), head
+    for head in heads:
+        assert all(secret in head for secret in SECRETS), head
+        assert "Proxy-" not in head
+
+
+def test_proxy_and_server_name(tmp_path, ca):
+    """The proxy connects to the URL's host, the certificate is for another name."""
+    context = tls_server(*ca.issue("server", "profiles.example"))
+    with server(good, context) as (url, heads), proxy() as (proxy_url, asked):
+        env, options = through(proxy_url, "option")
+        e = pyroscope(url, ca=ca.path, server_name="profiles.example", **options)
+        s = deliver_through(tmp_path, env, e)
+    assert s["delivered"] == PROFILE, s
+    assert all(h.startswith(f"CONNECT {url.removeprefix('https://')} ") for h in asked)
+
+
+@pytest.mark.parametrize("how", ["http_proxy", "HTTP_PROXY", "option"])
+def test_proxy_tunnels_grpc(tmp_path, how):
+    """HTTP/2 without TLS: a proxy that forwards would speak HTTP/1."""
+    (tmp_path / "token").write_text("geheim")
+    with grpc_server(grpc_ok) as (url, bodies), proxy() as (proxy_url, asked):
+        env, options = through(proxy_url, how)
+        e = otlp(url, "grpc", token=tmp_path / "token", tenant="team", header="x", **options)
+        s = deliver_through(tmp_path, env, e, 3)
+    assert s["delivered"] == 3 * PROFILE, s
+    assert len(bodies) == 3 and asked
+    for head in asked:
+        assert head.startswith(f"CONNECT {url.removeprefix('http://')} HTTP/1.1\r\n")
+        assert not any(secret.lower() in head.lower() for secret in SECRETS), head
+
+
+@pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
+@pytest.mark.parametrize("proxy_name", ["http_proxy", "HTTP_PROXY"])
+def test_no_proxy(tmp_path, name, proxy_name):
+    with server(good) as (url, heads), proxy() as (proxy_url, asked):
+        env = {**NO_PROXIES, proxy_name: proxy_url, name: "example.com,localhost"}
+        s = deliver_through(tmp_path, env, pyroscope(url))
+    assert s["delivered"] == PROFILE and len(heads) == SERVICES and not asked
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_password_of_a_proxy(tmp_path, ca, tls):
+    """It goes to the proxy, and to nobody else."""
+    context = tls_server(*ca.issue("server", "localhost")) if tls else None
+    with server(good, context) as (url, heads), proxy() as (proxy_url, asked):
+        proxy_url = proxy_url.replace("//", "//user:geheim@")
+        env = {**NO_PROXIES, "https_proxy" if tls else "http_proxy": proxy_url}
+        with Deliver(tmp_path, pyroscope(url, ca=ca.path), env=env) as d:
+            d.put()
+            assert d.quit(10000)["p"]["delivered"] == PROFILE
+            assert "geheim" not in d.events()
+    assert asked and all("Proxy-Authorization: Basic dXNlcjpnZWhlaW0=" in h for h in asked)
+    if tls:
+        assert not any("roxy" in h for h in heads)
+
+
+@pytest.mark.parametrize(
+    "address, words", [("http://user:geheim@localhost:1", "port 1"),
+                       ("http://user:geheim@no-such-host.invalid:1", "no-such-host.invalid"),
+                       ("http://user:geheim@localhost:99999", "URL of the proxy"),
+                       ("gopher://user:geheim@localhost:1", "URL of the proxy")],
+)  # fmt: skip
+def test_password_of_a_proxy_is_in_no_message(tmp_path, address, words):
+    env = {**NO_PROXIES, "http_proxy": address}
+    with Deliver(tmp_path, pyroscope("http://localhost:1"), env=env) as d:
+        d.put()
+        s = d.wait("p", lambda s: s["error"], 40)
+        assert "geheim" not in s["error"] + d.events() and words in s["error"], s
+        assert d.quit()["p"]["queue_samples"] == PROFILE
+
+
+REFUSALS = [(407, "needs credentials"), (403, "proxy"), (502, "proxy"), (503, "proxy")]
+
+
+@pytest.mark.parametrize("status, words", REFUSALS)
+@pytest.mark.parametrize("kind, scheme", [(pyroscope, "https"), (otlp, "https"), ("grpc", "http")])
+def test_proxy_that_does_not_connect(tmp_path, kind, scheme, status, words):
+    """Nothing was sent. What a person can mend is not tried all the time."""
+    no = f"HTTP/1.1 {status} No\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n"
+    url = f"{scheme}://localhost:1"
+    with proxy(refuse=no.encode()) as (proxy_url, asked):
+        e = otlp(url, "grpc") if kind == "grpc" else kind(url)
+        with Deliver(tmp_path, {**e, "proxy": proxy_url}) as d:
+            d.put()
+            s = d.wait(e["name"], lambda s: s["unreached"] + s["denied"])
+            assert words in s["error"] and str(status) in s["error"], s
+            time.sleep(2.5)
+            n = len(asked)
+            s = d.quit()[e["name"]]
+    assert s["queue_samples"] == PROFILE and s["no_answer"] == 0
+    assert (n == 1 and s["denied"] == 1) if status in (403, 407) else (n >= 2 and s["denied"] == 0)
+
+
+@pytest.mark.parametrize("kind", [pyroscope, otlp])
+def test_proxy_that_does_not_forward(tmp_path, kind):
+    no = b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n"
+    with proxy(refuse=no) as (proxy_url, asked):
+        e = kind("http://localhost:1", proxy=proxy_url)
+        with Deliver(tmp_path, e) as d:
+            d.put()
+            s = d.wait(e["name"], lambda s: s["denied"])
+            assert "407" in s["error"] and "needs credentials" in s["error"], s
+            time.sleep(2)
+            assert d.quit()[e["name"]]["queue_samples"] == PROFILE
+    assert len(asked) == 1
+
+
+def test_proxy_that_hangs(tmp_path):
+    """No request was sent, so that none is uncertain."""
+    with server(hang) as (proxy_url, asked):
+        with Deliver(tmp_path, pyroscope("https://localhost:1", proxy=proxy_url)) as d:
+            d.put()
+            s = d.wait("p", lambda s: s["unreached"] >= 2)
+            s = d.quit()["p"]
+    assert s["queue_samples"] == PROFILE and s["uncertain"] == 0 and len(asked) >= 2
+
+
+def test_proxy_down_then_up(tmp_path):
+    with server(good) as (url, _), proxy() as (proxy_url, _):
+        with Deliver(tmp_path, pyroscope(url, proxy="http://127.0.0.1:1")) as d:
+            d.put()
+            s = d.wait("p", lambda s: s["unreached"])
+            assert d.quit()["p"]["queue_samples"] == PROFILE
+        with Deliver(tmp_path, pyroscope(url, proxy=proxy_url)) as d:
+            assert d.quit(5000)["p"]["delivered"] == PROFILE

@@ -7,10 +7,8 @@
 
 void answer_line(char *to, size_t size, const void *from, size_t len)
 {
-	size_t n = len < size ? len : size - 1;
+	size_t n = utf8_fitting_len(from, len, size - 1);
 
-	if (n < len) /* not in the middle of a character */
-		n = utf8_valid_len(from, n) ?: n;
 	if (n)
 		memcpy(to, from, n);
 	to[n] = '\0';

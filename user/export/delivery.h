@@ -3,9 +3,9 @@
  * Brings what is in the spool to its endpoints: one thread each, so that none waits for another.
  * What cannot be delivered stays in the spool and is tried again, after 1 s, then twice as long up
  * to 5 minutes, give or take a quarter; not before Retry-After, up to an hour. Where address or
- * credentials are refused (401, 403, 404, a redirect, another protocol) the tries begin with a
- * minute: what can be mended there a person mends. Never logs: changes are told by a callback; that
- * another number is in a message is none.
+ * credentials are refused (401, 403, 404, a redirect, another protocol; by a proxy, too) the tries
+ * begin with a minute: what can be mended there a person mends. Never logs: changes are told by a
+ * callback; that another number is in a message is none.
  */
 #ifndef EXPORT_DELIVERY_H
 #define EXPORT_DELIVERY_H

@@ -32,7 +32,8 @@ enum delivery_outcome {
 	DELIVERY_REFUSED,   /* for good */
 	DELIVERY_TOO_LARGE, /* sent again in halves */
 	DELIVERY_LATER,	    /* the server is overloaded, or says so */
-	DELIVERY_DENIED, /* address or credentials: 401, 403, 404, a redirect, not this protocol */
+	/* Address or credentials: 401, 403, 404, a redirect, not this protocol; or by a proxy. */
+	DELIVERY_DENIED,
 	DELIVERY_UNREACHED, /* not sent: no connection, no name, no TLS */
 	DELIVERY_NO_ANSWER, /* sent, or part of it */
 	DELIVERY_OUTCOMES,

@@ -5,13 +5,11 @@
 #include <strings.h>
 
 #include "base/clock.h"
-#include "export/answer_line.h"
 #include "export/directory.h"
+#include "export/endpoint_answer.h"
 #include "export/endpoint_request.h"
 #include "export/http.h"
-#include "export/otlp_answer.h"
 #include "export/otlp_body.h"
-#include "export/pyroscope_answer.h"
 #include "export/pyroscope_url.h"
 
 #define TIMEOUT_MS   10000
@@ -108,105 +106,6 @@ int endpoint_new(const struct endpoint_options *opt, struct delivery_stats *stat
 
 /* --- one request ------------------------------------------------------------------------------ */
 
-static enum delivery_outcome outcome_of(int err, const struct http_response *resp,
-					const struct verdict_detail *v)
-{
-	if (err < 0)
-		return resp->sent ? DELIVERY_NO_ANSWER : DELIVERY_UNREACHED;
-	switch (v->verdict) {
-	case VERDICT_TAKEN:
-		return v->rejected ? DELIVERY_PARTIAL : DELIVERY_TAKEN;
-	case VERDICT_REFUSED:
-		return DELIVERY_REFUSED;
-	case VERDICT_TOO_LARGE:
-		return DELIVERY_TOO_LARGE;
-	case VERDICT_HOPELESS:
-		return DELIVERY_DENIED;
-	default:
-		return DELIVERY_LATER;
-	}
-}
-
-/* In the words of the server's limits for body and profile; that of the rate is another one. */
-static bool is_too_large(const struct http_response *resp)
-{
-	if (resp->status == 413)
-		return true;
-	if (resp->status != 400 && resp->status != 429)
-		return false;
-	return strstr(resp->body, "larger than") || strstr(resp->body, "exceeds limit of");
-}
-
-static enum verdict pyroscope_verdict(const struct http_response *resp)
-{
-	if (is_too_large(resp))
-		return VERDICT_TOO_LARGE;
-	switch (pyroscope_judge(0, resp)) {
-	case PYROSCOPE_TAKEN:
-		return VERDICT_TAKEN;
-	case PYROSCOPE_REFUSED:
-		return VERDICT_REFUSED;
-	case PYROSCOPE_RETRY:
-		return VERDICT_RETRY;
-	default:
-		return VERDICT_HOPELESS;
-	}
-}
-
-static void judge_otlp(struct endpoint *e, int err, const struct http_response *resp,
-		       struct verdict_detail *ret)
-{
-	const struct otlp_http_answer http = { resp->status, resp->retry_after_s, resp->body,
-					       resp->body_len };
-	const struct otlp_grpc_answer grpc = { resp->status,	   resp->grpc_status,
-					       resp->grpc_message, resp->grpc_details,
-					       resp->body,	   resp->body_len };
-
-	if (err < 0)
-		answer_line(ret->message, sizeof(ret->message), resp->error, strlen(resp->error));
-	else if (e->opt->type == ENDPOINT_OTLP_GRPC)
-		otlp_judge_grpc(&grpc, ret);
-	else
-		otlp_judge_http(&http, ret);
-	if (!ret->retry_after_s)
-		ret->retry_after_s = resp->retry_after_s;
-}
-
-/* Where, for the messages that do not say it. */
-static void prefix(struct endpoint *e, struct verdict_detail *ret)
-{
-	char words[VERDICT_MESSAGE_MAX];
-
-	if (!*ret->message)
-		return;
-	memcpy(words, ret->message, sizeof(words));
-	snprintf(ret->message, sizeof(ret->message), "%.200s: %.300s", e->url.shown, words);
-}
-
-static void judge(struct endpoint *e, int err, const struct http_response *resp,
-		  struct verdict_detail *ret)
-{
-	ret->verdict = VERDICT_RETRY;
-	ret->retry_after_s = resp->retry_after_s;
-	ret->rejected = 0;
-	if (e->otlp_url) {
-		/* What was refused before of the same profile is told, if nothing else is. */
-		struct verdict_detail now = *ret;
-
-		*now.message = '\0';
-		judge_otlp(e, err, resp, &now);
-		prefix(e, &now);
-		if (!*now.message)
-			memcpy(now.message, ret->message, sizeof(now.message));
-		*ret = now;
-		return;
-	}
-	if (err == 0)
-		ret->verdict = pyroscope_verdict(resp);
-	if (ret->verdict != VERDICT_TAKEN)
-		pyroscope_explain(e->url.shown, err, resp, ret->message, sizeof(ret->message));
-}
-
 static int post(struct sending *s, const void *body, size_t len, struct http_response *ret)
 {
 	struct endpoint *e = s->endpoint;
@@ -243,8 +142,8 @@ static int probe(struct sending *s)
 		return r;
 	e->must_probe = r < 0;
 	if (r < 0) {
-		judge(e, r, &resp, s->ret);
-		delivery_stats_request(e->stats, outcome_of(r, &resp, s->ret), 0,
+		endpoint_judge(e->opt->type, e->url.shown, r, &resp, s->ret);
+		delivery_stats_request(e->stats, endpoint_outcome(r, &resp, s->ret), 0,
 				       monotonic_ns() - start);
 	}
 	return 0;
@@ -271,10 +170,10 @@ static int exchange(struct sending *s, const struct endpoint_request *req, bool 
 	uint64_t start = monotonic_ns();
 	int r = post(s, req->body, req->len, &resp);
 
-	judge(e, r, &resp, s->ret);
+	endpoint_judge(e->opt->type, e->url.shown, r, &resp, s->ret);
 	*ret_uncertain = r < 0 && resp.sent && !e->otlp_url;
 	e->must_probe = *ret_uncertain;
-	delivery_stats_request(e->stats, outcome_of(r, &resp, s->ret), req->len,
+	delivery_stats_request(e->stats, endpoint_outcome(r, &resp, s->ret), req->len,
 			       monotonic_ns() - start);
 	return r == -ECANCELED || r == -ENOMEM ? r : 0;
 }
@@ -315,14 +214,12 @@ static enum spool_fate fate_of(enum verdict v, bool uncertain)
 	return v == VERDICT_REFUSED ? SPOOL_REJECTED : SPOOL_BACK;
 }
 
-/* Which of the samples were in the profiles that were dropped the server does not say. */
 static int note_partial(struct sending *s, const struct endpoint_request *req)
 {
 	struct endpoint_request rejected = *req, taken = *req;
-	uint64_t n = req->n_profiles > s->ret->rejected ? req->n_profiles : s->ret->rejected;
 	int r;
 
-	rejected.samples = (double)req->samples * s->ret->rejected / n + 0.5;
+	rejected.samples = endpoint_rejected(s->ret, req->n_profiles, req->samples);
 	taken.samples -= rejected.samples;
 	r = note(s, SPOOL_TAKEN, &taken);
 	return r < 0 ? r : note(s, SPOOL_REJECTED, &rejected);

@@ -176,11 +176,43 @@ static bool is_answer(const struct http_answer *a, CURLcode code, long status)
 	return (status >= 200 && code == CURLE_WRITE_ERROR) || status >= 300;
 }
 
+/* Of a proxy's URL that it cannot use libcurl shows all, with user and password. */
+static const char *words_of(const struct http *h, CURLcode code)
+{
+	if (h->error[0] && !strchr(h->error, '@'))
+		return h->error;
+	return strstr(h->error, "proxy") ? "the URL of the proxy cannot be used"
+					 : curl_easy_strerror(code);
+}
+
+/* What a proxy answered to CONNECT instead of doing so; 0: nothing of the kind. */
+static long proxy_refusal(struct http *h, const struct http_answer *a)
+{
+	long status = 0;
+
+	if (a->resp->sent)
+		return 0;
+	curl_easy_getinfo(h->curl, CURLINFO_HTTP_CONNECTCODE, &status);
+	return status >= 300 ? status : 0;
+}
+
+static int explain_refusal(long status, struct http_response *resp)
+{
+	bool later = status == 408 || status == 429 || status >= 500;
+
+	snprintf(resp->error, sizeof(resp->error), "the proxy answered %ld to CONNECT%s", status,
+		 status == 407 ? ": it needs credentials" : "");
+	return later ? -ECONNREFUSED : -EACCES;
+}
+
 static int explain(struct http *h, const struct http_answer *a, CURLcode code)
 {
-	const char *why = h->error[0] ? h->error : curl_easy_strerror(code);
+	const char *why = words_of(h, code);
+	long refusal = proxy_refusal(h, a);
 	int r = errno_of(code);
 
+	if (refusal)
+		return explain_refusal(refusal, a->resp);
 	if (a->flooded)
 		why = "the answer's headers have no end";
 	if (a->repeated)

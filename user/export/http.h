@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * HTTP POST on libcurl: bounded in time and in what it keeps of the answer, follows no redirect,
- * prints nothing, raises no signal. Proxies are taken from the environment as curl(1) does, unless
- * the options name one.
+ * prints nothing, raises no signal. Proxies are taken from the environment as curl(1) does (and
+ * from HTTP_PROXY), unless the options name one.
  */
 #ifndef EXPORT_HTTP_H
 #define EXPORT_HTTP_H
@@ -60,9 +60,9 @@ void http_response_clear(struct http_response *resp);
 /*
  * 0: some answer came, whatever its status; of one that is no success perhaps without all of its
  * body. Otherwise *ret holds the error: -ETIMEDOUT, -ECANCELED (stop), -ECONNREFUSED (nobody to
- * connect to), -EHOSTUNREACH (name not found), -EKEYREJECTED (TLS does not come about), -ENOKEY (a
- * file of the options cannot be used), -EIO (all else), -ENOMEM. *ret is always filled and the
- * caller clears it.
+ * connect to, for the proxy either), -EACCES (the proxy refuses to connect us), -EHOSTUNREACH (name
+ * not found), -EKEYREJECTED (TLS does not come about), -ENOKEY (a file of the options cannot be
+ * used), -EIO (all else), -ENOMEM. *ret is always filled and the caller clears it.
  */
 int http_post(struct http *h, const struct http_request *req, struct http_response *ret);
 

@@ -245,8 +245,6 @@ static int set_options(CURL *c, const struct http_request *req, struct http_list
 
 	set_tls(c, &opt->tls);
 	curl_easy_setopt(c, CURLOPT_MAXAGE_CONN, IDLE_SECONDS);
-	if (opt->proxy_url)
-		curl_easy_setopt(c, CURLOPT_PROXY, opt->proxy_url);
 	if (r >= 0 && opt->bearer_token_file)
 		r = set_bearer(l, opt->bearer_token_file, message, size);
 	if (r >= 0 && opt->username)
@@ -256,6 +254,31 @@ static int set_options(CURL *c, const struct http_request *req, struct http_list
 	if (r == -EINVAL && !*message)
 		snprintf(message, size, "the URL or tls.server_name is malformed");
 	return r;
+}
+
+static const char *variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+/*
+ * The one of the options counts before NO_PROXY. Those of the environment are libcurl's to find,
+ * but for HTTP_PROXY in capitals, which it leaves out as CGI makes it of a header.
+ */
+static void set_proxy(CURL *c, const struct http_request *req)
+{
+	const char *url = req->options ? req->options->proxy_url : NULL;
+
+	if (url)
+		curl_easy_setopt(c, CURLOPT_NOPROXY, "");
+	else if (strncasecmp(req->url, "http:", 5) == 0 && !variable("http_proxy"))
+		url = variable("HTTP_PROXY");
+	if (url)
+		curl_easy_setopt(c, CURLOPT_PROXY, url);
+	/* What is for the server is not for the proxy that is asked to CONNECT. */
+	curl_easy_setopt(c, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
 }
 
 /* h2c must be known beforehand; behind TLS the handshake says whether the server has it. */
@@ -288,6 +311,7 @@ int http_setup(CURL *c, const struct http_request *req, struct http_lists *ret, 
 	if (r >= 0 && req->grpc)
 		r = add_header(ret, "TE", "trailers");
 	set_version(c, req);
+	set_proxy(c, req);
 	if (r >= 0 && req->options)
 		r = set_options(c, req, ret, message, size);
 	if (r >= 0)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "export/answer_line.h"
 #include "export/pyroscope_url.h"
 
@@ -92,6 +93,8 @@ static const char *remedy(long status)
 	case 405:
 	case 415:
 		return "is it Pyroscope's address, with the right prefix?";
+	case 407:
+		return "the proxy needs credentials";
 	case 408:
 	case 503:
 	case 504:
@@ -160,4 +163,6 @@ void pyroscope_explain(const char *where, int err, const struct http_response *r
 		explain_error(where, err, resp, ret, size);
 	else
 		explain_status(where, resp, ret, size);
+	/* It may have been cut in the middle of a character. */
+	utf8_make_printable(ret, strlen(ret));
 }
