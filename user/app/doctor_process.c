@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/doctor_context.h"
+#include "app/doctor_jit.h"
 #include "app/doctor_symbols.h"
 #include "app/doctor_watch.h"
 #include "base/cleanup.h"
@@ -118,26 +119,13 @@ static bool is_first_of_its_file(const struct process *p, size_t i)
 static void report_files(const struct process *p, const struct readers *readers,
 			 enum finding_state *worst)
 {
-	size_t n_anon = 0;
-
 	for (size_t i = 0; i < p->maps.n; i++) {
 		const struct mapping *m = &p->maps.data[i];
 
-		n_anon += m->dso->kind == DSO_ANON && strcmp(m->dso->path, "//anon") == 0;
-		if (m->dso->kind == DSO_FILE && is_first_of_its_file(p, i))
+		if (m->dso->kind == DSO_FILE && !doctor_is_jit_dump(m->dso) &&
+		    is_first_of_its_file(p, i))
 			report_file(p->pid, m, readers, worst);
 	}
-	if (!n_anon)
-		return;
-	finding_print(&(struct finding){ "names of code made at run time (JIT)", FINDING_NO,
-					 "anonymous executable memory shows as [anon+0x…]", NULL },
-		      worst);
-	finding_print(
-		&(struct finding){ "unwind tables of code made at run time", FINDING_NO,
-				   "stacks through it depend on frame pointers (counted as "
-				   "frames_by_fallback)",
-				   "java: -XX:+PreserveFramePointer; node keeps them anyway" },
-		worst);
 }
 
 static int report_all_files(const struct process *p, enum finding_state *worst)
@@ -148,6 +136,7 @@ static int report_all_files(const struct process *p, enum finding_state *worst)
 	if (r < 0)
 		return r;
 	report_files(p, &readers, worst);
+	doctor_jit(p, worst);
 	return 0;
 }
 
