@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/distribution.h"
 #include "app/doctor_context.h"
 #include "app/doctor_jit.h"
 #include "app/doctor_symbols.h"
@@ -23,14 +24,14 @@
 
 /* Readers of files, each in a process of its own. */
 struct readers {
-	struct symbolizer *names;
+	struct doctor_naming names;
 	struct worker *names_worker;
 	struct rows_client *rows;
 };
 
 static void readers_close(struct readers *r)
 {
-	symbolizer_free(r->names);
+	symbolizer_free(r->names.sym);
 	worker_free(r->names_worker);
 	rows_client_free(r->rows);
 }
@@ -38,7 +39,7 @@ static void readers_close(struct readers *r)
 static int readers_open(struct readers *ret)
 {
 	CLEANUP(worker_freep) struct worker *rows_worker = NULL;
-	int r = symbolizer_new(&ret->names);
+	int r = symbolizer_new(&ret->names.sym);
 
 	if (r == 0)
 		r = worker_new(NULL, &ret->names_worker);
@@ -47,7 +48,7 @@ static int readers_open(struct readers *ret)
 	if (r == 0)
 		r = rows_client_new(TAKE_PTR(rows_worker), &ret->rows);
 	if (r == 0)
-		symbolizer_use_worker(ret->names, ret->names_worker);
+		symbolizer_use_worker(ret->names.sym, ret->names_worker);
 	return r;
 }
 
@@ -104,7 +105,7 @@ static void report_file(pid_t pid, const struct mapping *m, const struct readers
 			      worst);
 		return;
 	}
-	doctor_symbols(ef, m->dso, readers->names, worst);
+	doctor_symbols(ef, m->dso, &readers->names, worst);
 	report_unwinding(m->dso, readers->rows, worst);
 }
 
@@ -135,6 +136,7 @@ static int report_all_files(const struct process *p, enum finding_state *worst)
 
 	if (r < 0)
 		return r;
+	readers.names.debuginfod = distribution_debuginfod(p->pid);
 	report_files(p, &readers, worst);
 	doctor_jit(p, worst);
 	return 0;
