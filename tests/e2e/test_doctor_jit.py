@@ -27,7 +27,7 @@ def running(*argv, **options):
             if path.is_dir() and not path.is_symlink():
                 path.rmdir()
             for left in Path("/tmp").glob(f"{path.name}*"):
-                left.unlink()
+                left.unlink(missing_ok=True)
 
 
 def doctor(spanprof, process, wanted, timeout=20):
