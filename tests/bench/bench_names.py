@@ -4,7 +4,8 @@
 Are the names right? Random instructions of functions in files of all kinds, and what was sampled in
 some of them: function, file, line and the whole chain of inlined calls, against addr2line of
 binutils, of elfutils and of LLVM. None of these is always right: what two of them say counts, and
-where each of them says something else is told apart.
+where each of them says something else is told apart. The kernel's functions, at addresses that perf
+samples, against perf.
 """
 
 import argparse
@@ -17,10 +18,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from itertools import combinations
 
+import kernel_names
 import name_files
 from measure import machine, table
 from name_truth import Frame, addr2line, ours, symbols
 
+KERNEL = "kernel"
 TARGET = 99.9  # % of the addresses for which two say the same
 TOOLS = {
     "GNU": ["addr2line"],
@@ -183,6 +186,28 @@ def measure(options):
     return results, failed
 
 
+def measure_kernel(options):
+    """(result, None), or (None, why there is none)"""
+    name_files.FOLDER.mkdir(exist_ok=True)
+    try:
+        result = kernel_names.compare(name_files.FOLDER)
+    except (OSError, subprocess.SubprocessError) as e:
+        return None, e
+    for address, own, perf in result.examples[: options.examples]:
+        print(f"kernel, {address:#x}\n  ours: {own or 'nothing'}\n  perf: {perf or 'nothing'}")
+    return result, None
+
+
+def print_kernel(r):
+    table(["", "addresses", "judged", "% equal to perf", "of BPF", "% equal", "without our name", "ours alone"],
+          [["kernel", r.n, r.judged, percent(r.equal, r.judged), r.bpf, percent(r.bpf_equal, r.bpf),
+            r.unnamed, r.more]])  # fmt: skip
+
+
+def is_below_target(equal, judged):
+    return equal < judged * TARGET / 100
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", "--addresses", type=int, default=7000, help="of each file (7000)")
@@ -192,7 +217,14 @@ def main():
     options = parser.parse_args()
     print(machine(), flush=True)
     results, failed = measure(options)
+    kernel, why_not = None, None
+    if any(fnmatch(KERNEL, w) for w in options.files or ["*"]):
+        kernel, why_not = measure_kernel(options)
+    if why_not:
+        failed.append((KERNEL, why_not))
     print()
+    if kernel:
+        print_kernel(kernel)
     table(["", "addresses", "frames each", "judged", "% equal", "% function", "ours differ in",
            f"{'/'.join(TOOLS)} alone", "PLT stubs", "no two agree", "ours as one"],
           [row(name, r) for name, r in results.items()])  # fmt: skip
@@ -202,7 +234,10 @@ def main():
           f"{equal} equal, {percent(equal, judged)} %, target {TARGET} %")  # fmt: skip
     for name, why in failed:
         print(f"not compared: {name}: {why}")
-    sys.exit(equal < judged * TARGET / 100)
+    bad = is_below_target(equal, judged)
+    if kernel:
+        bad |= is_below_target(kernel.equal, kernel.judged) or is_below_target(kernel.bpf_equal, kernel.bpf)
+    sys.exit(bad)
 
 
 if __name__ == "__main__":

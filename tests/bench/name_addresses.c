@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * name_addresses [-q] [-c | -C FOLDER] [-r ROUNDS]: names addresses. Standard input has a line
- * @PATH for each ELF file, and behind it the file offsets in it, hexadecimal, one a line. Prints
- * for each its ELF virtual address and the start of its symbol, then of each frame, innermost
- * first, function, file and line behind a tab (? and 0: not known); with -q nothing of these. With
- * ROUNDS all is named as often by the same symbolizer; with -c it has a cache in memory, and
- * forgets its names after each round; with -C the cache is also in FOLDER, where it is saved at the
- * end. The last line is for the benchmarks: addresses, those with a name, frames, by how many KiB
- * resident memory had grown at its peak, afterwards, and when all was freed, and seconds of CPU
- * time of each round.
+ * @PATH for each ELF file, and behind it the file offsets in it, hexadecimal, one a line; @[kernel]
+ * stands for the running kernel, whose are addresses. Prints for each its ELF virtual address and
+ * the start of its symbol, then of each frame, innermost first, function, file and line behind a
+ * tab (? and 0: not known); with -q nothing of these. With ROUNDS all is named as often by the same
+ * symbolizer; with -c it has a cache in memory, and forgets its names after each round; with -C the
+ * cache is also in FOLDER, where it is saved at the end. The last line is for the benchmarks:
+ * addresses, those with a name, frames, by how many KiB resident memory had grown at its peak,
+ * afterwards, and when all was freed, and seconds of CPU time of each round.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -88,7 +88,7 @@ static int read_files(FILE *in)
 	return r;
 }
 
-static int name_file(struct symbolizer *s, struct file *f)
+static int name_in_file(struct symbolizer *s, struct file *f)
 {
 	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
 	CLEANUP(closep) int fd = open(f->path, O_RDONLY | O_CLOEXEC);
@@ -97,6 +97,13 @@ static int name_file(struct symbolizer *s, struct file *f)
 	if (r < 0)
 		return r;
 	return symbolizer_file(s, fd, file_finder_source(finder), f->offsets, f->n, f->results);
+}
+
+static int name_file(struct symbolizer *s, struct file *f)
+{
+	if (strcmp(f->path, "[kernel]") == 0)
+		return symbolizer_kernel(s, f->offsets, f->n, f->results);
+	return name_in_file(s, f);
 }
 
 static double name_all(struct symbolizer *s)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /proc/kallsyms. Input: the number of addresses, less one; these, 8 bytes each; then the text. */
+/*
+ * /proc/kallsyms. Input: the number of addresses, less one; these, 8 bytes each; then the text,
+ * which is taken for that of /proc/modules, too.
+ */
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -54,8 +57,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sym_batch_sort(&b);
 	f = size ? fmemopen((void *)data, size, "r") : NULL;
 	r = f ? kallsyms_read(f, &k) : 0;
-	if (k)
+	if (k) {
+		rewind(f);
+		r = kallsyms_read_modules(k, f);
+		assert(r == 0);
 		r = kallsyms_answer(k, &b);
+	}
 	assert(r == 0 || r == -EPERM);
 	for (size_t i = 0; i < b.n; i++)
 		check(&results[i]);

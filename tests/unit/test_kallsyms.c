@@ -37,7 +37,27 @@ static const char *const text = "0000000000000000 A fixed_percpu_data\n"
 				"ffffffffc0001000 d mod_data\t[ext4]\n"
 				"ffffffffc0800000 t bpf_prog_6deef7357e7b4530_oncpu_sample\t[bpf]\n"
 				"not a symbol line\n"
-				"ffffffffc0900000 t _ZN4rust3mod4funcEv\t[rust_mod]\n";
+				"ffffffffc0840040 t bpf_trampoline_6442533930\t[bpf]\n"
+				"ffffffffc0880000 t ftrace_trampoline\t[__builtin__ftrace]\n"
+				"ffffffffc0900000 t _ZN4rust3mod4funcEv\t[rust_mod]\n"
+				"ffffffffc0a00000 t short_fn\t[ext]\n"
+				"ffffffffc0b00000 t init_of_ext4\t[ext4]\n";
+
+/* ext4 ends with a page, xfs is larger than any function; of rust_mod the address is hidden. */
+static const char *const modules = "ext4 12288 1 - Live 0xffffffffc0000000\n"
+				   "ext 4096 0 - Live 0xffffffffc0a00000 (OE)\n"
+				   "no module line\n"
+				   "huge 18446744073709551615 0 - Live 0xffffffffc0a00000\n"
+				   "xfs 2097152 2 ext4,ext, Live 0xffffffffc0400000\n"
+				   "rust_mod 4096 0 - Live 0x0000000000000000\n";
+
+static void read_modules(struct kallsyms *k, const char *text_of_modules)
+{
+	FILE *f = fmemopen((char *)text_of_modules, strlen(text_of_modules), "r");
+
+	cr_assert_eq(kallsyms_read_modules(k, f), 0);
+	fclose(f);
+}
 
 static int resolve(const char *symbols, const uint64_t *addrs, size_t n, struct sym_result *results,
 		   struct name_table *names)
@@ -54,6 +74,8 @@ static int resolve(const char *symbols, const uint64_t *addrs, size_t n, struct 
 	}
 	sym_batch_sort(&b);
 	r = kallsyms_read(f, &k);
+	if (r == 0 && symbols == text)
+		read_modules(k, modules);
 	if (r == 0)
 		r = kallsyms_answer(k, &b);
 	sym_batch_clear(&b);
@@ -84,11 +106,26 @@ Test(kallsyms, names_reach_as_far_as_documented)
 		{ 0xffffffffc0000fff, "mod_exported [ext4]", 0xffffffffc0000100 },
 		{ 0xffffffffc0001000, NULL, 0 }, /* data */
 		{ 0xffffffffc0002010, "other_fn [ext4]", 0xffffffffc0002000 },
-		{ 0xffffffffc0102000, NULL, 0 }, /* 1 MiB on */
+		{ 0xffffffffc0002fff, "other_fn [ext4]", 0xffffffffc0002000 },
+		{ 0xffffffffc0003000, NULL, 0 }, /* past its module */
 		{ 0xffffffffc0400000, "late_fn [xfs]", 0xffffffffc0400000 },
+		{ 0xffffffffc05fffff, "late_fn [xfs]", 0xffffffffc0400000 },
+		{ 0xffffffffc0600000, NULL, 0 }, /* likewise */
 		{ 0xffffffffc0800123, "bpf_prog_6deef7357e7b4530_oncpu_sample [bpf]",
 		  0xffffffffc0800000 },
+		{ 0xffffffffc081ffff, "bpf_prog_6deef7357e7b4530_oncpu_sample [bpf]",
+		  0xffffffffc0800000 },
+		{ 0xffffffffc0820000, NULL, 0 }, /* 128 KiB on */
+		{ 0xffffffffc0840041, "bpf_trampoline_6442533930 [bpf]", 0xffffffffc0840040 },
+		{ 0xffffffffc0860040, NULL, 0 },
+		{ 0xffffffffc089ffff, "ftrace_trampoline [__builtin__ftrace]", 0xffffffffc0880000 },
+		{ 0xffffffffc08a0000, NULL, 0 },
 		{ 0xffffffffc0900001, "rust::mod::func() [rust_mod]", 0xffffffffc0900000 },
+		{ 0xffffffffc09fffff, "rust::mod::func() [rust_mod]", 0xffffffffc0900000 },
+		{ 0xffffffffc0a00fff, "short_fn [ext]", 0xffffffffc0a00000 },
+		{ 0xffffffffc0a01000, NULL, 0 },
+		{ 0xffffffffc0bfffff, "init_of_ext4 [ext4]", 0xffffffffc0b00000 },
+		{ 0xffffffffc0c00000, NULL, 0 }, /* 1 MiB on: it is not where its module says */
 		{ UINT64_MAX, NULL, 0 },
 	};
 	enum { N = sizeof(cases) / sizeof(cases[0]) };

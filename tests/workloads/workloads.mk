@@ -27,7 +27,7 @@ endif
 WL_EXPORT := -Wl,--export-dynamic-symbol=otel_thread_ctx_v1
 
 WL_PROGRAMS := $(addprefix $(WL)/,shop split-le split-static split-so-ie split-so-desc \
-               split-preload split-dl split-homegrown split-obi stuck hostile hostile-dl procs jitcode ie/libotelctx.so \
+               split-preload split-dl split-homegrown split-obi stuck hostile hostile-dl procs jitcode bpfburn ie/libotelctx.so \
                desc/libotelctx.so gd/libotelctx.so libhomegrown.so libplug_alpha.so libplug_beta.so depth depth-fp)
 ifeq ($(ARCH),x86_64)
 WL_PROGRAMS += $(addprefix $(WL)/,split-dl-musl musl-desc/libotelctx.so musl-gd/libotelctx.so)
@@ -166,6 +166,11 @@ $(WL)/hostile-dl: $(WL_DIR)/hostile_dl.c $(WL_DIR)/work.c $(WL_HDR)
 	$(call WL_LINK,-fPIE -pie,-ldl)
 
 $(WL)/jitcode: $(WL_DIR)/jitcode.c $(WL_HDR)
+	$(call say,WORK,$@)
+	@mkdir -p $(@D)
+	$(call WL_LINK,-fPIE -pie)
+
+$(WL)/bpfburn: $(WL_DIR)/bpfburn.c $(WL_HDR)
 	$(call say,WORK,$@)
 	@mkdir -p $(@D)
 	$(call WL_LINK,-fPIE -pie)

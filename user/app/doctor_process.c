@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/distribution.h"
 #include "app/doctor_context.h"
+#include "app/doctor_jit.h"
 #include "app/doctor_symbols.h"
 #include "app/doctor_watch.h"
 #include "base/cleanup.h"
@@ -22,14 +24,14 @@
 
 /* Readers of files, each in a process of its own. */
 struct readers {
-	struct symbolizer *names;
+	struct doctor_naming names;
 	struct worker *names_worker;
 	struct rows_client *rows;
 };
 
 static void readers_close(struct readers *r)
 {
-	symbolizer_free(r->names);
+	symbolizer_free(r->names.sym);
 	worker_free(r->names_worker);
 	rows_client_free(r->rows);
 }
@@ -37,7 +39,7 @@ static void readers_close(struct readers *r)
 static int readers_open(struct readers *ret)
 {
 	CLEANUP(worker_freep) struct worker *rows_worker = NULL;
-	int r = symbolizer_new(&ret->names);
+	int r = symbolizer_new(&ret->names.sym);
 
 	if (r == 0)
 		r = worker_new(NULL, &ret->names_worker);
@@ -46,7 +48,7 @@ static int readers_open(struct readers *ret)
 	if (r == 0)
 		r = rows_client_new(TAKE_PTR(rows_worker), &ret->rows);
 	if (r == 0)
-		symbolizer_use_worker(ret->names, ret->names_worker);
+		symbolizer_use_worker(ret->names.sym, ret->names_worker);
 	return r;
 }
 
@@ -103,7 +105,7 @@ static void report_file(pid_t pid, const struct mapping *m, const struct readers
 			      worst);
 		return;
 	}
-	doctor_symbols(ef, m->dso, readers->names, worst);
+	doctor_symbols(ef, m->dso, &readers->names, worst);
 	report_unwinding(m->dso, readers->rows, worst);
 }
 
@@ -118,26 +120,13 @@ static bool is_first_of_its_file(const struct process *p, size_t i)
 static void report_files(const struct process *p, const struct readers *readers,
 			 enum finding_state *worst)
 {
-	size_t n_anon = 0;
-
 	for (size_t i = 0; i < p->maps.n; i++) {
 		const struct mapping *m = &p->maps.data[i];
 
-		n_anon += m->dso->kind == DSO_ANON && strcmp(m->dso->path, "//anon") == 0;
-		if (m->dso->kind == DSO_FILE && is_first_of_its_file(p, i))
+		if (m->dso->kind == DSO_FILE && !doctor_is_jit_dump(m->dso) &&
+		    is_first_of_its_file(p, i))
 			report_file(p->pid, m, readers, worst);
 	}
-	if (!n_anon)
-		return;
-	finding_print(&(struct finding){ "names of code made at run time (JIT)", FINDING_NO,
-					 "anonymous executable memory shows as [anon+0x…]", NULL },
-		      worst);
-	finding_print(
-		&(struct finding){ "unwind tables of code made at run time", FINDING_NO,
-				   "stacks through it depend on frame pointers (counted as "
-				   "frames_by_fallback)",
-				   "java: -XX:+PreserveFramePointer; node keeps them anyway" },
-		worst);
 }
 
 static int report_all_files(const struct process *p, enum finding_state *worst)
@@ -147,7 +136,9 @@ static int report_all_files(const struct process *p, enum finding_state *worst)
 
 	if (r < 0)
 		return r;
+	readers.names.debuginfod = distribution_debuginfod(p->pid);
 	report_files(p, &readers, worst);
+	doctor_jit(p, worst);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "app/package.h"
 #include "base/parse.h"
 #include "elf/debug_link.h"
+#include "elf/elf_code.h"
 #include "elf/elf_facts.h"
 #include "elf/elf_go.h"
 #include "sym/debug_files.h"
@@ -59,7 +60,7 @@ static const char *source_of_lines(const struct sources *from)
 }
 
 /* A file of another root may be another one than ours of that path. */
-static void print_remedy(const struct dso *dso, bool has_build_id, char *buf, size_t size)
+static void print_remedy(const struct dso *dso, const char *debuginfod, char *buf, size_t size)
 {
 	char package[256] = "install its debug symbols";
 	struct stat st;
@@ -67,8 +68,8 @@ static void print_remedy(const struct dso *dso, bool has_build_id, char *buf, si
 	if (stat(dso->path, &st) == 0 && st.st_dev == dso->dev && st.st_ino == dso->ino &&
 	    package_debug_remedy(dso->path, package, sizeof(package)) < 0)
 		strcpy(package, "build it with -g, or install its debug symbols");
-	snprintf(buf, size, "%s%s", package,
-		 has_build_id ? ", or record with --debuginfod=URL of its distribution" : "");
+	snprintf(buf, size, "%s%s%s", package, debuginfod ? ", or record with --debuginfod=" : "",
+		 debuginfod ? debuginfod : "");
 }
 
 static void report_names(const struct dso *dso, const struct sources *from, const char *build_id,
@@ -91,37 +92,141 @@ static void report_names(const struct dso *dso, const struct sources *from, cons
 	finding_print(&f, worst);
 }
 
-static void report_lines(const struct dso *dso, const struct sources *from, const char *remedy,
-			 enum finding_state *worst)
+/* --- what naming comes to --------------------------------------------------------------------- */
+
+#define PLACES 256 /* of a file's code that are named, to see what comes of it */
+
+/* Files that DWARF refers to and that are not to be had. */
+struct missing_files {
+	const struct sym_file_source *source;
+	char split[256], alt[256]; /* one of them each; "": none */
+};
+
+static void note_missing(const struct sym_file_wanted *wanted, bool is_missing, char *name,
+			 size_t size)
+{
+	if (!is_missing)
+		name[0] = '\0';
+	else if (!name[0] && wanted->name)
+		snprintf(name, size, "%s", wanted->name);
+}
+
+/* Who has what it wants asks no further; units are many, of which each may miss its own. */
+static int open_noting(void *arg, const struct sym_file_wanted *wanted, unsigned nth)
+{
+	struct missing_files *m = arg;
+	int fd = m->source->open(m->source->arg, wanted, nth);
+
+	if (wanted->kind == SYM_FILE_ALT_LINK)
+		note_missing(wanted, fd < 0, m->alt, sizeof(m->alt));
+	if (wanted->kind == SYM_FILE_DWO && fd < 0)
+		note_missing(wanted, true, m->split, sizeof(m->split));
+	return fd;
+}
+
+struct naming {
+	int error; /* of symbolizer_file() */
+	size_t tried, with_lines;
+	bool left_out; /* debug information was there, and is too large or broken */
+	struct missing_files missing;
+};
+
+/* Up to PLACES file offsets of functions' code, evenly over the file. */
+static size_t choose_places(struct elf_file *ef, uint64_t offsets[PLACES])
+{
+	uint64_t first = elf_file_code_offset(ef), vaddr, total = 0;
+	CLEANUP(elf_code_clear) struct elf_code code = { 0 };
+	size_t n = 0;
+
+	if (elf_file_offset_to_vaddr(ef, first, &vaddr) < 0 || elf_code_load(ef, &code) < 0)
+		return 0;
+	for (size_t i = 0; i < code.n; i++)
+		total += code.ranges[i].stubs ? 0 : code.ranges[i].end - code.ranges[i].start;
+	for (size_t i = 0; i < code.n; i++) {
+		uint64_t at = code.ranges[i].start;
+
+		for (; !code.ranges[i].stubs && n < PLACES && at < code.ranges[i].end;
+		     at += total / PLACES + 1)
+			offsets[n++] = first + (at - vaddr);
+	}
+	return n;
+}
+
+static void try_naming(struct elf_file *ef, const struct dso *dso, struct symbolizer *sym,
+		       struct naming *ret)
+{
+	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
+	const struct sym_file_source noting = { open_noting, &ret->missing };
+	uint64_t left_out = symbolizer_debug_left_out(sym), offsets[PLACES];
+	struct sym_result results[PLACES];
+
+	*ret = (struct naming){ .tried = choose_places(ef, offsets) };
+	ret->error = file_finder_new(dso->path, dso_opened_by(dso), &finder);
+	if (ret->error < 0 || !ret->tried)
+		return;
+	ret->missing.source = file_finder_source(finder);
+	ret->error = symbolizer_file(sym, dso->fd, &noting, offsets, ret->tried, results);
+	ret->left_out = symbolizer_debug_left_out(sym) > left_out;
+	for (size_t i = 0; i < ret->tried; i++)
+		for (size_t k = 0; k < results[i].n_frames; k++)
+			if (results[i].frames[k].line) {
+				ret->with_lines++;
+				break;
+			}
+}
+
+/* Is there something in the way of what @lines, the source of lines, promises? "": no. */
+static void print_obstacle(const struct naming *naming, const char *lines, char *buf, size_t size)
+{
+	*buf = '\0';
+	if (naming->left_out)
+		snprintf(buf, size, "none: debug information is there, but too large, or broken");
+	else if (naming->missing.split[0])
+		snprintf(buf, size,
+			 "%s %s, no inlined functions: '%s', which they are in, is missing or "
+			 "another one, and so is a package of such files (.dwp)",
+			 naming->with_lines ? "lines" : "no lines", naming->with_lines ? lines : "",
+			 naming->missing.split);
+	else if (naming->missing.alt[0])
+		snprintf(buf, size,
+			 "%s in part: '%s', of dwz, with what it has in common with other files, "
+			 "is missing or another one",
+			 lines, naming->missing.alt);
+	else if (naming->tried && !naming->with_lines)
+		snprintf(buf, size, "none at any of %zu places tried, though there is DWARF",
+			 naming->tried);
+}
+
+static void report_lines(const struct dso *dso, const struct sources *from,
+			 const struct naming *naming, const char *remedy, enum finding_state *worst)
 {
 	const char *lines = source_of_lines(from);
-	char what[512];
+	char what[512], obstacle[1024] = "";
 	struct finding f = { .what = what };
 
 	snprintf(what, sizeof(what), "%s: source lines, inlined functions", dso->path);
-	f.follows = lines;
-	if (!lines) {
-		f.state = FINDING_NO;
+	if (lines && naming->error == 0)
+		print_obstacle(naming, lines, obstacle, sizeof(obstacle));
+	f.follows = *obstacle ? obstacle : lines;
+	if (!lines)
 		f.follows = "none";
-		f.remedy = remedy;
+	if (!lines || *obstacle) {
+		f.state = FINDING_NO;
+		f.remedy = naming->missing.split[0]
+				   ? "keep it where it was made, or put a package (made by dwp) "
+				     "beside the file"
+				   : remedy;
 	}
 	finding_print(&f, worst);
 }
 
-/* Is it one that the reader of names fails on? Only that is said. */
-static void report_naming(struct elf_file *ef, const struct dso *dso, struct symbolizer *sym,
-			  enum finding_state *worst)
+/* The reader of names fails on it: there are no lines, whatever is in it. */
+static void report_failure(const struct dso *dso, const struct symbolizer *sym,
+			   enum finding_state *worst)
 {
-	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
-	uint64_t offset = elf_file_code_offset(ef);
 	const struct bad_file *bad;
-	struct sym_result res;
 	char what[512];
 
-	if (file_finder_new(dso->path, dso_opened_by(dso), &finder) < 0 ||
-	    symbolizer_file(sym, dso->fd, file_finder_source(finder), &offset, 1, &res) !=
-		    -EREMOTEIO)
-		return;
 	bad = symbolizer_bad_file_of(sym, dso->fd);
 	snprintf(what, sizeof(what), "%s: names", dso->path);
 	finding_print(&(struct finding){ what, FINDING_NO,
@@ -132,19 +237,23 @@ static void report_naming(struct elf_file *ef, const struct dso *dso, struct sym
 		      worst);
 }
 
-void doctor_symbols(struct elf_file *ef, const struct dso *dso, struct symbolizer *sym,
+void doctor_symbols(struct elf_file *ef, const struct dso *dso, const struct doctor_naming *with,
 		    enum finding_state *worst)
 {
 	char build_id[2 * BUILD_ID_MAX + 1] = "", remedy[512];
 	struct sources from;
+	struct naming naming;
 	const uint8_t *id;
 	size_t len;
 
 	if (elf_file_build_id(ef, &id, &len) == 0 && len <= BUILD_ID_MAX)
 		format_hex(id, len, build_id);
 	find_sources(ef, dso, &from);
-	print_remedy(dso, *build_id, remedy, sizeof(remedy));
+	print_remedy(dso, *build_id ? with->debuginfod : NULL, remedy, sizeof(remedy));
+	try_naming(ef, dso, with->sym, &naming);
 	report_names(dso, &from, build_id, remedy, worst);
-	report_lines(dso, &from, remedy, worst);
-	report_naming(ef, dso, sym, worst);
+	if (naming.error == -EREMOTEIO)
+		report_failure(dso, with->sym, worst);
+	else
+		report_lines(dso, &from, &naming, remedy, worst);
 }

@@ -8,8 +8,13 @@
 #include "proc/dso.h"
 #include "sym/symbolizer.h"
 
+struct doctor_naming {
+	struct symbolizer *sym;
+	const char *debuginfod; /* URL of the distribution's server */
+};
+
 /* Prints findings on @ef, the contents of @dso, which is open. */
-void doctor_symbols(struct elf_file *ef, const struct dso *dso, struct symbolizer *sym,
+void doctor_symbols(struct elf_file *ef, const struct dso *dso, const struct doctor_naming *with,
 		    enum finding_state *worst);
 
 #endif

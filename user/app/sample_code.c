@@ -38,7 +38,7 @@ int sample_code_resolve(struct jit_names *jit, struct process_table *procs, cons
 	return r;
 }
 
-static const char *reason(int error)
+const char *sample_code_reason(int error)
 {
 	switch (error) {
 	case -EPERM:
@@ -58,7 +58,7 @@ static const char *reason(int error)
 
 void sample_code_log_trouble(void *ctx, pid_t pid, const char *path, int error)
 {
-	const char *why = reason(error);
+	const char *why = sample_code_reason(error);
 
 	if (why)
 		log_warning("process %d: '%s' with the names of its code %s", pid, path, why);

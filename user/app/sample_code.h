@@ -13,6 +13,11 @@
 int sample_code_resolve(struct jit_names *jit, struct process_table *procs, const struct process *p,
 			uint64_t time_ns, struct sample_stack *stack);
 
+/* What becomes of a file by such an @error of on_trouble: "is not used: …"; NULL: strerror() says
+ * it.
+ */
+const char *sample_code_reason(int error);
+
 /* Tells the user of a file that is not used; an observer's on_trouble, whose ctx is not looked at.
  */
 void sample_code_log_trouble(void *ctx, pid_t pid, const char *path, int error);

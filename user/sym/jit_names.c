@@ -50,7 +50,7 @@ struct jit_process {
 	struct code_names *names;
 	uint64_t began_ns; /* of the session */
 	uint64_t read_ns;  /* the last look at its files */
-	bool map_refused;
+	bool map_refused, map_old;
 	char dump_name[32];
 	char *dump_path; /* as the process mapped it; NULL: it has none */
 	struct growing_file dump;
@@ -156,7 +156,8 @@ static void open_map(struct jit_names *jn, struct jit_process *jp)
 	if (jp->folder < 0)
 		return;
 	fd = process_file_open(jp->folder, jp->map_name, jp->ids.euid, &jp->map_st);
-	if (fd == -ENOENT || (fd >= 0 && is_of_another(jp, &jp->map_st)))
+	jp->map_old = fd >= 0 && is_of_another(jp, &jp->map_st);
+	if (fd == -ENOENT || jp->map_old)
 		return;
 	if (fd < 0) {
 		refuse_map(jn, jp, fd);
@@ -392,6 +393,18 @@ int jit_names_enter(struct jit_names *jn, const struct process *p, struct jit_pr
 	}
 	*ret = jp;
 	return 0;
+}
+
+void jit_process_files(const struct jit_process *jp, struct jit_files *ret)
+{
+	*ret = (struct jit_files){
+		.map = jp->map_name,
+		.dump = jp->dump_path,
+		.map_read = jp->map.fd >= 0,
+		.dump_read = jp->dump.fd >= 0,
+		.map_old = jp->map_old,
+		.n_names = code_names_count(jp->names),
+	};
 }
 
 void jit_names_read(struct jit_names *jn, uint64_t now_ns)

@@ -31,6 +31,16 @@ DEFINE_CLEANUP(struct jit_names *, jit_names_free)
  */
 int jit_names_enter(struct jit_names *jn, const struct process *p, struct jit_process **ret);
 
+/* Which files of @jp are read: for people who ask why its code has no name. */
+struct jit_files {
+	const char *map;  /* "perf-PID.map" of its /tmp; valid as long as @jp */
+	const char *dump; /* as the process mapped it, likewise; NULL: it has mapped none */
+	bool map_read, dump_read;
+	bool map_old; /* not read, as an earlier process of this number has left it */
+	uint32_t n_names;
+};
+void jit_process_files(const struct jit_process *jp, struct jit_files *ret);
+
 /*
  * Which code was at @addr at @time_ns, for jit_names_answer(). Two that differ have different
  * names; those of the same code, or of what nobody has told yet, agree.

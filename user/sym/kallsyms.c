@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +12,16 @@
 #include "sym/alias.h"
 #include "sym/packed_names.h"
 
-/* More than any function has. It bounds how far the last function before a gap is stretched. */
+/* More than any function has. It bounds the last one before a gap, where nothing else does. */
 #define REACH_MAX (1ULL << 20)
+
+/*
+ * The same of what the kernel makes at run time: BPF programs, of which each function is a symbol,
+ * trampolines, probes. They lie packed, in units of 64 bytes in areas of 2 MiB, or in pages of
+ * their own, so that behind one is the next one or nothing. Our largest program has 30 KB, of many
+ * functions; 128 KiB are 30,000 instructions.
+ */
+#define REACH_MADE_MAX (128ULL << 10)
 
 /* KSYM_NAME_LEN is 512, MODULE_NAME_LEN 64 - 8; "address type name\t[module]\n". */
 #define LINE_MAX_LEN 1024
@@ -24,6 +33,11 @@ struct ksym {
 	const char *module; /* "[name]", or "" */
 };
 
+struct kmodule {
+	const char *name;
+	uint64_t start, end; /* addresses */
+};
+
 struct kallsyms {
 	/* Functions of the kernel proper that come in the order of their addresses, as they do. */
 	VEC(uint32_t) offsets; /* of these from @base */
@@ -31,6 +45,7 @@ struct kallsyms {
 	struct packed_names *names;
 	/* All others, and data among functions; by address, the best name first. */
 	VEC(struct ksym) others;
+	VEC(struct kmodule) modules; /* by name */
 	struct arena strings;
 	uint64_t etext, sinittext, einittext; /* 0: not known */
 };
@@ -41,6 +56,7 @@ void kallsyms_free(struct kallsyms *k)
 		return;
 	vec_free(&k->offsets);
 	vec_free(&k->others);
+	vec_free(&k->modules);
 	packed_names_free(k->names);
 	arena_clear(&k->strings);
 	free(k);
@@ -49,7 +65,8 @@ void kallsyms_free(struct kallsyms *k)
 size_t kallsyms_bytes(const struct kallsyms *k)
 {
 	return sizeof(*k) + k->offsets.cap * sizeof(uint32_t) + packed_names_bytes(k->names) +
-	       k->others.cap * sizeof(struct ksym) + k->strings.total;
+	       k->others.cap * sizeof(struct ksym) + k->modules.cap * sizeof(struct kmodule) +
+	       k->strings.total;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -221,6 +238,63 @@ int kallsyms_read(FILE *f, struct kallsyms **ret)
 	return 0;
 }
 
+/* --- modules ---------------------------------------------------------------------------------- */
+
+/* "name size users by,whom, state 0xaddress (flags)"; zero is an address that is hidden. */
+static int take_module(struct kallsyms *k, const char *line)
+{
+	struct kmodule m;
+	uint64_t size;
+	int len;
+
+	if (sscanf(line, "%*s%n %" SCNu64 " %*s %*s %*s %" SCNx64, &len, &size, &m.start) != 2 ||
+	    !m.start || size > UINT64_MAX - m.start)
+		return 0;
+	m.end = m.start + size;
+	m.name = arena_strndup(&k->strings, line, (size_t)len);
+	return m.name ? vec_push(&k->modules, m) : -ENOMEM;
+}
+
+static int compare_modules(const void *a, const void *b)
+{
+	return strcmp(((const struct kmodule *)a)->name, ((const struct kmodule *)b)->name);
+}
+
+int kallsyms_read_modules(struct kallsyms *k, FILE *f)
+{
+	CLEANUP(freep) char *line = NULL;
+	size_t size = 0;
+	int r = 0;
+
+	while (r == 0 && getline(&line, &size, f) > 0)
+		r = take_module(k, line);
+	if (k->modules.n)
+		qsort(k->modules.data, k->modules.n, sizeof(struct kmodule), compare_modules);
+	return r;
+}
+
+/* The module "[name]"; NULL: not known. */
+static const struct kmodule *find_module(const struct kallsyms *k, const char *bracketed)
+{
+	size_t len = strlen(bracketed), lo = 0, hi = k->modules.n;
+
+	while (len > 2 && lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		const struct kmodule *m = &k->modules.data[mid];
+		int order = strncmp(m->name, bracketed + 1, len - 2);
+
+		if (order == 0)
+			order = m->name[len - 2];
+		if (order == 0)
+			return m;
+		if (order < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
 /* --- answering -------------------------------------------------------------------------------- */
 
 /* How many of the fixed functions begin at or below @addr. */
@@ -291,13 +365,31 @@ static struct closest find_closest(const struct kallsyms *k, uint64_t addr)
 	return c;
 }
 
+static bool is_made_at_run_time(const struct ksym *text)
+{
+	return strcmp(text->module, "[bpf]") == 0 || strncmp(text->module, "[__builtin__", 12) == 0;
+}
+
+/* How far the last function before a gap may be stretched, whatever is not known of it. */
+static uint64_t end_of(const struct kallsyms *k, const struct ksym *text)
+{
+	const struct kmodule *m = find_module(k, text->module);
+
+	if (is_made_at_run_time(text))
+		return text->addr + REACH_MADE_MAX;
+	/* What a module has at its start only may lie elsewhere. */
+	if (m && text->addr >= m->start && text->addr < m->end)
+		return m->end;
+	return text->addr + REACH_MAX;
+}
+
 static bool reaches(const struct kallsyms *k, const struct closest *c, uint64_t addr)
 {
 	if (!c->text.addr)
 		return false;
 	if (!c->text.module[0] && k->etext)
 		return addr < k->etext || is_start_up(k, c->text.addr, addr);
-	return c->data <= c->text.addr && addr - c->text.addr < REACH_MAX;
+	return c->data <= c->text.addr && addr - c->text.addr < end_of(k, &c->text) - c->text.addr;
 }
 
 int kallsyms_answer(struct kallsyms *k, struct sym_batch *b)

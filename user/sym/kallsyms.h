@@ -22,11 +22,18 @@ void kallsyms_free(struct kallsyms *k); /* NULL is fine */
 DEFINE_CLEANUP(struct kallsyms *, kallsyms_free)
 
 /*
+ * Takes the extents of modules from text in the format of /proc/modules. Those whose address is
+ * hidden stay unknown. -ENOMEM.
+ */
+int kallsyms_read_modules(struct kallsyms *k, FILE *f);
+
+/*
  * Answers the queries of @b. Names of modules and BPF programs are given as "name [module]".
  *
  * The text tells where functions start, not where they end. A function reaches up to the next
- * symbol; one of the kernel proper not past _etext, or _einittext; any other (module, BPF program,
- * trampoline) not past a symbol of data and not further than 1 MiB. -ENOMEM.
+ * symbol; one of the kernel proper not past _etext, or _einittext; any other not past a symbol of
+ * data; one of a module not past its end, if that is known, else not further than 1 MiB; one that
+ * the kernel made at run time (BPF program, trampoline) not further than 128 KiB. -ENOMEM.
  */
 int kallsyms_answer(struct kallsyms *k, struct sym_batch *b);
 

@@ -271,7 +271,8 @@ int symbolizer_vdso(struct symbolizer *s, const uint64_t *offsets, size_t n,
 static int read_kernel(struct symbolizer *s)
 {
 	CLEANUP(fclosep) FILE *f = fopen("/proc/kallsyms", "re");
-	struct kallsyms *fresh;
+	CLEANUP(fclosep) FILE *modules = NULL;
+	CLEANUP(kallsyms_freep) struct kallsyms *fresh = NULL;
 	int r;
 
 	if (!f)
@@ -279,8 +280,13 @@ static int read_kernel(struct symbolizer *s)
 	r = kallsyms_read(f, &fresh);
 	if (r < 0)
 		return r;
+	modules = fopen("/proc/modules", "re"); /* a kernel may have none */
+	if (modules)
+		r = kallsyms_read_modules(fresh, modules);
+	if (r < 0)
+		return r;
 	kallsyms_free(s->kernel);
-	s->kernel = fresh;
+	s->kernel = TAKE_PTR(fresh);
 	s->kernel_read_ns = monotonic_ns();
 	return 0;
 }
