@@ -111,6 +111,7 @@ Test(collector, filter_by_pid)
 {
 	struct collector_options opt = whole_system();
 	struct worker in = worker_start(spin), out = worker_start(spin);
+	struct run_time run;
 	struct sink s;
 
 	opt.filter_pids = true;
@@ -125,6 +126,10 @@ Test(collector, filter_by_pid)
 	cr_assert(gt(sz, s.samples.n, TICKS - TICKS_OK));
 	cr_assert(eq(sz, count_samples(&s, in.pid), s.samples.n));
 	cr_assert(gt(u64, s.counters[STAT_SAMPLE_FILTERED], TICKS - TICKS_OK));
+	cr_assert(zero(int, collector_run_time(s.c, &run)));
+	cr_assert(ge(u64, run.runs, s.samples.n + s.counters[STAT_SAMPLE_FILTERED]));
+	cr_assert(gt(u64, run.ns, 50 * run.runs));
+	cr_assert(lt(u64, run.ns, NSEC_PER_MSEC * run.runs));
 	sink_clear(&s);
 }
 

@@ -37,7 +37,7 @@ struct agent {
 	struct session *session;
 	struct namer *namer;
 	struct control *control;
-	int listen_fd, run_time_fd;
+	int listen_fd;
 	struct governor governor;
 	uint64_t rotate_ns; /* CLOCK_MONOTONIC: the interval is to end */
 	uint64_t second_ns; /* the next look at what is done once a second */
@@ -90,6 +90,15 @@ static void take_all(struct agent *a)
 		;
 }
 
+/* What the kernel side took is asked for now: what is published may be a second old. */
+static struct session_rate decide_rate(struct agent *a)
+{
+	struct run_time run = { .ns = agent_shared_get(a->shared, AGENT_NUMBER_BPF_TIME) };
+
+	(void)session_run_time(a->session, &run);
+	return governor_decide(&a->governor, config_of(a), run.ns);
+}
+
 /* An interval that cannot be named yet becomes longer: nothing is lost, and memory is bounded. */
 static void rotate(struct agent *a)
 {
@@ -107,8 +116,7 @@ static void rotate(struct agent *a)
 		a->late = true;
 		return;
 	}
-	rate = governor_decide(&a->governor, config_of(a),
-			       agent_shared_get(a->shared, AGENT_NUMBER_BPF_TIME));
+	rate = decide_rate(a);
 	if (session_rotate(a->session, &rate) < 0) {
 		a->governor.frequency = before;
 		return;
@@ -348,8 +356,7 @@ static int open_all(struct agent *a)
 		return r;
 	host_limits_raise_files();
 	host_limits_raise_locked_memory();
-	a->run_time_fd = run_time_enable(); /* without the right to it, it is not known */
-	if (*c->control_socket)		    /* before there are threads, as it changes the umask */
+	if (*c->control_socket) /* before there are threads, as it changes the umask */
 		r = control_open(c->control_socket, &a->control);
 	if (r == 0)
 		r = give_up_rights(c);
@@ -420,7 +427,6 @@ static void clear(struct agent *a)
 	session_close(a->session);
 	spool_close(a->spool);
 	closep(&a->listen_fd);
-	closep(&a->run_time_fd);
 	context_options_clear(&a->context);
 	agent_settings_clear(&a->settings);
 	agent_shared_free(a->shared);
@@ -441,7 +447,7 @@ static int run(struct agent *a)
 
 int agent_run(const struct agent_sources *sources, struct agent_config *config)
 {
-	struct agent a = { .sources = sources, .listen_fd = -1, .run_time_fd = -1 };
+	struct agent a = { .sources = sources, .listen_fd = -1 };
 	int r = agent_settings_init(&a.settings, config);
 
 	if (r == 0)

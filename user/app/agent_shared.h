@@ -66,9 +66,9 @@ enum agent_number_kind {
 	X(SYMBOL_MEMORY, GAUGE, "symbols_memory_bytes", "memory that names take")                  \
 	X(MEMORY_OVER, COUNTER, "memory_budget_exceeded",                                          \
 	  "times that the budget of memory was exceeded and names were forgotten")                 \
-	X(BPF_TIME, TIME_COUNTER, "bpf_run_seconds",                                               \
-	  "time that the kernel side ran; 0 if the kernel does not count it")                      \
-	X(BPF_RUNS, COUNTER, "bpf_runs", "how often the kernel side ran")                          \
+	X(BPF_TIME, TIME_COUNTER, "bpf_run_seconds", "time that the kernel side ran")              \
+	X(BPF_RUNS, COUNTER, "bpf_runs",                                                           \
+	  "how often the kernel side ran: ticks, those that became no sample, too")                \
 	X(COURIER_STARTS, COUNTER, "courier_starts", "starts of the process that delivers")        \
 	X(RELOADS, COUNTER, "config_reloads", "times that the configuration was read again")       \
 	X(RELOADS_REFUSED, COUNTER, "config_reloads_refused", "of these, those that had errors")

@@ -93,7 +93,7 @@ int session_pprof(struct session *s, struct pprof **ret);
 /* All counters up to now, in ret[STAT_COUNT]. */
 int session_stats(const struct session *s, uint64_t *ret);
 
-/* How long the kernel side has run, if that is counted. Negative errno. */
+/* How long and how often the kernel side has run. Negative errno. */
 int session_run_time(const struct session *s, struct run_time *ret);
 
 /* How many of the processes named at the start still run. */

@@ -686,20 +686,24 @@ struct row_store_backing collector_unwind_backing(struct collector *c)
 	};
 }
 
+/* --- counters --------------------------------------------------------------------------------- */
+
+static int read_cpu_stats(const struct collector *c, __u32 cpu, struct cpu_stats *ret)
+{
+	return bpf_map_lookup_elem(bpf_map__fd(c->bpf->maps.stats), &cpu, ret);
+}
+
 int collector_read_stats(const struct collector *c, uint64_t *counters)
 {
-	struct bpf_map *map = c->bpf->maps.stats;
-	CLEANUP(freep) __u64 *values = malloc(bpf_map__value_size(map));
+	struct cpu_stats one;
 
-	if (!values)
-		return -ENOMEM;
-	for (__u32 cpu = 0; cpu < (__u32)c->n_cpus; cpu++) {
-		int r = bpf_map_lookup_elem(bpf_map__fd(map), &cpu, values);
+	for (int cpu = 0; cpu < c->n_cpus; cpu++) {
+		int r = read_cpu_stats(c, cpu, &one);
 
 		if (r < 0)
 			return r;
 		for (int id = 0; id < STAT_KERNEL_COUNT; id++)
-			counters[id] += values[id];
+			counters[id] += one.n[id];
 	}
 	for (int id = STAT_KERNEL_COUNT; id < STAT_COUNT; id++)
 		counters[id] += c->counters[id];
@@ -709,13 +713,19 @@ int collector_read_stats(const struct collector *c, uint64_t *counters)
 
 int collector_run_time(const struct collector *c, struct run_time *ret)
 {
-	struct bpf_program *prog;
-	int r = 0;
+	struct run_time sum = { 0 };
+	struct cpu_stats one;
 
-	*ret = (struct run_time){ 0 };
-	bpf_object__for_each_program(prog, c->bpf->obj) if (r == 0 && bpf_program__fd(prog) >= 0)
-		r = run_time_add(bpf_program__fd(prog), ret);
-	return r;
+	for (int cpu = 0; cpu < c->n_cpus; cpu++) {
+		int r = read_cpu_stats(c, cpu, &one);
+
+		if (r < 0)
+			return r;
+		sum.ns += one.run_ns;
+		sum.runs += one.runs;
+	}
+	*ret = sum;
+	return 0;
 }
 
 enum collector_event collector_event(const struct collector *c)
