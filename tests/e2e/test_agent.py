@@ -443,6 +443,29 @@ def test_reload(spanprof, busy, tmp_path):
     assert new[-1].period == pytest.approx(1e9 / 99, rel=0.01)
 
 
+def test_reload_of_what_the_kernel_does_not_allow(spanprof, tmp_path):
+    """A frequency that it would not start with: the old configuration stays, all of it."""
+    (tmp_path / "limit").write_text("500\n")
+    limit = 'mount --bind "$1" /proc/sys/kernel/perf_event_max_sample_rate && shift && exec "$@"'
+    prefix = ["unshare", "--mount", "sh", "-c", limit, "sh", tmp_path / "limit"]
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")], prefix) as agent:
+        good = dict(agent.config)
+        agent.config |= {"frequency": 501, "interval": "2s"}
+        agent.reload()
+        assert agent.metric("config_reloads_refused_total") == 1
+        assert "frequency 501: the kernel allows 500 Hz" in agent.messages()
+        assert "the configuration stays as it was" in agent.messages()
+        intervals = agent.metric("intervals_total")
+        agent.wait(lambda: agent.metric("intervals_total") > intervals + 1)
+        assert agent.metric("sampling_frequency_configured_hertz") == HZ
+        assert agent.metric("interval_seconds") == 1
+        agent.config = {**good, "frequency": 500}
+        agent.reload()
+        assert agent.metric("config_reloads_refused_total") == 1
+        agent.wait(lambda: agent.metric("sampling_frequency_hertz") == 500)
+        agent.stop()
+
+
 def samples_of_pid(many, pid):
     return sum(s.values[0] for p in many for s in p.samples if s.labels.get("pid") == pid)
 
