@@ -24,8 +24,9 @@
 #include "base/seccomp_filter.h"
 #include "proc/process.h"
 
-#define FLUSH_MS 5000 /* in the end, for endpoints that work */
-#define LOG_RATE 30   /* lines a minute of each kind */
+#define FLUSH_MS 5000	      /* in the end, for endpoints that work */
+#define LOG_RATE 30	      /* lines a minute of each kind */
+#define AGAIN_NS NSEC_PER_SEC /* until an interval is ended that could not be */
 
 struct agent {
 	const struct agent_sources *sources;
@@ -103,7 +104,7 @@ static struct session_rate decide_rate(struct agent *a)
 static void rotate(struct agent *a)
 {
 	uint64_t now = monotonic_ns();
-	unsigned before = governor_frequency(&a->governor);
+	struct governor before = a->governor;
 	struct session_rate rate;
 
 	if (now < a->rotate_ns)
@@ -118,7 +119,8 @@ static void rotate(struct agent *a)
 	}
 	rate = decide_rate(a);
 	if (session_rotate(a->session, &rate) < 0) {
-		a->governor.frequency = before;
+		a->governor = before;
+		a->rotate_ns = now + AGAIN_NS;
 		return;
 	}
 	a->late = false;
