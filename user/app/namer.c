@@ -8,7 +8,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "app/agent_spool.h"
 #include "app/naming.h"
@@ -54,34 +53,18 @@ struct namer {
 
 /* --- CPU time --------------------------------------------------------------------------------- */
 
-static uint64_t worker_cpu_ns(const struct naming *names)
-{
-	struct timespec used = { 0 };
-	pid_t pid = worker_pid(names->worker);
-	clockid_t clock;
-
-	if (!pid || clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
-		return 0;
-	return used.tv_sec * NSEC_PER_SEC + used.tv_nsec;
-}
-
 struct cpu_mark {
 	uint64_t own, worker;
-	pid_t pid;
 };
 
 static struct cpu_mark mark_cpu(const struct naming *names)
 {
-	return (struct cpu_mark){ thread_cpu_ns(), worker_cpu_ns(names),
-				  worker_pid(names->worker) };
+	return (struct cpu_mark){ thread_cpu_ns(), worker_cpu_ns(names->worker) };
 }
 
 static uint64_t worker_cpu_since(const struct naming *names, const struct cpu_mark *from)
 {
-	uint64_t now = worker_cpu_ns(names);
-
-	return worker_pid(names->worker) == from->pid && now >= from->worker ? now - from->worker
-									     : now;
+	return worker_cpu_ns(names->worker) - from->worker;
 }
 
 static uint64_t cpu_since(const struct naming *names, const struct cpu_mark *from)
