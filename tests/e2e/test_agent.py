@@ -389,13 +389,27 @@ def assert_kernel_side_is_measured(agent):
     assert 1e-7 < now["bpf_run_seconds_total"] / runs < 1e-3
 
 
+def assert_memory_is_measured(agent):
+    agent.wait(lambda: agent.metric("unwind_memory_bytes") > 0)
+    now = agent.metrics()
+    names = "sampler", "courier", "worker", "rows_worker"
+    processes = sum(now[f"process_{name}_resident_memory_bytes"] for name in names)
+    maps, mapped = now["bpf_maps_memory_bytes"], now["bpf_maps_resident_memory_bytes"]
+    rings = os.cpu_count() * 512 << 10
+    assert now["unwind_memory_bytes"] + rings < maps < 32 << 20
+    assert now["unwind_memory_bytes"] + 2 * rings <= mapped < now["process_sampler_resident_memory_bytes"]
+    assert now["memory_bytes"] == pytest.approx(processes + maps - mapped, rel=0.05)
+    assert now["memory_budget_bytes"] == 96 << 20 and now["unwind_memory_budget_bytes"] == 32 << 20
+
+
 def test_cost_is_shown(spanprof, busy, tmp_path):
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
         agent.wait(lambda: agent.metric("intervals_total") >= 3)
-        for name in "sampler", "courier", "worker":
+        for name in "sampler", "courier", "worker", "rows_worker":
             agent.wait(lambda name=name: agent.metric(f"process_{name}_cpu_seconds_total") > 0)
             assert agent.metric(f"process_{name}_resident_memory_bytes") > 1 << 20
         assert_kernel_side_is_measured(agent)
+        assert_memory_is_measured(agent)
         agent.stop()
 
 
@@ -636,9 +650,23 @@ def test_budget_of_cpu(spanprof, busy, tmp_path):
         budgets={"cpu_percent": "0.1%"},
     ) as agent:  # fmt: skip
         agent.wait(lambda: agent.metric("sampling_frequency_hertz") < 4999)
-        assert agent.metric("sampling_frequency_hertz") >= 499
+        hz = agent.metric("sampling_frequency_hertz")
+        assert hz >= 499
+        agent.wait(lambda: any(p.period == int(1e9 // hz) for p in profiles(tmp_path / "out")))
         agent.stop()
         assert "more than budgets.cpu_percent allows" in agent.messages()
+
+
+def test_budget_of_memory(spanprof, busy, tmp_path):
+    """One that is too small for it: names are forgotten, and it goes on."""
+    budgets = {"cpu_percent": "100%", "memory": "16MiB", "unwind_tables": "2MiB"}
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")], budgets=budgets) as agent:
+        agent.wait(lambda: agent.metric("memory_budget_exceeded_total") >= 2)
+        now = agent.metrics()
+        assert now["memory_bytes"] > now["memory_budget_bytes"] == 16 << 20
+        assert now["unwind_memory_bytes"] <= now["unwind_memory_budget_bytes"] == 2 << 20
+        agent.stop()
+    assert samples(tmp_path / "out", pid=busy) > 0
 
 
 def test_unit_of_systemd_is_hardened():

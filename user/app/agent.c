@@ -23,6 +23,7 @@
 #include "base/parse.h"
 #include "base/seccomp_filter.h"
 #include "proc/process.h"
+#include "worker/worker.h"
 
 #define FLUSH_MS 5000	      /* in the end, for endpoints that work */
 #define LOG_RATE 30	      /* lines a minute of each kind */
@@ -244,6 +245,20 @@ static void on_request(void *arg, const char *text, char *answer, size_t size)
 
 /* --- once a second ---------------------------------------------------------------------------- */
 
+static void publish_memory(struct agent *a)
+{
+	const struct map_sizes maps = session_map_sizes(a->session);
+	const struct worker *rows = session_rows_worker(a->session);
+	pid_t pid = rows ? worker_pid(rows) : 0;
+
+	if (rows)
+		agent_shared_set(a->shared, AGENT_NUMBER_ROWS_CPU, worker_cpu_ns(rows));
+	agent_shared_set(a->shared, AGENT_NUMBER_ROWS_MEMORY, pid ? agent_resident_bytes(pid) : 0);
+	agent_shared_set(a->shared, AGENT_NUMBER_MAPS_MEMORY, maps.kernel);
+	agent_shared_set(a->shared, AGENT_NUMBER_MAPS_MAPPED, maps.mapped);
+	agent_shared_sum_memory(a->shared);
+}
+
 static void publish(struct agent *a)
 {
 	uint64_t counters[STAT_COUNT] = { 0 };
@@ -258,6 +273,7 @@ static void publish(struct agent *a)
 		agent_shared_set(a->shared, AGENT_NUMBER_BPF_RUNS, run.runs);
 	}
 	agent_shared_note_process(a->shared, AGENT_NUMBER_SAMPLER_CPU, AGENT_NUMBER_SAMPLER_MEMORY);
+	publish_memory(a);
 	agent_shared_set(a->shared, AGENT_NUMBER_FREQUENCY, governor_frequency(&a->governor));
 	agent_shared_set(a->shared, AGENT_NUMBER_FREQUENCY_WANTED, config_of(a)->frequency);
 	agent_shared_set(a->shared, AGENT_NUMBER_INTERVAL, config_of(a)->interval_ns);
@@ -376,6 +392,9 @@ static int start(struct agent *a)
 	if (r < 0)
 		return r;
 	governor_start(&a->governor, config_of(a)->frequency);
+	/* Those of the start hold: the keys do not change by SIGHUP. */
+	agent_shared_set(a->shared, AGENT_NUMBER_UNWIND_MAX, config_of(a)->budgets.unwind_tables);
+	agent_shared_set(a->shared, AGENT_NUMBER_MEMORY_MAX, config_of(a)->budgets.memory);
 	a->rotate_ns = monotonic_ns() + config_of(a)->interval_ns;
 	atomic_store(&a->shared->sampler_beat_ns, monotonic_ns());
 	publish(a);

@@ -215,17 +215,13 @@ static void bound_memory(struct namer *n)
 	struct symbol_cache *cache = n->naming->cache;
 	uint64_t names = symbolizer_memory(n->naming->sym);
 	pid_t pid = worker_pid(n->naming->worker);
-	uint64_t worker = pid ? agent_resident_bytes(pid) : 0;
-	uint64_t all = agent_shared_get(n->shared, AGENT_NUMBER_SAMPLER_MEMORY) +
-		       agent_shared_get(n->shared, AGENT_NUMBER_COURIER_MEMORY) + worker +
-		       atomic_load(&n->shared->counters[STAT_UNWIND_BYTES]);
 
-	agent_shared_set(n->shared, AGENT_NUMBER_WORKER_MEMORY, worker);
-
+	agent_shared_set(n->shared, AGENT_NUMBER_WORKER_MEMORY,
+			 pid ? agent_resident_bytes(pid) : 0);
 	if (cache)
 		names += symbol_cache_memory(cache);
 	agent_shared_set(n->shared, AGENT_NUMBER_SYMBOL_MEMORY, names);
-	if (all <= n->memory_max)
+	if (agent_shared_sum_memory(n->shared) <= n->memory_max)
 		return;
 	agent_shared_add(n->shared, AGENT_NUMBER_MEMORY_OVER, 1);
 	if (cache)

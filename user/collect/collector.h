@@ -119,6 +119,14 @@ struct run_time {
 /* Negative errno. */
 int collector_run_time(const struct collector *c, struct run_time *ret);
 
+struct map_sizes {
+	uint64_t kernel; /* bytes of all our BPF maps */
+	uint64_t mapped; /* by us, and so part of our resident memory; ring buffers count twice
+			    there */
+};
+/* Of tables and ring buffers as it is now, of all others as it was a minute ago at most. */
+struct map_sizes collector_map_sizes(struct collector *c);
+
 /* What is being sampled: COLLECTOR_EVENT_CPU_CLOCK or COLLECTOR_EVENT_CYCLES. */
 enum collector_event collector_event(const struct collector *c);
 
