@@ -47,6 +47,7 @@ struct namer {
 	/* The thread's own. */
 	unsigned queues_of; /* number of the configuration whose endpoints the spool knows */
 	struct naming_budget budget;
+	uint64_t rows_cpu_ns; /* of unwind tables, that the budget has paid */
 	enum symbolizer_detail detail;
 	uint64_t round_ns; /* when the cache's round began */
 };
@@ -70,6 +71,16 @@ static uint64_t worker_cpu_since(const struct naming *names, const struct cpu_ma
 static uint64_t cpu_since(const struct naming *names, const struct cpu_mark *from)
 {
 	return thread_cpu_ns() - from->own + worker_cpu_since(names, from);
+}
+
+/* Unwind tables are compiled when a program is new, as most names are made: one credit for both. */
+static uint64_t rows_cpu_since(struct namer *n)
+{
+	uint64_t now = agent_shared_get(n->shared, AGENT_NUMBER_ROWS_CPU);
+	uint64_t used = now - n->rows_cpu_ns;
+
+	n->rows_cpu_ns = now;
+	return used;
 }
 
 /* Has it waited for so long that the next one waits as well, for others than short intervals? */
@@ -249,7 +260,7 @@ static void work_on(struct namer *n, const struct namer_job *job)
 	forget_names(n);
 	used = cpu_since(n->naming, &mark);
 	agent_shared_add(n->shared, AGENT_NUMBER_WORKER_CPU, worker_cpu_since(n->naming, &mark));
-	naming_budget_spend(&n->budget, used);
+	naming_budget_spend(&n->budget, used + rows_cpu_since(n));
 	agent_shared_add(n->shared, AGENT_NUMBER_NAMING_CPU, used);
 	agent_shared_add(n->shared, AGENT_NUMBER_NAMING_TIME, monotonic_ns() - began);
 	atomic_store(&n->shared->naming_since_ns, 0);
