@@ -22,9 +22,9 @@
 const volatile __u32 cfg_kernel_frames = KERNEL_FRAMES_MAX;
 
 /* Reused memory: every field of the record is written for every sample. */
-static __always_inline void record_start(struct sample_record *rec, __u64 pid_tgid)
+static __always_inline void record_start(struct sample_record *rec, __u64 pid_tgid, __u64 now_ns)
 {
-	rec->time_ns = bpf_ktime_get_ns();
+	rec->time_ns = now_ns;
 	rec->tgid = pid_tgid >> 32;
 	rec->tid = (__u32)pid_tgid;
 	rec->cpu = bpf_get_smp_processor_id();
@@ -123,8 +123,7 @@ static __always_inline void emit(struct scratch *s)
 		stat_inc(STAT_SAMPLE_LOST_RING);
 }
 
-SEC("perf_event")
-int oncpu_sample(struct bpf_perf_event_data *ctx)
+static __always_inline void sample(struct bpf_perf_event_data *ctx, __u64 now_ns)
 {
 	bool in_user = regs_are_user((struct arch_regs *)ctx);
 	__u64 pid_tgid = pidns_pid_tgid();
@@ -137,35 +136,35 @@ int oncpu_sample(struct bpf_perf_event_data *ctx)
 	if (!pid_tgid) {
 		if (bpf_get_current_pid_tgid())
 			stat_inc(STAT_SAMPLE_OUTSIDE);
-		return 0; /* or idle */
+		return; /* or idle */
 	}
 	if (!filter_wants(pid_tgid >> 32)) {
 		stat_inc(STAT_SAMPLE_FILTERED);
-		return 0;
+		return;
 	}
 
 	s = scratch_get();
 	if (!s)
-		return 0; /* cannot be: there is one for each CPU */
+		return; /* cannot be: there is one for each CPU */
 
 	is_usual = focus_is_usual_tick(s);
 	if (!is_usual && !focus_may_want(pid_tgid >> 32))
-		return 0;
+		return;
 	task = (struct task_struct *)bpf_get_current_task();
 	mm = BPF_CORE_READ(task, mm);
 	space = mm ? space_of((__u64)mm) : NULL;
 	if (space)
 		space_enter(space, mm);
-	record_start(&s->rec, pid_tgid);
+	record_start(&s->rec, pid_tgid, now_ns);
 	/* Before the stacks: it must survive a failed walk. */
 	trace_ctx_add(ctx, task, space, in_user, s);
 	if (space && space->unwanted) {
 		stat_inc(STAT_SAMPLE_FILTERED);
-		return 0;
+		return;
 	}
 	if (!is_usual) {
 		if (!focus_may_want_context(&s->rec))
-			return 0;
+			return;
 		s->rec.flags |= SAMPLE_EXTRA;
 	}
 	stat_inc(STAT_SAMPLE_TAKEN);
@@ -173,6 +172,15 @@ int oncpu_sample(struct bpf_perf_event_data *ctx)
 		add_kernel_stack(ctx, s);
 	add_user_stack(ctx, task, mm, in_user, s);
 	emit(s);
+}
+
+SEC("perf_event")
+int oncpu_sample(struct bpf_perf_event_data *ctx)
+{
+	__u64 begin_ns = bpf_ktime_get_ns();
+
+	sample(ctx, begin_ns);
+	stat_add_run(begin_ns);
 	return 0;
 }
 

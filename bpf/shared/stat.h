@@ -11,6 +11,8 @@
 #ifndef SHARED_STAT_H
 #define SHARED_STAT_H
 
+#include "shared/types.h"
+
 enum stat_kind {
 	STAT_KIND_INFO,	 /* how things are */
 	STAT_KIND_LEVEL, /* how much there is of something now: may fall */
@@ -146,5 +148,12 @@ enum stat_id { STATS_KERNEL(STAT_ENUM_) STATS_USER(STAT_ENUM_) STAT_COUNT };
 #define STAT_ONE_(id, kind, name, help) +1
 enum { STAT_KERNEL_COUNT = 0 STATS_KERNEL(STAT_ONE_) };
 #undef STAT_ONE_
+
+/* Of one CPU: a value of the map `stats`. */
+struct cpu_stats {
+	__u64 run_ns; /* that oncpu_sample() took */
+	__u64 runs;   /* of it: all ticks, those that became no sample, too */
+	__u64 n[STAT_KERNEL_COUNT];
+} __attribute__((aligned(64)));
 
 #endif

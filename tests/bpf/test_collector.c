@@ -111,6 +111,7 @@ Test(collector, filter_by_pid)
 {
 	struct collector_options opt = whole_system();
 	struct worker in = worker_start(spin), out = worker_start(spin);
+	struct run_time run;
 	struct sink s;
 
 	opt.filter_pids = true;
@@ -125,6 +126,10 @@ Test(collector, filter_by_pid)
 	cr_assert(gt(sz, s.samples.n, TICKS - TICKS_OK));
 	cr_assert(eq(sz, count_samples(&s, in.pid), s.samples.n));
 	cr_assert(gt(u64, s.counters[STAT_SAMPLE_FILTERED], TICKS - TICKS_OK));
+	cr_assert(zero(int, collector_run_time(s.c, &run)));
+	cr_assert(ge(u64, run.runs, s.samples.n + s.counters[STAT_SAMPLE_FILTERED]));
+	cr_assert(gt(u64, run.ns, 50 * run.runs));
+	cr_assert(lt(u64, run.ns, NSEC_PER_MSEC * run.runs));
 	sink_clear(&s);
 }
 
@@ -547,6 +552,48 @@ static void assert_gone(const __u32 *ids, size_t n, int (*get)(__u32))
 		}
 		cr_assert(eq(int, fd, -ENOENT), "id %u", ids[i]);
 	}
+}
+
+/* Of our resident memory: BPF maps. */
+static uint64_t resident_maps(void)
+{
+	CLEANUP(fclosep) FILE *f = fopen("/proc/self/smaps", "re");
+	uint64_t sum = 0, kib;
+	bool is_map = false;
+	char line[512];
+
+	while (fgets(line, sizeof(line), f)) {
+		if (strstr(line, "anon_inode:"))
+			is_map = strstr(line, "bpf-map");
+		if (is_map && sscanf(line, "Rss: %lu kB", &kib) == 1) {
+			sum += kib << 10;
+			is_map = false;
+		}
+	}
+	return sum;
+}
+
+Test(collector, memory_of_maps)
+{
+	const uint64_t some = 16 * UNWIND_ARENA_SIZE;
+	struct row_store_backing backing;
+	struct map_sizes before, after;
+	struct sink s;
+	void *mem;
+
+	sink_open(&s, whole_system());
+	backing = collector_unwind_backing(s.c);
+	before = collector_map_sizes(s.c);
+	cr_assert(gt(u64, before.kernel, before.mapped / 2), "the rings");
+	for (uint32_t i = 0; i < 16; i++)
+		cr_assert(zero(int, backing.add_arena(backing.ctx, i, &mem)));
+	after = collector_map_sizes(s.c);
+	cr_assert(ge(u64, after.kernel - before.kernel, some));
+	cr_assert(lt(u64, after.kernel - before.kernel, some * 5 / 4));
+	cr_assert(eq(u64, after.mapped - before.mapped, some));
+	cr_assert(le(u64, after.mapped, resident_maps()));
+	cr_assert(gt(u64, after.mapped + (256 << 10), resident_maps()));
+	sink_clear(&s);
 }
 
 static int count_fds(void)

@@ -87,6 +87,12 @@ class Agent:
         found = re.search(rf"^spanprof_{re.escape(name)} (\S+)$", text, re.MULTILINE)
         return float(found[1]) if found else None
 
+    def metrics(self):
+        """Those without labels, as they were at one time."""
+        status, text = self.get("/metrics")
+        assert status == 200
+        return {k: float(v) for k, v in re.findall(r"^spanprof_(\w+) (\S+)$", text, re.MULTILINE)}
+
     def courier(self):
         """Its pid: the child that is not the reader of files."""
         for pid in children(self.program.pid):
@@ -445,14 +451,36 @@ def test_systemd_is_told(spanprof, tmp_path):
     assert told.index(b"RELOADING=1") < told.index(b"READY=1") < told.index(b"STOPPING=1")
 
 
+def assert_kernel_side_is_measured(agent):
+    """A run is a tick, one that became no sample, too, and takes between 0.1 us and 1 ms."""
+    now = agent.metrics()
+    ticks = sum(now[f"samples_{what}_total"] for what in ("taken", "filtered", "outside_pidns"))
+    runs = now["bpf_runs_total"]
+    assert ticks > HZ and ticks * 0.95 < runs < ticks * 1.05 + HZ
+    assert 1e-7 < now["bpf_run_seconds_total"] / runs < 1e-3
+
+
+def assert_memory_is_measured(agent):
+    agent.wait(lambda: agent.metric("unwind_memory_bytes") > 0)
+    now = agent.metrics()
+    names = "sampler", "courier", "worker", "rows_worker"
+    processes = sum(now[f"process_{name}_resident_memory_bytes"] for name in names)
+    maps, mapped = now["bpf_maps_memory_bytes"], now["bpf_maps_resident_memory_bytes"]
+    rings = os.cpu_count() * 512 << 10
+    assert now["unwind_memory_bytes"] + rings < maps < 32 << 20
+    assert now["unwind_memory_bytes"] + 2 * rings <= mapped < now["process_sampler_resident_memory_bytes"]
+    assert now["memory_bytes"] == pytest.approx(processes + maps - mapped, rel=0.05)
+    assert now["memory_budget_bytes"] == 96 << 20 and now["unwind_memory_budget_bytes"] == 32 << 20
+
+
 def test_cost_is_shown(spanprof, busy, tmp_path):
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
         agent.wait(lambda: agent.metric("intervals_total") >= 3)
-        for name in "sampler", "courier", "worker":
-            assert agent.metric(f"process_{name}_cpu_seconds_total") > 0
+        for name in "sampler", "courier", "worker", "rows_worker":
+            agent.wait(lambda name=name: agent.metric(f"process_{name}_cpu_seconds_total") > 0)
             assert agent.metric(f"process_{name}_resident_memory_bytes") > 1 << 20
-        runs, taken = agent.metric("bpf_runs_total"), agent.metric("samples_taken_total")
-        assert runs > taken * 0.9 > HZ and agent.metric("bpf_run_seconds_total") > 0
+        assert_kernel_side_is_measured(agent)
+        assert_memory_is_measured(agent)
         agent.stop()
 
 
@@ -547,6 +575,29 @@ def test_reload(spanprof, busy, tmp_path):
     new = profiles(tmp_path / "new")
     assert new and not samples_of_pid(new[2:], busy)
     assert new[-1].period == pytest.approx(1e9 / 99, rel=0.01)
+
+
+def test_reload_of_what_the_kernel_does_not_allow(spanprof, tmp_path):
+    """A frequency that it would not start with: the old configuration stays, all of it."""
+    (tmp_path / "limit").write_text("500\n")
+    limit = 'mount --bind "$1" /proc/sys/kernel/perf_event_max_sample_rate && shift && exec "$@"'
+    prefix = ["unshare", "--mount", "sh", "-c", limit, "sh", tmp_path / "limit"]
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")], prefix) as agent:
+        good = dict(agent.config)
+        agent.config |= {"frequency": 501, "interval": "2s"}
+        agent.reload()
+        assert agent.metric("config_reloads_refused_total") == 1
+        assert "frequency 501: the kernel allows 500 Hz" in agent.messages()
+        assert "the configuration stays as it was" in agent.messages()
+        intervals = agent.metric("intervals_total")
+        agent.wait(lambda: agent.metric("intervals_total") > intervals + 1)
+        assert agent.metric("sampling_frequency_configured_hertz") == HZ
+        assert agent.metric("interval_seconds") == 1
+        agent.config = {**good, "frequency": 500}
+        agent.reload()
+        assert agent.metric("config_reloads_refused_total") == 1
+        agent.wait(lambda: agent.metric("sampling_frequency_hertz") == 500)
+        agent.stop()
 
 
 def samples_of_pid(many, pid):
@@ -719,9 +770,23 @@ def test_budget_of_cpu(spanprof, busy, tmp_path):
         budgets={"cpu_percent": "0.1%"},
     ) as agent:  # fmt: skip
         agent.wait(lambda: agent.metric("sampling_frequency_hertz") < 4999)
-        assert agent.metric("sampling_frequency_hertz") >= 499
+        hz = agent.metric("sampling_frequency_hertz")
+        assert hz >= 499
+        agent.wait(lambda: any(p.period == int(1e9 // hz) for p in profiles(tmp_path / "out")))
         agent.stop()
         assert "more than budgets.cpu_percent allows" in agent.messages()
+
+
+def test_budget_of_memory(spanprof, busy, tmp_path):
+    """One that is too small for it: names are forgotten, and it goes on."""
+    budgets = {"cpu_percent": "100%", "memory": "16MiB", "unwind_tables": "2MiB"}
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")], budgets=budgets) as agent:
+        agent.wait(lambda: agent.metric("memory_budget_exceeded_total") >= 2)
+        now = agent.metrics()
+        assert now["memory_bytes"] > now["memory_budget_bytes"] == 16 << 20
+        assert now["unwind_memory_bytes"] <= now["unwind_memory_budget_bytes"] == 2 << 20
+        agent.stop()
+    assert samples(tmp_path / "out", pid=busy) > 0
 
 
 def test_unit_of_systemd_is_hardened():
@@ -816,6 +881,7 @@ def test_rights(spanprof, busy):
     """It needs six capabilities, and of its processes only one has them."""
     with nobody_agent(spanprof) as agent:
         agent.wait(lambda: agent.metric("intervals_total") >= 2)
+        assert_kernel_side_is_measured(agent)
         have, *sandbox = caps_of(agent.program.pid)
         assert bin(have).count("1") == len(NEEDED) and sandbox == [1, 2]
         for pid in children(agent.program.pid):

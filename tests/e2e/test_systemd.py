@@ -91,6 +91,10 @@ class Machine:
     def shown(self, name):
         return self.run("systemctl", "show", "--value", "-p", name, NAME).strip()
 
+    def status(self):
+        said = self.run("spanprof", "agent", "ctl", "status")
+        return dict(line.split(": ", maxsplit=1) for line in said.splitlines())
+
     def log(self):
         path = self.root / "run/spanprof.log"
         return path.read_text() if path.exists() else ""
@@ -163,6 +167,11 @@ def test_unit_of_systemd_runs(spanprof, workloads, tmp_path):
                 assert any("span_id" in s.labels for s in mine)
                 names = Counter(n for s in mine for n in s.names)
                 assert names["do_span"] and names["worker_main"], names.most_common(5)
+
+                # By the unit's capabilities; each run is a tick, most of them samples.
+                status = machine.status()
+                assert float(status["bpf_run_seconds"]) > 0, status
+                assert int(status["bpf_runs"]) >= int(status["samples_profiled"]) > 0, status
 
                 faster = json.dumps({**CONFIG, "frequency": 199})
                 (machine.root / "etc/spanprof/agent.yaml").write_text(faster)

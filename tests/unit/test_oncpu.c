@@ -55,6 +55,7 @@ static struct {
 	long n_kernel; /* or negative: bpf_get_stack fails */
 	__u32 cpu;
 	__u64 time_ns;
+	__s64 runs_for_ns; /* the clock goes on by it from one look to the next */
 	struct proc_info proc;
 	int has_proc, proc_lookups;
 	__u64 stack[STACK_WORDS];
@@ -159,7 +160,10 @@ long bpf_probe_read_kernel(void *dst, __u32 size, const void *addr)
 
 __u64 bpf_ktime_get_ns(void)
 {
-	return k.time_ns;
+	__u64 now = k.time_ns;
+
+	k.time_ns += k.runs_for_ns;
+	return now;
 }
 
 __u64 bpf_get_current_pid_tgid(void)
@@ -432,6 +436,27 @@ Test(oncpu, each_cpu_has_its_counters)
 	cr_assert(eq(u64, all_stats[CPU].n[STAT_SAMPLE_TAKEN], 1));
 	cr_assert(eq(u64, all_stats[2].n[STAT_SAMPLE_TAKEN], 2));
 	cr_assert(eq(u64, all_stats[2].n[STAT_USTACK_END_ZERO], 2));
+}
+
+/* Also those that leave early. */
+Test(oncpu, every_run_is_measured)
+{
+	const bool yes = true;
+
+	k.runs_for_ns = 700;
+	fire();
+	k.pid_tgid = 0;
+	oncpu_sample((struct bpf_perf_event_data *)&k.regs);
+	k.pid_tgid = (__u64)PID << 32 | TID;
+	set_cfg(&cfg_filter_tgid, &yes, sizeof(yes));
+	oncpu_sample((struct bpf_perf_event_data *)&k.regs);
+	cr_assert(eq(u64, counts[STAT_SAMPLE_FILTERED], 1));
+	cr_assert(eq(u64, all_stats[CPU].runs, 3));
+	cr_assert(eq(u64, all_stats[CPU].run_ns, 3 * 700));
+	k.runs_for_ns = -1; /* the clock steps back */
+	oncpu_sample((struct bpf_perf_event_data *)&k.regs);
+	cr_assert(eq(u64, all_stats[CPU].runs, 4));
+	cr_assert(eq(u64, all_stats[CPU].run_ns, 3 * 700));
 }
 
 static void make_full_sample(void)

@@ -312,6 +312,24 @@ Test(worker, that_has_died_between_requests_is_not_missed)
 	cr_assert(ne(int, worker_pid(w), pid));
 }
 
+Test(worker, cpu_time_is_of_all_its_processes)
+{
+	uint64_t before, after;
+
+	start(&real);
+	cr_assert(zero(u64, worker_cpu_ns(w)));
+	ask_named(LIBC, SOME);
+	kill(worker_pid(w), SIGSTOP);
+	before = worker_cpu_ns(w);
+	cr_assert(gt(u64, before, 0));
+	worker_reject(w, WORKER_MALFORMED);
+	after = worker_cpu_ns(w);
+	cr_assert(zero(int, worker_pid(w)));
+	cr_assert(ge(u64, after, before));
+	ask_named(LIBC, SOME);
+	cr_assert(gt(u64, worker_cpu_ns(w), after + before / 4));
+}
+
 Test(worker, does_not_outlive_its_parent)
 {
 	struct pollfd pfd = { .events = POLLIN };

@@ -24,9 +24,11 @@
 #include "base/parse.h"
 #include "base/seccomp_filter.h"
 #include "proc/process.h"
+#include "worker/worker.h"
 
-#define FLUSH_MS 5000 /* in the end, for endpoints that work */
-#define LOG_RATE 30   /* lines a minute of each kind */
+#define FLUSH_MS 5000	      /* in the end, for endpoints that work */
+#define LOG_RATE 30	      /* lines a minute of each kind */
+#define AGAIN_NS NSEC_PER_SEC /* until an interval is ended that could not be */
 
 struct agent {
 	const struct agent_sources *sources;
@@ -38,7 +40,7 @@ struct agent {
 	struct session *session;
 	struct namer *namer;
 	struct control *control;
-	int listen_fd, run_time_fd;
+	int listen_fd;
 	struct governor governor;
 	uint64_t rotate_ns; /* CLOCK_MONOTONIC: the interval is to end */
 	uint64_t second_ns; /* the next look at what is done once a second */
@@ -91,11 +93,20 @@ static void take_all(struct agent *a)
 		;
 }
 
+/* What the kernel side took is asked for now: what is published may be a second old. */
+static struct session_rate decide_rate(struct agent *a)
+{
+	struct run_time run = { .ns = agent_shared_get(a->shared, AGENT_NUMBER_BPF_TIME) };
+
+	(void)session_run_time(a->session, &run);
+	return governor_decide(&a->governor, config_of(a), run.ns);
+}
+
 /* An interval that cannot be named yet becomes longer: nothing is lost, and memory is bounded. */
 static void rotate(struct agent *a)
 {
 	uint64_t now = monotonic_ns();
-	unsigned before = governor_frequency(&a->governor);
+	struct governor before = a->governor;
 	struct session_rate rate;
 
 	if (now < a->rotate_ns)
@@ -108,10 +119,10 @@ static void rotate(struct agent *a)
 		a->late = true;
 		return;
 	}
-	rate = governor_decide(&a->governor, config_of(a),
-			       agent_shared_get(a->shared, AGENT_NUMBER_BPF_TIME));
+	rate = decide_rate(a);
 	if (session_rotate(a->session, &rate) < 0) {
-		a->governor.frequency = before;
+		a->governor = before;
+		a->rotate_ns = now + AGAIN_NS;
 		return;
 	}
 	a->late = false;
@@ -228,6 +239,20 @@ static void on_request(void *arg, const char *text, char *answer, size_t size)
 
 /* --- once a second ---------------------------------------------------------------------------- */
 
+static void publish_memory(struct agent *a)
+{
+	const struct map_sizes maps = session_map_sizes(a->session);
+	const struct worker *rows = session_rows_worker(a->session);
+	pid_t pid = rows ? worker_pid(rows) : 0;
+
+	if (rows)
+		agent_shared_set(a->shared, AGENT_NUMBER_ROWS_CPU, worker_cpu_ns(rows));
+	agent_shared_set(a->shared, AGENT_NUMBER_ROWS_MEMORY, pid ? agent_resident_bytes(pid) : 0);
+	agent_shared_set(a->shared, AGENT_NUMBER_MAPS_MEMORY, maps.kernel);
+	agent_shared_set(a->shared, AGENT_NUMBER_MAPS_MAPPED, maps.mapped);
+	agent_shared_sum_memory(a->shared);
+}
+
 static void publish(struct agent *a)
 {
 	uint64_t counters[STAT_COUNT] = { 0 };
@@ -242,6 +267,7 @@ static void publish(struct agent *a)
 		agent_shared_set(a->shared, AGENT_NUMBER_BPF_RUNS, run.runs);
 	}
 	agent_shared_note_process(a->shared, AGENT_NUMBER_SAMPLER_CPU, AGENT_NUMBER_SAMPLER_MEMORY);
+	publish_memory(a);
 	agent_shared_set(a->shared, AGENT_NUMBER_FREQUENCY, governor_frequency(&a->governor));
 	agent_shared_set(a->shared, AGENT_NUMBER_FREQUENCY_WANTED, config_of(a)->frequency);
 	agent_shared_set(a->shared, AGENT_NUMBER_INTERVAL, config_of(a)->interval_ns);
@@ -343,8 +369,7 @@ static int open_all(struct agent *a)
 		return r;
 	host_limits_raise_files();
 	host_limits_raise_locked_memory();
-	a->run_time_fd = run_time_enable(); /* without the right to it, it is not known */
-	if (*c->control_socket)		    /* before there are threads, as it changes the umask */
+	if (*c->control_socket) /* before there are threads, as it changes the umask */
 		r = control_open(c->control_socket, &a->control);
 	if (r == 0)
 		r = give_up_rights(c);
@@ -362,6 +387,9 @@ static int start(struct agent *a)
 	if (r < 0)
 		return r;
 	governor_start(&a->governor, config_of(a)->frequency);
+	/* Those of the start hold: the keys do not change by SIGHUP. */
+	agent_shared_set(a->shared, AGENT_NUMBER_UNWIND_MAX, config_of(a)->budgets.unwind_tables);
+	agent_shared_set(a->shared, AGENT_NUMBER_MEMORY_MAX, config_of(a)->budgets.memory);
 	a->rotate_ns = monotonic_ns() + config_of(a)->interval_ns;
 	atomic_store(&a->shared->sampler_beat_ns, monotonic_ns());
 	publish(a);
@@ -415,7 +443,6 @@ static void clear(struct agent *a)
 	session_close(a->session);
 	spool_close(a->spool);
 	closep(&a->listen_fd);
-	closep(&a->run_time_fd);
 	context_options_clear(&a->context);
 	agent_settings_clear(&a->settings);
 	agent_shared_free(a->shared);
@@ -436,7 +463,7 @@ static int run(struct agent *a)
 
 int agent_run(const struct agent_sources *sources, struct agent_config *config)
 {
-	struct agent a = { .sources = sources, .listen_fd = -1, .run_time_fd = -1 };
+	struct agent a = { .sources = sources, .listen_fd = -1 };
 	int r = agent_settings_init(&a.settings, config);
 
 	if (r == 0)

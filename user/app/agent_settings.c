@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/agent_settings.h"
 
+#include "app/host_limits.h"
 #include "base/log.h"
 
 #define CHANGES_MAX 64
@@ -82,6 +83,8 @@ int agent_settings_reload(struct agent_settings *s, const struct agent_sources *
 	int r = agent_config_load(sources, &problems, &fresh);
 
 	config_problems_log(&problems);
+	if (r == 0) /* as at the start */
+		r = host_limits_check_frequency("frequency", fresh->frequency);
 	if (r == 0) {
 		tell_changes(agent_settings_config(s), fresh);
 		r = add(s, fresh);

@@ -31,7 +31,8 @@ unsigned agent_settings_use(struct agent_settings *s);
 void agent_settings_release(struct agent_settings *s, unsigned number);
 
 /*
- * Reads @sources again. What is wrong with them is logged, and nothing changes: -EINVAL, -ENOMEM.
+ * Reads @sources again. What is wrong with them, or more than the host allows, is logged, and
+ * nothing changes: -EINVAL, -ENOMEM.
  * Keys that hold only from the next start on are named in a warning if they have changed.
  */
 int agent_settings_reload(struct agent_settings *s, const struct agent_sources *sources);

@@ -74,6 +74,24 @@ void agent_shared_note_process(struct agent_shared *s, enum agent_number cpu,
 	agent_shared_set(s, memory, agent_resident_bytes(0));
 }
 
+uint64_t agent_shared_sum_memory(struct agent_shared *s)
+{
+	static const enum agent_number others[] = {
+		AGENT_NUMBER_COURIER_MEMORY,
+		AGENT_NUMBER_WORKER_MEMORY,
+		AGENT_NUMBER_ROWS_MEMORY,
+		AGENT_NUMBER_MAPS_MEMORY,
+	};
+	uint64_t sum = agent_shared_get(s, AGENT_NUMBER_SAMPLER_MEMORY);
+	uint64_t mapped = agent_shared_get(s, AGENT_NUMBER_MAPS_MAPPED);
+
+	sum -= mapped < sum ? mapped : sum;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		sum += agent_shared_get(s, others[i]);
+	agent_shared_set(s, AGENT_NUMBER_MEMORY, sum);
+	return sum;
+}
+
 static bool is_stuck(uint64_t now_ns, uint64_t beat_ns, uint64_t limit_ns)
 {
 	return beat_ns && now_ns > beat_ns && now_ns - beat_ns > limit_ns;

@@ -63,12 +63,24 @@ enum agent_number_kind {
 	  "memory of the process that delivers")                                                   \
 	X(WORKER_MEMORY, GAUGE, "process_worker_resident_memory_bytes",                            \
 	  "memory of the process that reads files")                                                \
+	X(ROWS_CPU, TIME_COUNTER, "process_rows_worker_cpu_seconds",                               \
+	  "CPU time of the process that reads unwind tables")                                      \
+	X(ROWS_MEMORY, GAUGE, "process_rows_worker_resident_memory_bytes",                         \
+	  "memory of the process that reads unwind tables")                                        \
+	X(MAPS_MEMORY, GAUGE, "bpf_maps_memory_bytes",                                             \
+	  "kernel memory of BPF maps: unwind tables, ring buffers and others")                     \
+	X(MAPS_MAPPED, GAUGE, "bpf_maps_resident_memory_bytes",                                    \
+	  "of the sampler's memory: these maps, ring buffers twice")                               \
+	X(UNWIND_MAX, GAUGE, "unwind_memory_budget_bytes",                                         \
+	  "kernel memory that unwind tables may take")                                             \
+	X(MEMORY, GAUGE, "memory_bytes", "memory of all processes and BPF maps")                   \
+	X(MEMORY_MAX, GAUGE, "memory_budget_bytes", "what it may be")                              \
 	X(SYMBOL_MEMORY, GAUGE, "symbols_memory_bytes", "memory that names take")                  \
 	X(MEMORY_OVER, COUNTER, "memory_budget_exceeded",                                          \
 	  "times that the budget of memory was exceeded and names were forgotten")                 \
-	X(BPF_TIME, TIME_COUNTER, "bpf_run_seconds",                                               \
-	  "time that the kernel side ran; 0 if the kernel does not count it")                      \
-	X(BPF_RUNS, COUNTER, "bpf_runs", "how often the kernel side ran")                          \
+	X(BPF_TIME, TIME_COUNTER, "bpf_run_seconds", "time that the kernel side ran")              \
+	X(BPF_RUNS, COUNTER, "bpf_runs",                                                           \
+	  "how often the kernel side ran: ticks, those that became no sample, too")                \
 	X(COURIER_STARTS, COUNTER, "courier_starts", "starts of the process that delivers")        \
 	X(RELOADS, COUNTER, "config_reloads", "times that the configuration was read again")       \
 	X(RELOADS_REFUSED, COUNTER, "config_reloads_refused", "of these, those that had errors")
@@ -112,6 +124,9 @@ uint64_t agent_resident_bytes(pid_t pid);
 /* CPU time and memory of this process. */
 void agent_shared_note_process(struct agent_shared *s, enum agent_number cpu,
 			       enum agent_number memory);
+
+/* Memory of all processes and BPF maps, each counted once; sets AGENT_NUMBER_MEMORY. */
+uint64_t agent_shared_sum_memory(struct agent_shared *s);
 
 /* Why the agent is not healthy; NULL: it is. Static text. @now_ns: CLOCK_MONOTONIC. */
 const char *agent_shared_illness(const struct agent_shared *s, uint64_t now_ns);

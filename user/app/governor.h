@@ -26,7 +26,7 @@ void governor_start(struct governor *g, unsigned frequency);
 
 /*
  * Called by the thread that samples at the end of an interval: the rate of the next one.
- * @kernel_ns: what the kernel side has run so far; 0: that is not known.
+ * @kernel_ns: what the kernel side has run so far.
  */
 struct session_rate governor_decide(struct governor *g, const struct agent_config *c,
 				    uint64_t kernel_ns);

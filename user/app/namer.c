@@ -8,7 +8,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #include "app/agent_spool.h"
 #include "app/naming.h"
@@ -49,45 +48,40 @@ struct namer {
 	/* The thread's own. */
 	unsigned queues_of; /* number of the configuration whose endpoints the spool knows */
 	struct naming_budget budget;
+	uint64_t rows_cpu_ns; /* of unwind tables, that the budget has paid */
 	enum symbolizer_detail detail;
 	uint64_t round_ns; /* when the cache's round began */
 };
 
 /* --- CPU time --------------------------------------------------------------------------------- */
 
-static uint64_t worker_cpu_ns(const struct naming *names)
-{
-	struct timespec used = { 0 };
-	pid_t pid = worker_pid(names->worker);
-	clockid_t clock;
-
-	if (!pid || clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
-		return 0;
-	return used.tv_sec * NSEC_PER_SEC + used.tv_nsec;
-}
-
 struct cpu_mark {
 	uint64_t own, worker;
-	pid_t pid;
 };
 
 static struct cpu_mark mark_cpu(const struct naming *names)
 {
-	return (struct cpu_mark){ thread_cpu_ns(), worker_cpu_ns(names),
-				  worker_pid(names->worker) };
+	return (struct cpu_mark){ thread_cpu_ns(), worker_cpu_ns(names->worker) };
 }
 
 static uint64_t worker_cpu_since(const struct naming *names, const struct cpu_mark *from)
 {
-	uint64_t now = worker_cpu_ns(names);
-
-	return worker_pid(names->worker) == from->pid && now >= from->worker ? now - from->worker
-									     : now;
+	return worker_cpu_ns(names->worker) - from->worker;
 }
 
 static uint64_t cpu_since(const struct naming *names, const struct cpu_mark *from)
 {
 	return thread_cpu_ns() - from->own + worker_cpu_since(names, from);
+}
+
+/* Unwind tables are compiled when a program is new, as most names are made: one credit for both. */
+static uint64_t rows_cpu_since(struct namer *n)
+{
+	uint64_t now = agent_shared_get(n->shared, AGENT_NUMBER_ROWS_CPU);
+	uint64_t used = now - n->rows_cpu_ns;
+
+	n->rows_cpu_ns = now;
+	return used;
 }
 
 /* Has it waited for so long that the next one waits as well, for others than short intervals? */
@@ -245,17 +239,13 @@ static void bound_memory(struct namer *n)
 	struct symbol_cache *cache = n->naming->cache;
 	uint64_t names = symbolizer_memory(n->naming->sym);
 	pid_t pid = worker_pid(n->naming->worker);
-	uint64_t worker = pid ? agent_resident_bytes(pid) : 0;
-	uint64_t all = agent_shared_get(n->shared, AGENT_NUMBER_SAMPLER_MEMORY) +
-		       agent_shared_get(n->shared, AGENT_NUMBER_COURIER_MEMORY) + worker +
-		       atomic_load(&n->shared->counters[STAT_UNWIND_BYTES]);
 
-	agent_shared_set(n->shared, AGENT_NUMBER_WORKER_MEMORY, worker);
-
+	agent_shared_set(n->shared, AGENT_NUMBER_WORKER_MEMORY,
+			 pid ? agent_resident_bytes(pid) : 0);
 	if (cache)
 		names += symbol_cache_memory(cache);
 	agent_shared_set(n->shared, AGENT_NUMBER_SYMBOL_MEMORY, names);
-	if (all <= n->memory_max)
+	if (agent_shared_sum_memory(n->shared) <= n->memory_max)
 		return;
 	agent_shared_add(n->shared, AGENT_NUMBER_MEMORY_OVER, 1);
 	if (cache)
@@ -286,7 +276,7 @@ static void work_on(struct namer *n, const struct namer_job *job)
 	forget_names(n);
 	used = cpu_since(n->naming, &mark);
 	agent_shared_add(n->shared, AGENT_NUMBER_WORKER_CPU, worker_cpu_since(n->naming, &mark));
-	naming_budget_spend(&n->budget, used);
+	naming_budget_spend(&n->budget, used + rows_cpu_since(n));
 	agent_shared_add(n->shared, AGENT_NUMBER_NAMING_CPU, used);
 	agent_shared_add(n->shared, AGENT_NUMBER_NAMING_TIME, monotonic_ns() - began);
 	atomic_store(&n->shared->naming_since_ns, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How much CPU time names may take in the long run, and in what detail they are to be had for what
- * is left of it.
+ * How much CPU time names may take in the long run, with unwind tables, and in what detail they are
+ * to be had for what is left of it.
  */
 #ifndef APP_NAMING_BUDGET_H
 #define APP_NAMING_BUDGET_H

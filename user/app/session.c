@@ -353,6 +353,18 @@ int session_run_time(const struct session *s, struct run_time *ret)
 	return collector_run_time(s->collector, ret);
 }
 
+struct map_sizes session_map_sizes(struct session *s)
+{
+	return collector_map_sizes(s->collector);
+}
+
+const struct worker *session_rows_worker(const struct session *s)
+{
+	const struct rows_client *reader = unwinder_reader(s->unwinder);
+
+	return reader ? rows_client_worker(reader) : NULL;
+}
+
 size_t session_n_targets(const struct session *s)
 {
 	return s->targets.n;

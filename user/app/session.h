@@ -94,8 +94,14 @@ int session_pprof(struct session *s, struct pprof **ret);
 /* All counters up to now, in ret[STAT_COUNT]. */
 int session_stats(const struct session *s, uint64_t *ret);
 
-/* How long the kernel side has run, if that is counted. Negative errno. */
+/* How long and how often the kernel side has run. Negative errno. */
 int session_run_time(const struct session *s, struct run_time *ret);
+
+/* See collector_map_sizes(). */
+struct map_sizes session_map_sizes(struct session *s);
+
+/* The process that reads unwind tables. NULL: they are read right here. */
+const struct worker *session_rows_worker(const struct session *s);
 
 /* How many of the processes named at the start still run. */
 size_t session_n_targets(const struct session *s);

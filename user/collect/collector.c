@@ -13,6 +13,7 @@
 #include "collect/cpu_list.h"
 #include "collect/cpu_sampler.h"
 #include "collect/event_queue.h"
+#include "collect/map_memory.h"
 #include "collect/obi_map.h"
 #include "proc/pid_namespace.h"
 
@@ -21,6 +22,7 @@
 #define TICK_MS		50
 #define PROBE_FREQUENCY 99
 #define HOTPLUG_NS	NSEC_PER_SEC
+#define MAPS_NS		(60 * NSEC_PER_SEC) /* between looks at what the object's maps cost */
 
 #define RING_SIZE_MIN	(512u << 10) /* room for ten copies of stacks (bpf/user_stack.bpf.h) */
 #define RING_SIZE_MAX	(4u << 20)
@@ -41,8 +43,11 @@ struct collector {
 	size_t events_size; /* of the process event buffer of one CPU */
 	int epoll_fd;
 	bool sampling_on;
-	VEC(void *) arenas; /* mapped: unwind tables */
-	int arena_fd;	    /* of the first of them */
+	VEC(void *) arenas;    /* mapped: unwind tables */
+	int arena_fd;	       /* of the first of them */
+	struct map_sizes made; /* arenas and rings */
+	uint64_t object_maps;  /* bytes of the others */
+	uint64_t last_maps_ns;
 	struct event_queue queue;
 	uint64_t last_hotplug_ns;
 	uint64_t counters[STAT_COUNT]; /* of user space */
@@ -268,6 +273,8 @@ static int add_ring(struct collector *c, __u32 shard, size_t size)
 
 	if (fd < 0)
 		return fd;
+	c->made.kernel += map_memory(fd);
+	c->made.mapped += 2 * size;
 	r = bpf_map_update_elem(bpf_map__fd(c->bpf->maps.rings), &shard, &fd, BPF_ANY);
 	if (r == 0 && !c->rings) {
 		c->rings = ring_buffer__new(fd, take_sample, c, NULL);
@@ -662,6 +669,10 @@ static int add_arena(void *ctx, uint32_t index, void **ret)
 		munmap(mem, UNWIND_ARENA_SIZE);
 	if (r == 0)
 		r = show_arena(c, index, fd);
+	if (r == 0) {
+		c->made.kernel += map_memory(fd);
+		c->made.mapped += UNWIND_ARENA_SIZE;
+	}
 	if (r == 0 && index == 0)
 		c->arena_fd = TAKE_FD(fd);
 	*ret = mem;
@@ -686,20 +697,24 @@ struct row_store_backing collector_unwind_backing(struct collector *c)
 	};
 }
 
+/* --- counters --------------------------------------------------------------------------------- */
+
+static int read_cpu_stats(const struct collector *c, __u32 cpu, struct cpu_stats *ret)
+{
+	return bpf_map_lookup_elem(bpf_map__fd(c->bpf->maps.stats), &cpu, ret);
+}
+
 int collector_read_stats(const struct collector *c, uint64_t *counters)
 {
-	struct bpf_map *map = c->bpf->maps.stats;
-	CLEANUP(freep) __u64 *values = malloc(bpf_map__value_size(map));
+	struct cpu_stats one;
 
-	if (!values)
-		return -ENOMEM;
-	for (__u32 cpu = 0; cpu < (__u32)c->n_cpus; cpu++) {
-		int r = bpf_map_lookup_elem(bpf_map__fd(map), &cpu, values);
+	for (int cpu = 0; cpu < c->n_cpus; cpu++) {
+		int r = read_cpu_stats(c, cpu, &one);
 
 		if (r < 0)
 			return r;
 		for (int id = 0; id < STAT_KERNEL_COUNT; id++)
-			counters[id] += values[id];
+			counters[id] += one.n[id];
 	}
 	for (int id = STAT_KERNEL_COUNT; id < STAT_COUNT; id++)
 		counters[id] += c->counters[id];
@@ -709,13 +724,47 @@ int collector_read_stats(const struct collector *c, uint64_t *counters)
 
 int collector_run_time(const struct collector *c, struct run_time *ret)
 {
-	struct bpf_program *prog;
-	int r = 0;
+	struct run_time sum = { 0 };
+	struct cpu_stats one;
 
-	*ret = (struct run_time){ 0 };
-	bpf_object__for_each_program(prog, c->bpf->obj) if (r == 0 && bpf_program__fd(prog) >= 0)
-		r = run_time_add(bpf_program__fd(prog), ret);
-	return r;
+	for (int cpu = 0; cpu < c->n_cpus; cpu++) {
+		int r = read_cpu_stats(c, cpu, &one);
+
+		if (r < 0)
+			return r;
+		sum.ns += one.run_ns;
+		sum.runs += one.runs;
+	}
+	*ret = sum;
+	return 0;
+}
+
+static uint64_t measure_object_maps(struct collector *c)
+{
+	struct bpf_map *map;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_map(map, c->bpf->obj)
+	{
+		bool is_obis = c->bpf->rodata->cfg_obi && map == c->bpf->maps.obi_contexts;
+
+		if (bpf_map__fd(map) >= 0 && !is_obis)
+			sum += map_memory(bpf_map__fd(map));
+	}
+	return sum;
+}
+
+struct map_sizes collector_map_sizes(struct collector *c)
+{
+	struct map_sizes all = c->made;
+	uint64_t now = monotonic_ns();
+
+	if (!c->last_maps_ns || now - c->last_maps_ns > MAPS_NS) {
+		c->object_maps = measure_object_maps(c);
+		c->last_maps_ns = now;
+	}
+	all.kernel += c->object_maps;
+	return all;
 }
 
 enum collector_event collector_event(const struct collector *c)

@@ -14,7 +14,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "collect/proc_event.h"
-#include "collect/run_time.h"
 #include "ctx/user_variable.h"
 #include "shared/focus.h"
 #include "shared/proc_info.h"
@@ -113,8 +112,20 @@ struct row_store_backing collector_unwind_backing(struct collector *c);
 /* Adds the kernel's counters and the collector's own to @counters[STAT_COUNT]. */
 int collector_read_stats(const struct collector *c, uint64_t *counters);
 
-/* How long our programs have run, if the kernel counts it (run_time_enable()). Negative errno. */
+/* What the sampling program has taken so far, on all CPUs; all its ticks count. */
+struct run_time {
+	uint64_t ns, runs;
+};
+/* Negative errno. */
 int collector_run_time(const struct collector *c, struct run_time *ret);
+
+struct map_sizes {
+	uint64_t kernel; /* bytes of all our BPF maps */
+	uint64_t mapped; /* by us, and so part of our resident memory; ring buffers count twice
+			    there */
+};
+/* Of tables and ring buffers as it is now, of all others as it was a minute ago at most. */
+struct map_sizes collector_map_sizes(struct collector *c);
 
 /* What is being sampled: COLLECTOR_EVENT_CPU_CLOCK or COLLECTOR_EVENT_CYCLES. */
 enum collector_event collector_event(const struct collector *c);

@@ -36,6 +36,7 @@ struct worker {
 	unsigned gaps;
 	uint32_t exchanges; /* so far, from 1 */
 	struct worker_failure failure;
+	uint64_t ended_cpu_ns; /* CPU time of those before */
 	uint64_t start_due_ns; /* after a failure to start: not before */
 	/* The exchange at hand. */
 	enum worker_service_id service;
@@ -46,22 +47,33 @@ struct worker {
 
 /* --- its end ---------------------------------------------------------------------------------- */
 
-static bool reap(pid_t pid, int *status)
+/* No less than a clock of it has shown: what is here is cut to whole us. */
+static uint64_t ns_of(const struct timeval *t)
 {
-	return waitpid(pid, status, WNOHANG) == pid;
+	return t->tv_sec * NSEC_PER_SEC + (t->tv_usec + 1) * 1000ULL;
+}
+
+static bool reap(struct worker *w, pid_t pid, int flags, int *status)
+{
+	struct rusage used;
+
+	if (wait4(pid, status, flags, &used) != pid)
+		return false;
+	w->ended_cpu_ns += ns_of(&used.ru_utime) + ns_of(&used.ru_stime);
+	return true;
 }
 
 /* Waits until it is gone, but not for ever. */
-static bool await_end(pid_t pid, int *status)
+static bool await_end(struct worker *w, pid_t pid, int *status)
 {
 	CLEANUP(closep) int fd = pidfd_open(pid, 0);
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
 	if (fd < 0)
-		return waitpid(pid, status, 0) == pid;
+		return reap(w, pid, 0, status);
 	while (poll(&pfd, 1, DEATH_MS) < 0 && errno == EINTR)
 		;
-	return reap(pid, status);
+	return reap(w, pid, WNOHANG, status);
 }
 
 /* A process that dies of something else just now keeps that status. */
@@ -72,7 +84,7 @@ static int kill_it(struct worker *w)
 	closep(&w->sock);
 	if (w->pid > 0) {
 		kill(w->pid, SIGKILL);
-		if (!await_end(w->pid, &status))
+		if (!await_end(w, w->pid, &status))
 			w->undying = w->pid;
 	}
 	w->pid = 0;
@@ -334,7 +346,7 @@ static int start(struct worker *w)
 	w->started_ns = monotonic_ns();
 	w->deadline_ns = w->started_ns + START_S * NSEC_PER_SEC;
 	w->is_ready = false;
-	if (w->undying && reap(w->undying, NULL))
+	if (w->undying && reap(w, w->undying, WNOHANG, NULL))
 		w->undying = 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return cannot_start(w, -errno);
@@ -364,18 +376,25 @@ static void bury_if_dead(struct worker *w)
 		kill_it(w);
 }
 
+/* Of the process at hand. */
+static uint64_t cpu_ns(const struct worker *w)
+{
+	struct timespec used = { 0 };
+	clockid_t clock;
+
+	if (w->pid > 0 && clock_getcpuclockid(w->pid, &clock) == 0)
+		(void)clock_gettime(clock, &used);
+	return used.tv_sec * NSEC_PER_SEC + used.tv_nsec;
+}
+
 /* The kernel counts whole seconds, from its start. */
 static void limit_cpu_time(struct worker *w)
 {
 	struct rlimit limit = { .rlim_max = RLIM_INFINITY };
-	struct timespec used = { 0 };
-	clockid_t clock;
 
 	if (w->pid <= 0)
 		return;
-	if (clock_getcpuclockid(w->pid, &clock) == 0)
-		clock_gettime(clock, &used);
-	limit.rlim_cur = used.tv_sec + 1 + w->opt.cpu_s;
+	limit.rlim_cur = cpu_ns(w) / NSEC_PER_SEC + 1 + w->opt.cpu_s;
 	(void)prlimit(w->pid, RLIMIT_CPU, &limit, NULL);
 }
 
@@ -457,6 +476,11 @@ void worker_free(struct worker *w)
 pid_t worker_pid(const struct worker *w)
 {
 	return w->pid;
+}
+
+uint64_t worker_cpu_ns(const struct worker *w)
+{
+	return w->ended_cpu_ns + cpu_ns(w);
 }
 
 const struct worker_failure *worker_last_failure(const struct worker *w)

@@ -8,6 +8,7 @@
 #define WORKER_WORKER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/cleanup.h"
@@ -87,6 +88,9 @@ const struct worker_failure *worker_last_failure(const struct worker *w);
 
 /* 0: does not run. */
 pid_t worker_pid(const struct worker *w);
+
+/* CPU time of its process, and of those that ended before. */
+uint64_t worker_cpu_ns(const struct worker *w);
 
 /* What its sandbox lacks (enum worker_gap), once it has run, as text: "" if nothing. */
 void worker_gaps_print(const struct worker *w, char ret[WORKER_TEXT_MAX]);
