@@ -131,7 +131,7 @@ static void report_names(const struct report *report, const struct jit_files *fi
 /* As a recording does, from the first 4 MiB of each file. */
 static int probe(const struct process *p, const struct runtime *runtime, struct report *report)
 {
-	const struct jit_observer observer = { report, report_trouble, report->counters };
+	const struct jit_observer observer = { report, report_trouble, report->counters, 0 };
 	CLEANUP(jit_names_freep) struct jit_names *jn = NULL;
 	struct jit_process *jp;
 	struct jit_files files;

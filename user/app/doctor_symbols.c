@@ -156,9 +156,9 @@ static void try_naming(struct elf_file *ef, const struct dso *dso, struct symbol
 		       struct naming *ret)
 {
 	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
-	const struct sym_file_source noting = { open_noting, &ret->missing };
-	uint64_t left_out = symbolizer_debug_left_out(sym), offsets[PLACES];
+	const struct sym_file_source noting = { open_noting, NULL, &ret->missing };
 	struct sym_result results[PLACES];
+	uint64_t offsets[PLACES];
 
 	*ret = (struct naming){ .tried = choose_places(ef, offsets) };
 	ret->error = file_finder_new(dso->path, dso_opened_by(dso), &finder);
@@ -166,7 +166,7 @@ static void try_naming(struct elf_file *ef, const struct dso *dso, struct symbol
 		return;
 	ret->missing.source = file_finder_source(finder);
 	ret->error = symbolizer_file(sym, dso->fd, &noting, offsets, ret->tried, results);
-	ret->left_out = symbolizer_debug_left_out(sym) > left_out;
+	ret->left_out = symbolizer_take_counts(sym).debug_left_out > 0;
 	for (size_t i = 0; i < ret->tried; i++)
 		for (size_t k = 0; k < results[i].n_frames; k++)
 			if (results[i].frames[k].line) {
