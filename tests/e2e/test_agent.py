@@ -241,6 +241,41 @@ def test_a_server_comes_back(spanprof, busy, tmp_path):
     assert at_server == samples(tmp_path / "out")
 
 
+def maps_of(pid):
+    """[(begin, name)] of what is mapped there."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as f:
+        rows = [line.split(maxsplit=5) for line in f]
+    return [(int(r[0].split("-")[0], 16), r[5].strip() if len(r) > 5 else "") for r in rows]
+
+
+def assert_holds_nothing_of(agent, courier):
+    """Its memory and its files are its own: none of the sampler's, which may be read by whoever breaks into it."""
+    ours, its = maps_of(agent.program.pid), maps_of(courier)
+    assert any("bpf-map" in name for _, name in ours)
+    assert not any("bpf-map" in name or "anon_inode" in name for _, name in its), its
+    # A fork would have all that we have, at the same addresses.
+    stacks = [[begin for begin, name in rows if name in ("[heap]", "[stack]")] for rows in (ours, its)]
+    assert not set(stacks[0]) & set(stacks[1])
+    files = {n: os.readlink(f"/proc/{courier}/fd/{n}") for n in os.listdir(f"/proc/{courier}/fd")}
+    assert not any("bpf" in f or "perf" in f or "memfd" in f for f in files.values()), files
+    assert sum("socket" in f for f in files.values()) <= 4 and len(files) < 12, files
+    with open(f"/proc/{courier}/statm", encoding="utf-8") as f:
+        assert int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") < 12 << 20
+
+
+def test_the_courier_has_nothing_of_the_sampler(spanprof, busy, tmp_path):
+    """Neither the first one nor one that is started when there is everything to be had."""
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
+        agent.wait(lambda: agent.metric("intervals_total") >= 2)
+        first = agent.courier()
+        assert_holds_nothing_of(agent, first)
+        os.kill(first, signal.SIGKILL)
+        agent.wait(lambda: agent.get("/readyz")[0] == 200 and agent.metric("courier_starts_total") == 2)
+        assert_holds_nothing_of(agent, agent.courier())
+        assert agent.courier() != first
+        agent.stop()
+
+
 def test_the_courier_dies(spanprof, busy, tmp_path):
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
         os.kill(agent.courier(), signal.SIGKILL)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/agent_shared.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 
 #define SAMPLER_STUCK_NS  (15 * NSEC_PER_SEC)
 #define NAMING_STUCK_NS	  (600 * NSEC_PER_SEC)
@@ -22,12 +25,37 @@ const struct agent_number_info *agent_number_info(enum agent_number which)
 	return &infos[which];
 }
 
-struct agent_shared *agent_shared_new(void)
+int agent_shared_map(int fd, struct agent_shared **ret)
 {
-	struct agent_shared *s =
-		mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct agent_shared *s;
+	struct stat st;
 
-	return s == MAP_FAILED ? NULL : s;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size < (off_t)sizeof(*s)) /* it would be SIGBUS */
+		return -EBADMSG;
+	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (s == MAP_FAILED)
+		return -errno;
+	*ret = s;
+	return 0;
+}
+
+int agent_shared_new(struct agent_shared **ret, int *ret_fd)
+{
+	CLEANUP(closep) int fd = -1;
+	int r = memory_file_new("spanprof-shared", &fd);
+
+	if (r < 0)
+		return r;
+	/* Who else has it is not to take the memory away under us. */
+	if (ftruncate(fd, sizeof(**ret)) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	r = agent_shared_map(fd, ret);
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
 }
 
 void agent_shared_free(struct agent_shared *s)

@@ -96,8 +96,15 @@ struct agent_shared {
 	struct delivery_stats endpoints[AGENT_ENDPOINT_PLACES];
 };
 
-/* Zeroed memory that processes forked from now on share. NULL: none. */
-struct agent_shared *agent_shared_new(void);
+/*
+ * Zeroed memory, and the file that it is of, for another process to map: a file whose size nobody
+ * can change. Negative errno.
+ */
+int agent_shared_new(struct agent_shared **ret, int *ret_fd);
+
+/* The memory of such a file; @fd may be closed then. -EBADMSG: it is too small for that. */
+int agent_shared_map(int fd, struct agent_shared **ret);
+
 void agent_shared_free(struct agent_shared *s); /* NULL is fine */
 DEFINE_CLEANUP(struct agent_shared *, agent_shared_free)
 

@@ -8,6 +8,7 @@
 #include "app/cmd_doctor.h"
 #include "app/cmd_record.h"
 #include "app/cmd_report.h"
+#include "app/courier_office.h"
 #include "base/log.h"
 #include "sym/names_service.h"
 #include "unwind/rows_service.h"
@@ -75,6 +76,8 @@ int main(int argc, char **argv)
 
 	if (argc == 2 + WORKER_MORE_ARGUMENTS && strcmp(argv[1], WORKER_ARGUMENT) == 0)
 		run_worker(argv + 2);
+	if (argc == 2 && strcmp(argv[1], COURIER_ARGUMENT) == 0)
+		courier_main();
 
 	if (argc < 2) {
 		print_help(stderr);
