@@ -288,6 +288,44 @@ def test_the_courier_dies(spanprof, busy, tmp_path):
     assert samples(tmp_path / "out", pid=busy) > 2 * HZ
 
 
+def status_of(agent):
+    return run(agent.spanprof, "agent", "ctl", "status", "--socket", agent.folder / "control").stdout
+
+
+def take_all(s):
+    """What waits in a socket of datagrams."""
+    s.settimeout(0)
+    told = []
+    while True:
+        try:
+            told.append(s.recv(4096))
+        except BlockingIOError:
+            return told
+
+
+def test_delivery_that_hangs_is_started_again(spanprof, busy, tmp_path):
+    """And only that: whoever watches the agent is told all the time that it is alive."""
+    with server(good) as (url, heads), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s, pytest.MonkeyPatch.context() as m:  # fmt: skip
+        s.bind(str(tmp_path / "notify"))
+        m.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        e = {"name": "server", "type": "pyroscope", "url": url, "timeout": "1s"}
+        with Agent(spanprof, tmp_path, [e]) as agent:
+            agent.wait(lambda: heads)
+            first = agent.courier()
+            os.kill(first, signal.SIGSTOP)
+            agent.wait(lambda: "health: delivery is stuck\n" in status_of(agent), 60)
+            take_all(s)
+            s.settimeout(20)
+            assert s.recv(4096) == b"WATCHDOG=1" and "health: delivery is stuck\n" in status_of(agent)
+            agent.wait(lambda: agent.courier() not in (None, first))
+            agent.wait(lambda: "health: ok\n" in status_of(agent))
+            before = len(heads)
+            agent.wait(lambda: len(heads) > before + 1)
+            assert agent.get("/healthz") == (200, "ok\n")
+            assert agent.metric("courier_stuck_total") == 1 and agent.metric("courier_starts_total") == 2
+            agent.stop()
+
+
 # --- watching it ---------------------------------------------------------------------------------
 
 

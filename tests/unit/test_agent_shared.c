@@ -4,8 +4,10 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "leak_check.h"
 
@@ -45,4 +47,60 @@ Test(agent_shared, a_file_that_is_too_small_is_not_taken)
 	cr_assert(zero(int, ftruncate(fd, sizeof(*s) - 1)));
 	cr_expect(eq(int, agent_shared_map(fd, &s), -EBADMSG));
 	cr_expect(eq(ptr, s, NULL));
+}
+
+#define S NSEC_PER_SEC
+
+struct beats {
+	uint64_t sampler, naming, delivery; /* how long ago; 0: never */
+	uint32_t state;
+	uint64_t timeout;
+};
+
+/* What is said 1000 s after the start, of all and of the sampler. */
+static void assert_illness(struct beats b, const char *all, const char *of_sampler)
+{
+	static struct agent_shared s;
+	const uint64_t now = 1000 * S;
+	const char *got;
+
+	memset(&s, 0, sizeof(s));
+	atomic_store(&s.sampler_beat_ns, b.sampler ? now - b.sampler : 0);
+	atomic_store(&s.naming_since_ns, b.naming ? now - b.naming : 0);
+	atomic_store(&s.endpoints[1].heartbeat_ns, b.delivery ? now - b.delivery : 0);
+	atomic_store(&s.endpoints[1].state, b.state);
+	atomic_store(&s.endpoint_timeout_ns, b.timeout);
+	got = agent_shared_illness(&s, now);
+	cr_expect(all ? got && strcmp(got, all) == 0 : !got, "%s", got ? got : "ok");
+	got = agent_shared_sampler_illness(&s, now);
+	cr_expect(of_sampler ? got && strcmp(got, of_sampler) == 0 : !got, "%s", got ? got : "ok");
+}
+
+Test(agent_shared, old_beats_are_an_illness)
+{
+	const char *sampling = "sampling is stuck", *naming = "naming is stuck";
+
+	assert_illness((struct beats){ 0 }, NULL, NULL);
+	assert_illness((struct beats){ .sampler = 14 * S, .naming = 599 * S }, NULL, NULL);
+	assert_illness((struct beats){ .sampler = 16 * S }, sampling, sampling);
+	assert_illness((struct beats){ .naming = 601 * S }, naming, naming);
+}
+
+/* Not of the sampler: it starts only what delivers again, and does not have itself ended. */
+Test(agent_shared, an_endpoint_that_hangs_is_no_illness_of_the_sampler)
+{
+	const char *delivery = "delivery is stuck";
+	struct beats b = { S, S, 25 * S, DELIVERY_ACTIVE, 3 * S };
+
+	assert_illness(b, NULL, NULL);
+	b.delivery = 27 * S;
+	assert_illness(b, delivery, NULL);
+	b.state = DELIVERY_FAILING;
+	assert_illness(b, delivery, NULL);
+	b.timeout = 30 * S;
+	assert_illness(b, NULL, NULL);
+	b.delivery = 81 * S;
+	assert_illness(b, delivery, NULL);
+	b.state = DELIVERY_REMOVED;
+	assert_illness(b, NULL, NULL);
 }

@@ -254,7 +254,8 @@ static void every_second(struct agent *a)
 	if (governor_raise_is_over(&a->governor, now))
 		a->rotate_ns = 0;
 	log_tell_left_out();
-	if (!agent_shared_illness(a->shared, now))
+	/* Delivery has a process of its own, which is all that needs to be started again for it. */
+	if (!agent_shared_sampler_illness(a->shared, now))
 		sd_notify(0, "WATCHDOG=1");
 }
 

@@ -13,7 +13,7 @@
 
 #define SAMPLER_STUCK_NS  (15 * NSEC_PER_SEC)
 #define NAMING_STUCK_NS	  (600 * NSEC_PER_SEC)
-#define ENDPOINT_STUCK_NS (60 * NSEC_PER_SEC) /* beyond its time limit for a request */
+#define ENDPOINT_STUCK_NS (20 * NSEC_PER_SEC) /* beyond that of a request, twice */
 
 #define AGENT_NUMBER_INFO_(id, kind, name, help) [AGENT_NUMBER_##id] = { AGENT_##kind, name, help },
 static const struct agent_number_info infos[AGENT_NUMBER_COUNT] = { AGENT_NUMBERS(
@@ -107,9 +107,9 @@ static bool is_stuck(uint64_t now_ns, uint64_t beat_ns, uint64_t limit_ns)
 	return beat_ns && now_ns > beat_ns && now_ns - beat_ns > limit_ns;
 }
 
-static bool delivery_is_stuck(const struct agent_shared *s, uint64_t now_ns)
+bool agent_shared_delivery_is_stuck(const struct agent_shared *s, uint64_t now_ns)
 {
-	uint64_t limit = ENDPOINT_STUCK_NS + atomic_load(&s->endpoint_timeout_ns);
+	uint64_t limit = ENDPOINT_STUCK_NS + 2 * atomic_load(&s->endpoint_timeout_ns);
 
 	for (size_t i = 0; i < AGENT_ENDPOINT_PLACES; i++) {
 		const struct delivery_stats *e = &s->endpoints[i];
@@ -122,13 +122,20 @@ static bool delivery_is_stuck(const struct agent_shared *s, uint64_t now_ns)
 	return false;
 }
 
-const char *agent_shared_illness(const struct agent_shared *s, uint64_t now_ns)
+const char *agent_shared_sampler_illness(const struct agent_shared *s, uint64_t now_ns)
 {
 	if (is_stuck(now_ns, atomic_load(&s->sampler_beat_ns), SAMPLER_STUCK_NS))
 		return "sampling is stuck";
 	if (is_stuck(now_ns, atomic_load(&s->naming_since_ns), NAMING_STUCK_NS))
 		return "naming is stuck";
-	if (delivery_is_stuck(s, now_ns))
-		return "delivery is stuck";
 	return NULL;
+}
+
+const char *agent_shared_illness(const struct agent_shared *s, uint64_t now_ns)
+{
+	const char *illness = agent_shared_sampler_illness(s, now_ns);
+
+	if (!illness && agent_shared_delivery_is_stuck(s, now_ns))
+		illness = "delivery is stuck";
+	return illness;
 }

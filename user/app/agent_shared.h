@@ -70,6 +70,8 @@ enum agent_number_kind {
 	  "time that the kernel side ran; 0 if the kernel does not count it")                      \
 	X(BPF_RUNS, COUNTER, "bpf_runs", "how often the kernel side ran")                          \
 	X(COURIER_STARTS, COUNTER, "courier_starts", "starts of the process that delivers")        \
+	X(COURIER_STUCK, COUNTER, "courier_stuck",                                                 \
+	  "times that the process that delivers was ended, as an endpoint's thread hung")          \
 	X(RELOADS, COUNTER, "config_reloads", "times that the configuration was read again")       \
 	X(RELOADS_REFUSED, COUNTER, "config_reloads_refused", "of these, those that had errors")
 
@@ -122,5 +124,11 @@ void agent_shared_note_process(struct agent_shared *s, enum agent_number cpu,
 
 /* Why the agent is not healthy; NULL: it is. Static text. @now_ns: CLOCK_MONOTONIC. */
 const char *agent_shared_illness(const struct agent_shared *s, uint64_t now_ns);
+
+/* Of that what only a new start of all of it would cure: it samples, or names, no more. */
+const char *agent_shared_sampler_illness(const struct agent_shared *s, uint64_t now_ns);
+
+/* A thread of an endpoint hangs: for 20 s and twice the time limit of a request. */
+bool agent_shared_delivery_is_stuck(const struct agent_shared *s, uint64_t now_ns);
 
 #endif

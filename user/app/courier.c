@@ -19,14 +19,18 @@
 #define RESTART_MS    1000ULL /* twice as long each time */
 #define RESTART_MAX   60000ULL
 #define LIVED_LONG_NS (60 * NSEC_PER_SEC)
+#define DEATH_NS      (5 * NSEC_PER_SEC) /* one that hangs in a file system may take its time */
 
 struct courier {
 	struct courier_options opt;
 	const struct agent_config *config;
 	int sock;
-	pid_t pid; /* 0: does not run */
+	pid_t pid;     /* 0: does not run */
+	pid_t undying; /* was killed, and had not gone yet */
 	uint64_t started_ns, restart_ns;
 	uint64_t pause_ms;
+	uint64_t killed_ns; /* 0: it was not */
+	bool was_stuck;	    /* a second ago */
 };
 
 /* --- its start -------------------------------------------------------------------------------- */
@@ -163,6 +167,8 @@ static int start(struct courier *c)
 		return r;
 	}
 	c->started_ns = monotonic_ns();
+	c->killed_ns = 0;
+	c->was_stuck = false;
 	agent_shared_add(c->opt.shared, AGENT_NUMBER_COURIER_STARTS, 1);
 	return 0;
 }
@@ -220,13 +226,47 @@ static void note_death(struct courier *c, int status)
 		  c->pause_ms / 1000);
 }
 
+/* Only of one at a time: what hangs keeps its queue locked, so that the next one stays out of it.
+ */
+static void leave_behind_if_undying(struct courier *c, uint64_t now)
+{
+	if (c->undying || now - c->killed_ns < DEATH_NS)
+		return;
+	log_error("the process that delivers hangs in the kernel; another one is started beside "
+		  "it, without what it holds");
+	c->undying = c->pid;
+	c->pid = 0;
+	closep(&c->sock);
+}
+
+/* Seen twice: after all of us were stopped for a while, the first look is nobody's fault. */
+static void end_if_stuck(struct courier *c, uint64_t now)
+{
+	bool stuck = agent_shared_delivery_is_stuck(c->opt.shared, now);
+
+	if (stuck && c->was_stuck) {
+		log_error("the process that delivers is ended, as an endpoint's thread hangs");
+		kill(c->pid, SIGKILL);
+		c->killed_ns = now;
+		agent_shared_add(c->opt.shared, AGENT_NUMBER_COURIER_STUCK, 1);
+	}
+	c->was_stuck = stuck;
+}
+
 void courier_tend(struct courier *c)
 {
+	uint64_t now = monotonic_ns();
 	int status, r;
 
+	if (c->undying && waitpid(c->undying, NULL, WNOHANG) == c->undying)
+		c->undying = 0;
 	if (c->pid && waitpid(c->pid, &status, WNOHANG) == c->pid)
 		note_death(c, status);
-	if (c->pid || monotonic_ns() < c->restart_ns)
+	else if (c->pid && c->killed_ns)
+		leave_behind_if_undying(c, now);
+	else if (c->pid)
+		end_if_stuck(c, now);
+	if (c->pid || now < c->restart_ns)
 		return;
 	r = start(c);
 	if (r < 0) {
@@ -258,7 +298,7 @@ void courier_stop(struct courier *c, unsigned flush_ms)
 			"the process that delivers does not end and is killed; profiles stay in "
 			"the spool");
 		kill(c->pid, SIGKILL);
-		(void)waitpid(c->pid, NULL, 0);
+		(void)has_ended(c, STOP_MS);
 	}
 	closep(&c->sock);
 	free(c);

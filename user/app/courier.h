@@ -30,7 +30,10 @@ int courier_start(const struct courier_options *opt, const struct agent_config *
  * fine. */
 void courier_stop(struct courier *c, unsigned flush_ms);
 
-/* To be called about once a second: starts it again if it has died. */
+/*
+ * To be called about once a second: starts it again if it has died, and ends it, for that, if a
+ * thread of its hangs.
+ */
 void courier_tend(struct courier *c);
 
 /* The spool has something new. */
