@@ -759,6 +759,19 @@ def test_rights(spanprof, busy):
         assert any("do_span" in s.names for s in mine)
 
 
+def test_no_process_leaves_its_memory(spanprof, busy):
+    """What is in a core dump may be a secret. A process that cannot be dumped is root's in /proc, whoever runs it."""
+    with nobody_agent(spanprof) as agent:
+        agent.wait(lambda: agent.metric("intervals_total") >= 2)
+        assert len(children(agent.program.pid)) >= 2
+        for pid in agent.program.pid, *children(agent.program.pid):
+            with open(f"/proc/{pid}/limits", encoding="utf-8") as f:
+                limit = next(line.split()[4:6] for line in f if line.startswith("Max core file size"))
+            assert limit == ["0", "0"], pid
+            assert os.stat(f"/proc/{pid}/mem").st_uid == 0, pid
+        agent.stop()
+
+
 def test_root_keeps_no_more(spanprof, tmp_path):
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
         have, *sandbox = caps_of(agent.program.pid)
