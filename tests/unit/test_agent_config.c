@@ -397,6 +397,12 @@ Test(agent_config, what_is_odd_gets_a_warning)
 		  "whoever answers" },
 		{ "endpoints: [{type: otlp_http, url: 'http://127.0.0.1', bearer_token_file: /t}]",
 		  "" },
+		{ "endpoints: [{type: otlp_http, url: 'https://x', headers: {X-API-Key: geheim}}]",
+		  "'X-API-Key' may be a secret, which is better in a file that only we can read: "
+		  "{value_file: PATH}" },
+		{ "endpoints: [{type: otlp_http, url: 'https://x', headers: {X-Room: blue, "
+		  "Authorization: {value_file: /t}}}]",
+		  "" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -404,6 +410,7 @@ Test(agent_config, what_is_odd_gets_a_warning)
 
 		cr_expect(cases[i][1][0] ? strstr(said, cases[i][1]) != NULL : said[0] == 0,
 			  "%zu: %s", i, said);
+		cr_expect(strstr(said, "geheim") == NULL, "%s", said);
 		free(said);
 	}
 }
