@@ -252,6 +252,41 @@ def test_a_server_comes_back(spanprof, busy, tmp_path):
     assert at_server == samples(tmp_path / "out")
 
 
+def maps_of(pid):
+    """[(begin, name)] of what is mapped there."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as f:
+        rows = [line.split(maxsplit=5) for line in f]
+    return [(int(r[0].split("-")[0], 16), r[5].strip() if len(r) > 5 else "") for r in rows]
+
+
+def assert_holds_nothing_of(agent, courier):
+    """Its memory and its files are its own: none of the sampler's, which may be read by whoever breaks into it."""
+    ours, its = maps_of(agent.program.pid), maps_of(courier)
+    assert any("bpf-map" in name for _, name in ours)
+    assert not any("bpf-map" in name or "anon_inode" in name for _, name in its), its
+    # A fork would have all that we have, at the same addresses.
+    stacks = [[begin for begin, name in rows if name in ("[heap]", "[stack]")] for rows in (ours, its)]
+    assert not set(stacks[0]) & set(stacks[1])
+    files = {n: os.readlink(f"/proc/{courier}/fd/{n}") for n in os.listdir(f"/proc/{courier}/fd")}
+    assert not any("bpf" in f or "perf" in f or "memfd" in f for f in files.values()), files
+    assert sum("socket" in f for f in files.values()) <= 4 and len(files) < 12, files
+    with open(f"/proc/{courier}/statm", encoding="utf-8") as f:
+        assert int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") < 12 << 20
+
+
+def test_the_courier_has_nothing_of_the_sampler(spanprof, busy, tmp_path):
+    """Neither the first one nor one that is started when there is everything to be had."""
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
+        agent.wait(lambda: agent.metric("intervals_total") >= 2)
+        first = agent.courier()
+        assert_holds_nothing_of(agent, first)
+        os.kill(first, signal.SIGKILL)
+        agent.wait(lambda: agent.get("/readyz")[0] == 200 and agent.metric("courier_starts_total") == 2)
+        assert_holds_nothing_of(agent, agent.courier())
+        assert agent.courier() != first
+        agent.stop()
+
+
 def test_the_courier_dies(spanprof, busy, tmp_path):
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
         os.kill(agent.courier(), signal.SIGKILL)
@@ -309,10 +344,14 @@ def test_an_answer_to_an_agent_that_died(spanprof, busy, tmp_path):
     assert received(tmp_path / "got") > HZ
 
 
-def status_of(agent, name):
+def status(agent):
     done = run(agent.spanprof, "agent", "ctl", "status", "--socket", agent.folder / "control")
     assert done.returncode == 0, done.stderr
-    return next(line for line in done.stdout.splitlines() if line.startswith(f"endpoint {name}: "))
+    return done.stdout
+
+
+def status_of(agent, name):
+    return next(line for line in status(agent).splitlines() if line.startswith(f"endpoint {name}: "))
 
 
 def test_ctl_status_says_what_the_server_said(spanprof, busy, tmp_path):
@@ -333,6 +372,40 @@ def test_ctl_status_says_what_the_server_said(spanprof, busy, tmp_path):
             assert re.match(r"endpoint files: up, .* last error: none", status_of(agent, "files"))
             agent.stop()
             assert "refused samples for good" in agent.messages()
+
+
+def take_all(s):
+    """What waits in a socket of datagrams."""
+    s.settimeout(0)
+    told = []
+    while True:
+        try:
+            told.append(s.recv(4096))
+        except BlockingIOError:
+            return told
+
+
+def test_delivery_that_hangs_is_started_again(spanprof, busy, tmp_path):
+    """And only that: whoever watches the agent is told all the time that it is alive."""
+    with server(good) as (url, heads), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s, pytest.MonkeyPatch.context() as m:  # fmt: skip
+        s.bind(str(tmp_path / "notify"))
+        m.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        e = {"name": "server", "type": "pyroscope", "url": url, "timeout": "1s"}
+        with Agent(spanprof, tmp_path, [e]) as agent:
+            agent.wait(lambda: heads)
+            first = agent.courier()
+            os.kill(first, signal.SIGSTOP)
+            agent.wait(lambda: "health: delivery is stuck\n" in status(agent), 60)
+            take_all(s)
+            s.settimeout(20)
+            assert s.recv(4096) == b"WATCHDOG=1" and "health: delivery is stuck\n" in status(agent)
+            agent.wait(lambda: agent.courier() not in (None, first))
+            agent.wait(lambda: "health: ok\n" in status(agent))
+            before = len(heads)
+            agent.wait(lambda: len(heads) > before + 1)
+            assert agent.get("/healthz") == (200, "ok\n")
+            assert agent.metric("courier_stuck_total") == 1 and agent.metric("courier_starts_total") == 2
+            agent.stop()
 
 
 # --- watching it ---------------------------------------------------------------------------------
@@ -898,6 +971,19 @@ def test_rights(spanprof, busy):
             if s.labels.get("pid") == busy
         ]  # fmt: skip
         assert any("do_span" in s.names for s in mine)
+
+
+def test_no_process_leaves_its_memory(spanprof, busy):
+    """What is in a core dump may be a secret. A process that cannot be dumped is root's in /proc, whoever runs it."""
+    with nobody_agent(spanprof) as agent:
+        agent.wait(lambda: agent.metric("intervals_total") >= 2)
+        assert len(children(agent.program.pid)) >= 2
+        for pid in agent.program.pid, *children(agent.program.pid):
+            with open(f"/proc/{pid}/limits", encoding="utf-8") as f:
+                limit = next(line.split()[4:6] for line in f if line.startswith("Max core file size"))
+            assert limit == ["0", "0"], pid
+            assert os.stat(f"/proc/{pid}/mem").st_uid == 0, pid
+        agent.stop()
 
 
 def test_root_keeps_no_more(spanprof, tmp_path):

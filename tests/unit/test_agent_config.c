@@ -397,6 +397,12 @@ Test(agent_config, what_is_odd_gets_a_warning)
 		  "whoever answers" },
 		{ "endpoints: [{type: otlp_http, url: 'http://127.0.0.1', bearer_token_file: /t}]",
 		  "" },
+		{ "endpoints: [{type: otlp_http, url: 'https://x', headers: {X-API-Key: geheim}}]",
+		  "'X-API-Key' may be a secret, which is better in a file that only we can read: "
+		  "{value_file: PATH}" },
+		{ "endpoints: [{type: otlp_http, url: 'https://x', headers: {X-Room: blue, "
+		  "Authorization: {value_file: /t}}}]",
+		  "" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -404,6 +410,7 @@ Test(agent_config, what_is_odd_gets_a_warning)
 
 		cr_expect(cases[i][1][0] ? strstr(said, cases[i][1]) != NULL : said[0] == 0,
 			  "%zu: %s", i, said);
+		cr_expect(strstr(said, "geheim") == NULL, "%s", said);
 		free(said);
 	}
 }
@@ -826,6 +833,29 @@ Test(agent_config, values_of_headers_that_may_be_secrets_are_hidden)
 		cr_expect(eq(sz, p.errors.n, 4));
 	}
 	free(text);
+}
+
+Test(agent_config, another_process_gets_all_of_it)
+{
+	CLEANUP(agent_config_freep) struct agent_config *c = parsed(all_of_it);
+	CLEANUP(agent_config_freep)
+	struct agent_config *secret = parsed("endpoints:\n- type: otlp_http\n  url: https://h\n"
+					     "  headers: {X-Api-Key: \"geheim\\\\ \\\"2\"}\n");
+	const struct agent_config *sent[] = { c, secret };
+
+	for (size_t i = 0; i < 2; i++) {
+		CLEANUP(config_problems_clear) struct config_problems p = { 0 };
+		CLEANUP(agent_config_freep) struct agent_config *got = NULL;
+		CLEANUP(closep) int fd = -1;
+		struct config_change changes[CHANGES_MAX] = { 0 };
+
+		cr_assert(zero(int, agent_config_send(sent[i], &fd)));
+		cr_assert(zero(int, agent_config_receive(fd, &p, &got)));
+		cr_expect(zero(sz, agent_config_compare(sent[i], got, changes, CHANGES_MAX)), "%s",
+			  changes[0].path);
+		if (sent[i] == secret)
+			cr_expect_str_eq(got->endpoints[0].headers[0].value, "geheim\\ \"2");
+	}
 }
 
 Test(agent_config, what_changed_and_what_of_it_can_be_taken_over)

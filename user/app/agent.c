@@ -27,7 +27,6 @@
 #include "worker/worker.h"
 
 #define FLUSH_MS 5000	      /* in the end, for endpoints that work */
-#define LOG_RATE 30	      /* lines a minute of each kind */
 #define AGAIN_NS NSEC_PER_SEC /* until an interval is ended that could not be */
 
 struct agent {
@@ -40,7 +39,7 @@ struct agent {
 	struct session *session;
 	struct namer *namer;
 	struct control *control;
-	int listen_fd;
+	int shared_fd, listen_fd;
 	struct governor governor;
 	uint64_t rotate_ns; /* CLOCK_MONOTONIC: the interval is to end */
 	uint64_t second_ns; /* the next look at what is done once a second */
@@ -131,18 +130,6 @@ static void rotate(struct agent *a)
 
 /* --- the configuration ------------------------------------------------------------------------ */
 
-static void set_log(const struct agent_config *c)
-{
-	static const enum log_format formats[] = {
-		[AGENT_LOG_TEXT] = LOG_FORMAT_TEXT,
-		[AGENT_LOG_LOGFMT] = LOG_FORMAT_LOGFMT,
-		[AGENT_LOG_JSON] = LOG_FORMAT_JSON,
-	};
-
-	log_set_format(formats[c->log.format]);
-	log_set_level(c->log.level);
-}
-
 static void notify_reloading(void)
 {
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, monotonic_ns() / 1000);
@@ -161,7 +148,7 @@ static void reload(struct agent *a)
 	if (agent_settings_reload(&a->settings, a->sources) < 0) {
 		agent_shared_add(a->shared, AGENT_NUMBER_RELOADS_REFUSED, 1);
 	} else {
-		set_log(config_of(a));
+		agent_config_set_log(config_of(a));
 		session_set_filter(a->session, &config_of(a)->filter);
 		agent_spool_claim(config_of(a), a->shared);
 		courier_reload(a->courier, config_of(a));
@@ -287,7 +274,8 @@ static void every_second(struct agent *a)
 	if (governor_raise_is_over(&a->governor, now))
 		a->rotate_ns = 0;
 	log_tell_left_out();
-	if (!agent_shared_illness(a->shared, now))
+	/* Delivery has a process of its own, which is all that needs to be started again for it. */
+	if (!agent_shared_sampler_illness(a->shared, now))
 		sd_notify(0, "WATCHDOG=1");
 }
 
@@ -349,11 +337,10 @@ static int give_up_rights(const struct agent_config *c)
 	return 0;
 }
 
-/* The process that delivers comes first: it is to have nothing of what follows. */
 static int open_all(struct agent *a)
 {
 	const struct agent_config *c = config_of(a);
-	struct courier_options co = { a->sources, a->shared, -1 };
+	struct courier_options co = { a->shared, a->shared_fd, -1 };
 	int r = host_limits_check_frequency("frequency", c->frequency);
 
 	if (r == 0)
@@ -362,9 +349,6 @@ static int open_all(struct agent *a)
 		(void)agent_spool_set_queues(a->spool, c, a->shared);
 	if (r == 0 && *c->listen)
 		r = listener_bind(c->listen, &a->listen_fd);
-	co.listen_fd = a->listen_fd;
-	if (r == 0)
-		r = courier_start(&co, c, &a->courier);
 	if (r < 0)
 		return r;
 	host_limits_raise_files();
@@ -373,6 +357,9 @@ static int open_all(struct agent *a)
 		r = control_open(c->control_socket, &a->control);
 	if (r == 0)
 		r = give_up_rights(c);
+	co.listen_fd = a->listen_fd;
+	if (r == 0)
+		r = courier_start(&co, c, &a->courier);
 	if (r == 0)
 		r = open_session(a);
 	if (r == 0)
@@ -442,6 +429,7 @@ static void clear(struct agent *a)
 	namer_free(a->namer);
 	session_close(a->session);
 	spool_close(a->spool);
+	closep(&a->shared_fd);
 	closep(&a->listen_fd);
 	context_options_clear(&a->context);
 	agent_settings_clear(&a->settings);
@@ -463,14 +451,13 @@ static int run(struct agent *a)
 
 int agent_run(const struct agent_sources *sources, struct agent_config *config)
 {
-	struct agent a = { .sources = sources, .listen_fd = -1 };
+	struct agent a = { .sources = sources, .shared_fd = -1, .listen_fd = -1 };
 	int r = agent_settings_init(&a.settings, config);
 
 	if (r == 0)
-		set_log(config);
-	log_set_rate(LOG_RATE);
-	if (r == 0 && !(a.shared = agent_shared_new()))
-		r = -ENOMEM;
+		agent_config_set_log(config);
+	if (r == 0)
+		r = agent_shared_new(&a.shared, &a.shared_fd);
 	if (r < 0)
 		log_error_errno(r, "cannot start");
 	if (r == 0)

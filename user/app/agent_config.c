@@ -9,8 +9,10 @@
 #include "app/config_read.h"
 #include "app/config_value.h"
 #include "base/io.h"
+#include "base/log.h"
 
 #define MEMORY_MAX    (16UL << 20)
+#define LOG_RATE      30 /* lines a minute of each kind */
 #define PREFIX	      "SPANPROF"
 #define FILE_VARIABLE "SPANPROF_CONFIG"
 
@@ -295,6 +297,59 @@ int agent_config_print(const struct agent_config *c, FILE *out)
 {
 	config_print(&agent_config_schema, c->root, agent_header_is_secret, out);
 	return ferror(out) || fflush(out) != 0 ? -EIO : 0;
+}
+
+static int write_all(const struct agent_config *c, FILE *out)
+{
+	config_print(&agent_config_schema, c->root, NULL, out);
+	if (ferror(out) || fflush(out) != 0)
+		return -EIO;
+	return ftell(out) > (long)CONFIG_TEXT_MAX ? -EFBIG : 0;
+}
+
+int agent_config_send(const struct agent_config *c, int *ret_fd)
+{
+	CLEANUP(closep) int fd = -1;
+	CLEANUP(fclosep) FILE *out = NULL;
+	int r = memory_file_new("spanprof-config", &fd), own;
+
+	if (r < 0)
+		return r;
+	own = dup(fd);
+	out = own < 0 ? NULL : fdopen(own, "w");
+	if (!out) {
+		r = -errno;
+		closep(&own);
+		return r;
+	}
+	r = write_all(c, out);
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
+}
+
+int agent_config_receive(int fd, struct config_problems *p, struct agent_config **ret)
+{
+	CLEANUP(freep) char *text = NULL;
+	size_t len;
+	int r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : 0;
+
+	if (r == 0)
+		r = read_whole_fd(fd, CONFIG_TEXT_MAX, &text, &len);
+	return r < 0 ? r : agent_config_parse("configuration", text, len, p, ret);
+}
+
+void agent_config_set_log(const struct agent_config *c)
+{
+	static const enum log_format formats[] = {
+		[AGENT_LOG_TEXT] = LOG_FORMAT_TEXT,
+		[AGENT_LOG_LOGFMT] = LOG_FORMAT_LOGFMT,
+		[AGENT_LOG_JSON] = LOG_FORMAT_JSON,
+	};
+
+	log_set_format(formats[c->log.format]);
+	log_set_level(c->log.level);
+	log_set_rate(LOG_RATE);
 }
 
 size_t agent_config_compare(const struct agent_config *old, const struct agent_config *new,

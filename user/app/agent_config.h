@@ -121,6 +121,18 @@ DEFINE_CLEANUP(struct agent_config *, agent_config_free)
  */
 int agent_config_print(const struct agent_config *c, FILE *out);
 
+/*
+ * The same with nothing hidden, into a file in memory, for another process of ours: what that reads
+ * from it by agent_config_receive() is as good as @c. -EFBIG: it is too long; other errnos.
+ */
+int agent_config_send(const struct agent_config *c, int *ret_fd);
+
+/* Reads @fd from its begin. As agent_config_parse(), and what read(2) says. */
+int agent_config_receive(int fd, struct config_problems *p, struct agent_config **ret);
+
+/* Messages of this process are from now on as @c wants them. */
+void agent_config_set_log(const struct agent_config *c);
+
 /* Which keys differ: up to @max of them to @ret. Returns how many were written. */
 size_t agent_config_compare(const struct agent_config *old, const struct agent_config *new,
 			    struct config_change *ret, size_t max);

@@ -195,6 +195,16 @@ static const char *complain_of_header(const struct endpoint_options *e,
 	return NULL;
 }
 
+static void warn_of_secret(const struct check *ck, const struct endpoint_header *h)
+{
+	if (!h->value || !*h->value || !agent_header_is_secret(h->name))
+		return;
+	config_warning(ck->p, where(ck, "headers"),
+		       "endpoints[%zu].headers: '%.64s' may be a secret, which is better in a file "
+		       "that only we can read: {value_file: PATH}",
+		       ck->number, h->name);
+}
+
 static void check_headers(const struct check *ck)
 {
 	const struct endpoint_options *e = ck->e;
@@ -206,6 +216,8 @@ static void check_headers(const struct check *ck)
 			config_error(ck->p, where(ck, "headers"),
 				     "endpoints[%zu].headers: '%.64s' %s", ck->number,
 				     e->headers[i].name, complaint);
+		else
+			warn_of_secret(ck, &e->headers[i]);
 		for (size_t k = 0; k < i; k++)
 			if (strcasecmp(e->headers[k].name, e->headers[i].name) == 0)
 				config_error(ck->p, where(ck, "headers"),

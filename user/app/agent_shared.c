@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/agent_shared.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 
 #define SAMPLER_STUCK_NS  (15 * NSEC_PER_SEC)
 #define NAMING_STUCK_NS	  (600 * NSEC_PER_SEC)
-#define ENDPOINT_STUCK_NS (60 * NSEC_PER_SEC) /* beyond its time limit for a request */
+#define ENDPOINT_STUCK_NS (20 * NSEC_PER_SEC) /* beyond that of a request, twice */
 
 #define AGENT_NUMBER_INFO_(id, kind, name, help) [AGENT_NUMBER_##id] = { AGENT_##kind, name, help },
 static const struct agent_number_info infos[AGENT_NUMBER_COUNT] = { AGENT_NUMBERS(
@@ -22,12 +25,37 @@ const struct agent_number_info *agent_number_info(enum agent_number which)
 	return &infos[which];
 }
 
-struct agent_shared *agent_shared_new(void)
+int agent_shared_map(int fd, struct agent_shared **ret)
 {
-	struct agent_shared *s =
-		mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct agent_shared *s;
+	struct stat st;
 
-	return s == MAP_FAILED ? NULL : s;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size < (off_t)sizeof(*s)) /* it would be SIGBUS */
+		return -EBADMSG;
+	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (s == MAP_FAILED)
+		return -errno;
+	*ret = s;
+	return 0;
+}
+
+int agent_shared_new(struct agent_shared **ret, int *ret_fd)
+{
+	CLEANUP(closep) int fd = -1;
+	int r = memory_file_new("spanprof-shared", &fd);
+
+	if (r < 0)
+		return r;
+	/* Who else has it is not to take the memory away under us. */
+	if (ftruncate(fd, sizeof(**ret)) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	r = agent_shared_map(fd, ret);
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
 }
 
 void agent_shared_free(struct agent_shared *s)
@@ -97,9 +125,9 @@ static bool is_stuck(uint64_t now_ns, uint64_t beat_ns, uint64_t limit_ns)
 	return beat_ns && now_ns > beat_ns && now_ns - beat_ns > limit_ns;
 }
 
-static bool delivery_is_stuck(const struct agent_shared *s, uint64_t now_ns)
+bool agent_shared_delivery_is_stuck(const struct agent_shared *s, uint64_t now_ns)
 {
-	uint64_t limit = ENDPOINT_STUCK_NS + atomic_load(&s->endpoint_timeout_ns);
+	uint64_t limit = ENDPOINT_STUCK_NS + 2 * atomic_load(&s->endpoint_timeout_ns);
 
 	for (size_t i = 0; i < AGENT_ENDPOINT_PLACES; i++) {
 		const struct delivery_stats *e = &s->endpoints[i];
@@ -112,13 +140,20 @@ static bool delivery_is_stuck(const struct agent_shared *s, uint64_t now_ns)
 	return false;
 }
 
-const char *agent_shared_illness(const struct agent_shared *s, uint64_t now_ns)
+const char *agent_shared_sampler_illness(const struct agent_shared *s, uint64_t now_ns)
 {
 	if (is_stuck(now_ns, atomic_load(&s->sampler_beat_ns), SAMPLER_STUCK_NS))
 		return "sampling is stuck";
 	if (is_stuck(now_ns, atomic_load(&s->naming_since_ns), NAMING_STUCK_NS))
 		return "naming is stuck";
-	if (delivery_is_stuck(s, now_ns))
-		return "delivery is stuck";
 	return NULL;
+}
+
+const char *agent_shared_illness(const struct agent_shared *s, uint64_t now_ns)
+{
+	const char *illness = agent_shared_sampler_illness(s, now_ns);
+
+	if (!illness && agent_shared_delivery_is_stuck(s, now_ns))
+		illness = "delivery is stuck";
+	return illness;
 }

@@ -82,6 +82,8 @@ enum agent_number_kind {
 	X(BPF_RUNS, COUNTER, "bpf_runs",                                                           \
 	  "how often the kernel side ran: ticks, those that became no sample, too")                \
 	X(COURIER_STARTS, COUNTER, "courier_starts", "starts of the process that delivers")        \
+	X(COURIER_STUCK, COUNTER, "courier_stuck",                                                 \
+	  "times that the process that delivers was ended, as an endpoint's thread hung")          \
 	X(RELOADS, COUNTER, "config_reloads", "times that the configuration was read again")       \
 	X(RELOADS_REFUSED, COUNTER, "config_reloads_refused", "of these, those that had errors")
 
@@ -108,8 +110,15 @@ struct agent_shared {
 	struct delivery_stats endpoints[AGENT_ENDPOINT_PLACES];
 };
 
-/* Zeroed memory that processes forked from now on share. NULL: none. */
-struct agent_shared *agent_shared_new(void);
+/*
+ * Zeroed memory, and the file that it is of, for another process to map: a file whose size nobody
+ * can change. Negative errno.
+ */
+int agent_shared_new(struct agent_shared **ret, int *ret_fd);
+
+/* The memory of such a file; @fd may be closed then. -EBADMSG: it is too small for that. */
+int agent_shared_map(int fd, struct agent_shared **ret);
+
 void agent_shared_free(struct agent_shared *s); /* NULL is fine */
 DEFINE_CLEANUP(struct agent_shared *, agent_shared_free)
 
@@ -130,5 +139,11 @@ uint64_t agent_shared_sum_memory(struct agent_shared *s);
 
 /* Why the agent is not healthy; NULL: it is. Static text. @now_ns: CLOCK_MONOTONIC. */
 const char *agent_shared_illness(const struct agent_shared *s, uint64_t now_ns);
+
+/* Of that what only a new start of all of it would cure: it samples, or names, no more. */
+const char *agent_shared_sampler_illness(const struct agent_shared *s, uint64_t now_ns);
+
+/* A thread of an endpoint hangs: for 20 s and twice the time limit of a request. */
+bool agent_shared_delivery_is_stuck(const struct agent_shared *s, uint64_t now_ns);
 
 #endif

@@ -8,6 +8,7 @@
 #include "app/agent.h"
 #include "app/agent_ctl.h"
 #include "app/agent_options.h"
+#include "base/core_dump.h"
 #include "base/log.h"
 
 #define EXIT_USAGE 2
@@ -42,6 +43,7 @@ int cmd_agent(int argc, char **argv)
 		agent_options_help(stdout);
 		return fflush(stdout) == 0 || errno == EPIPE ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
+	core_dump_refuse(); /* before there is what the configuration and strangers' memory hold */
 	if (load(&opt, &config) < 0)
 		return EXIT_FAILURE;
 	if (opt.print)

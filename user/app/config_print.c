@@ -115,7 +115,7 @@ static void print_element(const struct printer *p, const struct config_node *n, 
 static void print_entry(const struct printer *p, const struct config_key *key,
 			const struct config_entry *e, unsigned depth)
 {
-	bool hidden = key->type == CONFIG_HEADERS && p->is_secret(e->key);
+	bool hidden = key->type == CONFIG_HEADERS && p->is_secret && p->is_secret(e->key);
 	const struct config_node *n = e->value;
 	const struct config_node *file = config_node_get(n, "value_file");
 	const struct config_node *value = config_node_get(n, "value");

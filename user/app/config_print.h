@@ -11,7 +11,10 @@
 /* Is the value of this entry of a CONFIG_HEADERS something to hide? */
 typedef bool (*config_secret_fn)(const char *name);
 
-/* All keys of @s as @map says them, or their defaults. Errors are those of @out. */
+/*
+ * All keys of @s as @map says them, or their defaults. @is_secret: NULL: nothing is hidden. Errors
+ * are those of @out.
+ */
 void config_print(const struct config_schema *s, const struct config_node *map,
 		  config_secret_fn is_secret, FILE *out);
 

@@ -3,182 +3,145 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
-#include "app/courier_sandbox.h"
-#include "app/listener.h"
+#include "app/courier_office.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "export/delivery.h"
+#include "worker/message.h"
 
-#define TICK_MS	      1000
 #define STOP_MS	      2000
 #define RESTART_MS    1000ULL /* twice as long each time */
 #define RESTART_MAX   60000ULL
 #define LIVED_LONG_NS (60 * NSEC_PER_SEC)
-
-/* A message is one of these and a number, for 'q' how many ms to flush and to wait for answers. */
-struct courier_message {
-	char what; /* 'w'ake, 'r'eload, 'q'uit */
-	unsigned number;
-};
+#define DEATH_NS      (5 * NSEC_PER_SEC) /* one that hangs in a file system may take its time */
 
 struct courier {
 	struct courier_options opt;
 	const struct agent_config *config;
 	int sock;
-	pid_t pid; /* 0: does not run */
+	pid_t pid;     /* 0: does not run */
+	pid_t undying; /* was killed, and had not gone yet */
 	uint64_t started_ns, restart_ns;
 	uint64_t pause_ms;
+	uint64_t killed_ns; /* 0: it was not */
+	bool was_stuck;	    /* a second ago */
 };
 
-/* --- in the process itself -------------------------------------------------------------------- */
+/* --- its start -------------------------------------------------------------------------------- */
 
-struct office {
-	struct courier_options *opt;
-	const struct agent_config *config;
-	struct agent_config *own; /* the same, if it was read here */
-	struct delivery *delivery;
-	struct listener *listener;
-	int sock;
+/* Descriptors of ours that are not where those are that it starts with. -1: none. */
+struct belongings {
+	int fds[COURIER_OTHERS];
 };
 
-static void on_change(const struct delivery_event *ev, void *arg)
+static void belongings_clear(struct belongings *b)
 {
-	char when[REALTIME_TEXT_MAX];
-
-	switch (ev->change) {
-	case DELIVERY_EVENT_FAILING:
-		log_warning("endpoint %s: failing since %s, spooling: %s", ev->endpoint,
-			    realtime_text(ev->since_ns, when), ev->message);
-		break;
-	case DELIVERY_EVENT_RECOVERED:
-		log_info("endpoint %s: recovered, %" PRIu64 " profiles replayed", ev->endpoint,
-			 ev->replayed);
-		break;
-	case DELIVERY_EVENT_REFUSED:
-		log_warning("endpoint %s: refused samples for good: %s", ev->endpoint, ev->message);
-		break;
-	case DELIVERY_EVENT_UNUSABLE:
-		log_error("endpoint %s: %s", ev->endpoint, ev->message);
-		break;
-	}
+	for (int i = COURIER_SOCKET; i < COURIER_OTHERS; i++)
+		closep(&b->fds[i]);
 }
 
-static void apply(struct office *o)
+static int copy_above(int fd, int *ret)
 {
-	uint64_t longest = 0;
+	*ret = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, COURIER_OTHERS);
+	return fd >= 0 && *ret < 0 ? -errno : 0;
+}
+
+static int belongings_collect(const struct courier *c, int sock, struct belongings *ret)
+{
+	int r = copy_above(sock, &ret->fds[COURIER_SOCKET]);
+
+	if (r == 0)
+		r = copy_above(c->opt.shared_fd, &ret->fds[COURIER_SHARED]);
+	if (r == 0)
+		r = copy_above(c->opt.listen_fd, &ret->fds[COURIER_LISTENER]);
+	return r;
+}
+
+static int set_actions(posix_spawn_file_actions_t *actions, const struct belongings *b)
+{
+	int r = 0;
+
+	for (int i = COURIER_SOCKET; r == 0 && i < COURIER_OTHERS; i++)
+		r = b->fds[i] < 0
+			    ? posix_spawn_file_actions_addopen(actions, i, "/dev/null", O_RDONLY, 0)
+			    : posix_spawn_file_actions_adddup2(actions, b->fds[i], i);
+	if (r == 0)
+		r = posix_spawn_file_actions_addclosefrom_np(actions, COURIER_OTHERS);
+	return r;
+}
+
+/* Until it ignores these itself. */
+static int set_attributes(posix_spawnattr_t *attr)
+{
+	sigset_t blocked;
 	int r;
 
-	for (size_t i = 0; i < o->config->n_endpoints; i++)
-		if (o->config->endpoints[i].timeout_ms > longest)
-			longest = o->config->endpoints[i].timeout_ms;
-	atomic_store(&o->opt->shared->endpoint_timeout_ns, longest * NSEC_PER_MSEC);
-	r = delivery_set(o->delivery, o->config->endpoints, o->config->n_endpoints);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGHUP);
+	r = posix_spawnattr_setsigmask(attr, &blocked);
+	return r ? r : posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK);
+}
+
+/* Its libraries look into the environment: proxies, certificates, look-up of names. */
+static int spawn(const struct belongings *b, pid_t *ret)
+{
+	char *argv[] = { (char *)"spanprof", (char *)COURIER_ARGUMENT, NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	int r = -posix_spawn_file_actions_init(&actions);
+
 	if (r < 0)
-		log_error_errno(r, "delivery: cannot serve all endpoints");
-}
-
-/*
- * It was found to be right by who told us, who has more rights to read it, perhaps. False: then we
- * end, and are started again with what was read there.
- */
-static bool reload(struct office *o)
-{
-	CLEANUP(config_problems_clear) struct config_problems problems = { 0 };
-	struct agent_config *fresh, *old = o->own;
-
-	if (agent_config_load(o->opt->sources, &problems, &fresh) < 0) {
-		config_problems_log(&problems);
-		return false;
+		return r;
+	r = -posix_spawnattr_init(&attr);
+	if (r == 0) {
+		r = -set_actions(&actions, b);
+		if (r == 0)
+			r = -set_attributes(&attr);
+		if (r == 0)
+			r = -posix_spawn(ret, "/proc/self/exe", &actions, &attr, argv, environ);
+		posix_spawnattr_destroy(&attr);
 	}
-	o->config = o->own = fresh;
-	apply(o);
-	agent_config_free(old);
-	return true;
+	posix_spawn_file_actions_destroy(&actions);
+	return r;
 }
 
-/* False: it is time to end. *ret: what was said, if anything was. */
-static bool handle(struct office *o, struct courier_message *ret)
+static int spawn_with(const struct courier *c, int sock, pid_t *ret)
 {
-	ssize_t n;
+	CLEANUP(belongings_clear) struct belongings b = { .fds = { -1, -1, -1, -1, -1, -1 } };
+	int r = belongings_collect(c, sock, &b);
 
-	*ret = (struct courier_message){ 0 };
-	n = recv(o->sock, ret, sizeof(*ret), MSG_DONTWAIT);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR;
-	if (n != sizeof(*ret))
-		return false;
-	if (ret->what == 'w')
-		delivery_wake(o->delivery);
-	else if (ret->what == 'r' && !reload(o))
-		return false;
-	return ret->what != 'q';
+	return r < 0 ? r : spawn(&b, ret);
 }
 
-static void stop_listening(struct office *o)
+static int tell(const struct courier *c, enum courier_message what, unsigned number, int fd)
 {
-	listener_stop(o->listener);
-	o->listener = NULL;
-	closep(&o->opt->listen_fd);
+	struct worker_header h = {
+		.protocol = WORKER_PROTOCOL,
+		.kind = what,
+		.len = what == COURIER_QUIT ? sizeof(number) : 0,
+	};
+
+	return c->sock < 0 ? 0 : worker_message_send(c->sock, &h, &number, fd);
 }
 
-/* Unless it was told to, another one of us, or another agent, is to have the address at once. */
-static void end(struct office *o, const struct courier_message *last)
+static int tell_config(const struct courier *c)
 {
-	bool told = last->what == 'q';
-	unsigned grace_ms = DELIVERY_GRACE_MS;
+	CLEANUP(closep) int fd = -1;
+	int r = agent_config_send(c->config, &fd);
 
-	if (told && last->number < grace_ms)
-		grace_ms = last->number;
-	if (!told)
-		stop_listening(o);
-	delivery_stop(o->delivery, told ? last->number : 0, grace_ms);
-	stop_listening(o);
+	return r < 0 ? r : tell(c, COURIER_CONFIG, 0, fd);
 }
 
-static void work(struct office *o)
-{
-	struct pollfd fd = { .fd = o->sock, .events = POLLIN };
-	struct courier_message m;
-
-	do {
-		agent_shared_note_process(o->opt->shared, AGENT_NUMBER_COURIER_CPU,
-					  AGENT_NUMBER_COURIER_MEMORY);
-		listener_hang_up_late(o->listener);
-		log_tell_left_out();
-		(void)poll(&fd, 1, TICK_MS);
-	} while (handle(o, &m));
-	end(o, &m);
-}
-
-/* To @number, which nothing else of ours has. */
-static void move_to(int *fd, int number)
-{
-	if (*fd >= 0)
-		*fd = dup2(*fd, number);
-}
-
-/* What is not for it: BPF maps, files of strangers, the spool's lock. */
-static void close_others(int *sock, int *listen_fd)
-{
-	enum { SOCK = 3, LISTEN, OTHERS };
-
-	*sock = fcntl(*sock, F_DUPFD, OTHERS);
-	if (*listen_fd >= 0)
-		*listen_fd = fcntl(*listen_fd, F_DUPFD, OTHERS);
-	move_to(sock, SOCK);
-	move_to(listen_fd, LISTEN);
-	closefrom(*listen_fd >= 0 ? OTHERS : LISTEN);
-}
-
-/* One that died before us cannot have said it of endpoints that are gone since. */
+/* One that died before it cannot have said it of endpoints that are gone since. */
 static void forget_endpoints(struct agent_shared *s)
 {
 	for (size_t i = 0; i < AGENT_ENDPOINT_PLACES; i++)
@@ -186,66 +149,27 @@ static void forget_endpoints(struct agent_shared *s)
 			atomic_store(&s->endpoints[i].state, DELIVERY_REMOVED);
 }
 
-static void ignore_signals(void)
-{
-	static const int ours[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
-	sigset_t none;
-
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		signal(ours[i], SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static _Noreturn void courier_main(const struct courier *c, int sock)
-{
-	struct courier_options opt = c->opt;
-	struct office o = { .opt = &opt, .config = c->config };
-	struct delivery_options d = {
-		.spool_dir = c->config->spool.directory,
-		.stats = opt.shared->endpoints,
-		.n_stats = AGENT_ENDPOINT_PLACES,
-		.on_event = on_change,
-	};
-
-	(void)prctl(PR_SET_NAME, "spanprof-send");
-	ignore_signals();
-	close_others(&sock, &opt.listen_fd);
-	o.sock = sock;
-	if (courier_sandbox_enter() < 0 || delivery_new(&d, &o.delivery) < 0)
-		_exit(EXIT_FAILURE);
-	if (opt.listen_fd >= 0 && listener_start(opt.listen_fd, opt.shared, &o.listener) < 0)
-		log_error("cannot serve /metrics");
-	forget_endpoints(opt.shared);
-	apply(&o);
-	work(&o);
-	log_tell_all_left_out();
-	_exit(EXIT_SUCCESS);
-}
-
-/* --- for who started it ----------------------------------------------------------------------- */
-
 static int start(struct courier *c)
 {
-	int socks[2];
-	pid_t pid;
+	CLEANUP(closep) int theirs = -1;
+	int socks[2], r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0)
 		return -errno;
-	pid = fork();
-	if (pid < 0) {
-		int r = -errno;
-
-		close(socks[0]);
-		close(socks[1]);
+	c->sock = socks[0];
+	theirs = socks[1];
+	forget_endpoints(c->opt.shared);
+	/* What it is told first waits for it. Whoever does not listen is not waited for. */
+	r = fcntl(c->sock, F_SETFL, O_NONBLOCK) < 0 ? -errno : tell_config(c);
+	if (r == 0)
+		r = spawn_with(c, theirs, &c->pid);
+	if (r < 0) {
+		closep(&c->sock);
 		return r;
 	}
-	if (pid == 0)
-		courier_main(c, socks[1]);
-	close(socks[1]);
-	c->sock = socks[0];
-	c->pid = pid;
 	c->started_ns = monotonic_ns();
+	c->killed_ns = 0;
+	c->was_stuck = false;
 	agent_shared_add(c->opt.shared, AGENT_NUMBER_COURIER_STARTS, 1);
 	return 0;
 }
@@ -268,27 +192,21 @@ int courier_start(const struct courier_options *opt, const struct agent_config *
 	return 0;
 }
 
-static void tell(struct courier *c, char what, unsigned number)
-{
-	struct courier_message m;
-
-	if (c->sock < 0)
-		return;
-	memset(&m, 0, sizeof(m)); /* its padding, too */
-	m.what = what;
-	m.number = number;
-	(void)send(c->sock, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
-}
+/* --- its life --------------------------------------------------------------------------------- */
 
 void courier_wake(struct courier *c)
 {
-	tell(c, 'w', 0);
+	(void)tell(c, COURIER_WAKE, 0, -1); /* one that does not hear it looks by itself */
 }
 
 void courier_reload(struct courier *c, const struct agent_config *config)
 {
+	int r;
+
 	c->config = config;
-	tell(c, 'r', 0);
+	r = tell_config(c);
+	if (r < 0)
+		log_error_errno(r, "cannot tell the process that delivers of the configuration");
 }
 
 static void note_death(struct courier *c, int status)
@@ -309,13 +227,47 @@ static void note_death(struct courier *c, int status)
 		  c->pause_ms / 1000);
 }
 
+/* Only of one at a time: what hangs keeps its queue locked, so that the next one stays out of it.
+ */
+static void leave_behind_if_undying(struct courier *c, uint64_t now)
+{
+	if (c->undying || now - c->killed_ns < DEATH_NS)
+		return;
+	log_error("the process that delivers hangs in the kernel; another one is started beside "
+		  "it, without what it holds");
+	c->undying = c->pid;
+	c->pid = 0;
+	closep(&c->sock);
+}
+
+/* Seen twice: after all of us were stopped for a while, the first look is nobody's fault. */
+static void end_if_stuck(struct courier *c, uint64_t now)
+{
+	bool stuck = agent_shared_delivery_is_stuck(c->opt.shared, now);
+
+	if (stuck && c->was_stuck) {
+		log_error("the process that delivers is ended, as an endpoint's thread hangs");
+		kill(c->pid, SIGKILL);
+		c->killed_ns = now;
+		agent_shared_add(c->opt.shared, AGENT_NUMBER_COURIER_STUCK, 1);
+	}
+	c->was_stuck = stuck;
+}
+
 void courier_tend(struct courier *c)
 {
+	uint64_t now = monotonic_ns();
 	int status, r;
 
+	if (c->undying && waitpid(c->undying, NULL, WNOHANG) == c->undying)
+		c->undying = 0;
 	if (c->pid && waitpid(c->pid, &status, WNOHANG) == c->pid)
 		note_death(c, status);
-	if (c->pid || monotonic_ns() < c->restart_ns)
+	else if (c->pid && c->killed_ns)
+		leave_behind_if_undying(c, now);
+	else if (c->pid)
+		end_if_stuck(c, now);
+	if (c->pid || now < c->restart_ns)
 		return;
 	r = start(c);
 	if (r < 0) {
@@ -341,13 +293,13 @@ void courier_stop(struct courier *c, unsigned flush_ms)
 {
 	if (!c)
 		return;
-	tell(c, 'q', flush_ms);
+	(void)tell(c, COURIER_QUIT, flush_ms, -1);
 	if (c->pid && !has_ended(c, flush_ms + DELIVERY_GRACE_MS + STOP_MS)) {
 		log_warning(
 			"the process that delivers does not end and is killed; profiles stay in "
 			"the spool");
 		kill(c->pid, SIGKILL);
-		(void)waitpid(c->pid, NULL, 0);
+		(void)has_ended(c, STOP_MS);
 	}
 	closep(&c->sock);
 	free(c);

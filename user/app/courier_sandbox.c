@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/courier_sandbox.h"
 
-#include <sys/prctl.h>
-#include <sys/resource.h>
-
 #include "base/capabilities.h"
+#include "base/core_dump.h"
 #include "base/log.h"
 #include "base/seccomp_filter.h"
 
@@ -32,8 +30,7 @@ int courier_sandbox_enter(void)
 
 	if (r < 0)
 		return log_error_errno(r, "delivery: cannot give up capabilities");
-	(void)prctl(PR_SET_DUMPABLE, 0);
-	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+	core_dump_refuse(); /* after the capabilities: a change of these may undo it */
 	r = seccomp_refuse(refused, sizeof(refused) / sizeof(refused[0]));
 	if (r < 0)
 		log_warning("delivery: runs without a filter of system calls, which this kernel "

@@ -8,6 +8,7 @@
 #include "app/cmd_doctor.h"
 #include "app/cmd_record.h"
 #include "app/cmd_report.h"
+#include "app/courier_office.h"
 #include "base/log.h"
 #include "sym/demangle_service.h"
 #include "sym/names_service.h"
@@ -77,6 +78,8 @@ int main(int argc, char **argv)
 
 	if (argc == 2 + WORKER_MORE_ARGUMENTS && strcmp(argv[1], WORKER_ARGUMENT) == 0)
 		run_worker(argv + 2);
+	if (argc == 2 && strcmp(argv[1], COURIER_ARGUMENT) == 0)
+		courier_main();
 
 	if (argc < 2) {
 		print_help(stderr);

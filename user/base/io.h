@@ -37,6 +37,12 @@ int atomic_file_commit(struct atomic_file *f);
 void atomic_file_close(struct atomic_file *f); /* NULL is fine */
 DEFINE_CLEANUP(struct atomic_file *, atomic_file_close)
 
+/*
+ * A file of no folder, in memory, which exec(2) closes and nobody can execute. @name is what
+ * /proc/PID/maps calls it. It may be sealed.
+ */
+int memory_file_new(const char *name, int *ret_fd);
+
 /* The one number that a file of /proc or /sys holds; @otherwise if it cannot be read. */
 uint64_t read_number_file(const char *path, uint64_t otherwise);
 
