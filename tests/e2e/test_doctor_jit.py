@@ -123,6 +123,11 @@ def test_java(spanprof, tmp_path):
         line = line_with(doctor(spanprof, process, JIT), JIT)
     assert line.startswith("no ")
     assert "libperf-jvmti.so" in line and "-XX:+DumpPerfMapAtExit" in line
+    assert "until it ends" not in line
+    options = ("-XX:+UnlockDiagnosticVMOptions", "-XX:+DumpPerfMapAtExit")
+    with running("java", *options, "-cp", tmp_path, "Wait") as process:
+        line = line_with(doctor(spanprof, process, JIT), JIT)
+    assert line.startswith(f"no   {JIT}it shows as [anon+0x…], and has names in what is recorded until it ends, ")
 
 
 def test_node(spanprof, tmp_path):

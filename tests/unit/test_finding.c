@@ -33,6 +33,13 @@ Test(finding, lines)
 				"NO   BTF: no samples; be root\n");
 }
 
+/* Names of strangers are in it: none is a line of its own. */
+Test(finding, what_is_printed_can_be_shown)
+{
+	print(FINDING_NO, "a\nno   b\033[2J", "c\xff");
+	cr_assert_stdout_eq_str("no   BTF: a?no   b?[2J; c?\n");
+}
+
 Test(finding, worst_one_is_remembered)
 {
 	enum finding_state worst = FINDING_YES;

@@ -147,6 +147,36 @@ Test(jit_names, an_old_file_of_that_name_is_another_process_s)
 	cr_assert(zero(int, troubles));
 }
 
+static struct jit_files files_now(void)
+{
+	struct jit_process *jp;
+	struct jit_files files;
+
+	jit_names_read(jit, monotonic_ns());
+	cr_assert(zero(int, jit_names_enter(jit, &process, &jp)));
+	jit_process_files(jp, &files);
+	return files;
+}
+
+Test(jit_names, files_that_are_read)
+{
+	const struct timespec old[2] = { { .tv_sec = 1000000 }, { .tv_sec = 1000000 } };
+	struct jit_files files = files_now();
+
+	cr_assert(not(files.map_read || files.map_old || files.dump_read));
+	cr_assert(eq(ptr, (void *)files.dump, NULL));
+	write_map("w", "1000 10 one\n2000 10 two\n");
+	cr_assert(zero(int, utimensat(AT_FDCWD, path, old, 0)));
+	files = files_now();
+	cr_assert(files.map_old && !files.map_read);
+	cr_assert(zero(u32, files.n_names));
+	cr_assert(zero(int, utimensat(AT_FDCWD, path, NULL, 0)));
+	files = files_now();
+	cr_assert(files.map_read && !files.map_old);
+	cr_assert(eq(u32, files.n_names, 2));
+	cr_assert(eq(str, (char *)files.map, strrchr(path, '/') + 1));
+}
+
 Test(jit_names, what_has_ended_is_kept_as_long_as_it_is_used)
 {
 	struct process child = { .id = 8, .pid = 0x7fffffff, .forked_from = 7 };

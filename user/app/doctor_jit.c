@@ -8,9 +8,11 @@
 
 #include "app/sample_code.h"
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "shared/stat.h"
 #include "sym/jit_names.h"
 
+#define CMDLINE_MAX	 (1u << 20)
 #define PYTHON_MINOR_MIN 12 /* the first 3.x with -X perf */
 
 /* --- runtimes --------------------------------------------------------------------------------- */
@@ -104,8 +106,28 @@ static void report_trouble(void *ctx, pid_t pid, const char *path, int error)
 	finding_print(&f, report->worst);
 }
 
-static void report_names(const struct report *report, const struct jit_files *files,
-			 const struct runtime *runtime)
+/* Java was told to write its map, but does so when it ends. */
+static bool is_to_come(pid_t pid)
+{
+	static const char option[] = "-XX:+DumpPerfMapAtExit";
+	CLEANUP(freep) char *words = NULL;
+	char path[48];
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	return read_whole_file(path, CMDLINE_MAX, &words, &len) == 0 &&
+	       memmem(words, len, option, sizeof(option)) != NULL;
+}
+
+static const char *why_none(pid_t pid, bool is_read)
+{
+	if (is_to_come(pid))
+		return ", and has names in what is recorded until it ends, when it writes its map";
+	return is_read ? ", as that file names none so far" : "";
+}
+
+static void report_names(const struct report *report, const struct process *p,
+			 const struct jit_files *files, const struct runtime *runtime)
 {
 	uint64_t malformed = report->counters[STAT_JIT_MALFORMED];
 	bool is_read = files->map_read || files->dump_read;
@@ -122,8 +144,8 @@ static void report_names(const struct report *report, const struct jit_files *fi
 		 files->dump_read ? files->dump : "", bad);
 	if (!is_read || !files->n_names) {
 		f.state = FINDING_NO;
-		snprintf(bad, sizeof(bad), "%s", is_read ? ", as that file names none so far" : "");
-		snprintf(follows, sizeof(follows), "it shows as [anon+0x…]%s", bad);
+		snprintf(follows, sizeof(follows), "it shows as [anon+0x…]%s",
+			 why_none(p->pid, is_read));
 	}
 	finding_print(&f, report->worst);
 }
@@ -152,7 +174,7 @@ static int probe(const struct process *p, const struct runtime *runtime, struct 
 						 NULL },
 			      report->worst);
 	}
-	report_names(report, &files, runtime);
+	report_names(report, p, &files, runtime);
 	return 0;
 }
 
