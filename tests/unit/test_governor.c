@@ -68,6 +68,21 @@ Test(governor, takes_over_a_lower_frequency_at_once)
 	cr_expect(eq(u32, governor_afford(19, 99, 0.001, 0.01), 19));
 }
 
+/* What it took before is not counted again. */
+Test(governor, the_kernel_side_counts)
+{
+	struct agent_config c = { .frequency = 1000, .budgets = { .cpu_percent = 100 } };
+	struct governor g = { 0 };
+
+	governor_start(&g, 1000);
+	usleep(10000);
+	cr_expect(eq(u32, governor_decide(&g, &c, 0).frequency, 1000));
+	usleep(10000);
+	cr_expect(eq(u32, governor_decide(&g, &c, 10 * NSEC_PER_SEC).frequency, 100));
+	usleep(10000);
+	cr_expect(gt(u32, governor_decide(&g, &c, 10 * NSEC_PER_SEC).frequency, 100));
+}
+
 /* The others are sampled as often as before, as near as whole ticks come to it. */
 Test(governor, raise_of_one_process)
 {
