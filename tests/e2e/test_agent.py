@@ -7,6 +7,7 @@ itself in /metrics is compared with what arrived.
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -54,6 +55,7 @@ class Agent:
         (self.folder / "agent.yaml").write_text(json.dumps(self.config))
 
     def start(self):
+        self.steady = {e["name"] for e in self.config["endpoints"]}
         self.write_config()
         words = [*self.prefix, self.spanprof, "agent", "-c", self.folder / "agent.yaml"]
         self.program = subprocess.Popen(words, stderr=self.log, env={**os.environ, "no_proxy": "*"})
@@ -100,13 +102,23 @@ class Agent:
                 return pid
         return None
 
+    def numbers(self):
+        """All of /metrics, as by one look: {name{labels}: value}."""
+        status, text = self.get("/metrics")
+        assert status == 200
+        return {n: float(v) for n, v in re.findall(r"^spanprof_(\S+) (\S+)$", text, re.MULTILINE)}
+
     def reload(self):
+        self.steady &= {e["name"] for e in self.config["endpoints"]}
         before = self.metric("config_reloads_total")
         self.write_config()
         self.program.send_signal(signal.SIGHUP)
         self.wait(lambda: self.metric("config_reloads_total") == before + 1)
 
-    def stop(self):
+    def stop(self, conserved=True):
+        """conserved=False: at once, as what is sampled is compared with the time until now."""
+        if conserved:
+            assert_conserved(self)
         self.program.terminate()
         status = self.program.wait(30)
         assert status == 0, f"{status}\n{self.messages()}"
@@ -123,6 +135,51 @@ class Agent:
             self.program.kill()
             self.program.wait()
         self.log.close()
+
+
+FATES = "delivered", "rejected", "expired", "damaged", "uncertain"
+
+
+def unaccounted(m, endpoints, late=0):
+    """
+    For each sum what is missing in it: samples, less what became of them. As many as `late` may be
+    in profiles that wait to be named.
+    """
+    def total(*names):
+        return sum(m[f"samples_{n}_total"] for n in names)
+
+    def of(endpoint, *names):
+        return sum(m[f'endpoint_samples_{n}_total{{endpoint="{endpoint}"}}'] for n in names)
+
+    second = os.cpu_count() * max(m["sampling_frequency_hertz"], m["sampling_frequency_configured_hertz"])
+    put = total("profiled") - total("dropped_by_rules", "failed")
+    # (what is missing, how much of that is in a ring buffer, the interval at hand, or waits)
+    sums = {
+        "taken": (total("taken") - total("delivered", "unwanted", "lost_ring", "malformed", "dropped"), second),
+        "profiled": (total("delivered") - total("profiled"), second * (m["interval_seconds"] + 1) + late),
+    }  # fmt: skip
+    for e in endpoints:
+        waiting = m[f'endpoint_queue_samples{{endpoint="{e}"}}']
+        sums[f"put for {e}"] = (put - of(e, "queued", "unspooled"), late)
+        sums[f"delivered to {e}"] = (of(e, "found", "queued") - of(e, *FATES) - waiting, 0)
+    return {name: n for name, (n, most) in sums.items() if not 0 <= n <= most}
+
+
+def assert_conserved(agent):
+    """
+    Each sample that was taken is in a profile or counted as what became of it, and so is each that
+    was profiled, for each endpoint that was there from the start. Its numbers are not of one moment,
+    so that it is enough if they agree at one. A host that is too busy may never have named all.
+    """
+    for late in 0, 1e9:
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            m = agent.numbers()
+            wrong = unaccounted(m, agent.steady, late if m["intervals_waiting"] else 0)
+            if not wrong:
+                return
+            time.sleep(0.1)
+    assert not wrong, f"{wrong}\n{m}\n{agent.messages()}"
 
 
 def children(pid):
@@ -192,7 +249,7 @@ def test_every_sample_arrives_once_everywhere(spanprof, busy, tmp_path):
             before = cpu_seconds(busy)
             time.sleep(4.5)
             used = cpu_seconds(busy) - before
-            agent.stop()
+            agent.stop(conserved=False)
     total = samples(tmp_path / "out")
     at_server = received(tmp_path / "got")
     assert at_server == total
@@ -299,7 +356,14 @@ def test_the_courier_dies(spanprof, busy, tmp_path):
     assert samples(tmp_path / "out", pid=busy) > 2 * HZ
 
 
-ONLY_SPLIT = {"include": [{"process_name": "split-le"}]}  # one service: one request a profile
+@pytest.fixture
+def only_mine(workloads, tmp_path):
+    """Filters for a busy program of a name that no other has: one service, one request a profile."""
+    name = f"mine-{os.getpid()}"
+    shutil.copy(workloads / "split-le", tmp_path / name)
+    with programs([tmp_path / name, "--cpu-seconds", "1000"]) as [program]:
+        wait_until_busy(program.pid)
+        yield {"include": [{"process_name": name}]}
 
 
 @contextmanager
@@ -314,11 +378,11 @@ def slow_server(folder):
         yield {"name": "server", "type": "pyroscope", "url": url}, in_the_middle
 
 
-def test_reload_and_stop_wait_for_an_answer(spanprof, busy, tmp_path):
+def test_reload_and_stop_wait_for_an_answer(spanprof, only_mine, tmp_path):
     """Each sample arrives once, though the endpoint changes in the middle of a request."""
     got, out = tmp_path / "got", tmp_path / "out"
     with slow_server(got) as (e, in_the_middle):
-        with Agent(spanprof, tmp_path, [directory(out), e], interval="5s", filters=ONLY_SPLIT) as agent:
+        with Agent(spanprof, tmp_path, [directory(out), e], interval="5s", filters=only_mine) as agent:
             for tenant in "ab":
                 in_the_middle(agent)
                 e["tenant"] = tenant
@@ -326,22 +390,23 @@ def test_reload_and_stop_wait_for_an_answer(spanprof, busy, tmp_path):
             in_the_middle(agent)
             assert agent.metric('endpoint_samples_uncertain_total{endpoint="server"}') == 0
             agent.stop()
-    assert received(got) == samples(out) > HZ
+    assert received(got) == samples(out) > 0
 
 
-def test_an_answer_to_an_agent_that_died(spanprof, busy, tmp_path):
+def test_an_answer_to_an_agent_that_died(spanprof, only_mine, tmp_path):
     """What delivers waits for it, while the next agent has its address already."""
     queue = tmp_path / "spool" / "queue" / "server"
     with slow_server(tmp_path / "got") as (e, in_the_middle):
-        with Agent(spanprof, tmp_path, [e], interval="3s", filters=ONLY_SPLIT) as agent:
+        with Agent(spanprof, tmp_path, [e], interval="3s", filters=only_mine) as agent:
             in_the_middle(agent)
+            sent = min(os.listdir(queue))[:16]  # its number; others may be there already
             agent.program.kill()
             agent.program.wait()
             agent.config["endpoints"] = [directory(tmp_path / "out")]
             agent.start()
-            agent.wait(lambda: not list(queue.iterdir()))
+            agent.wait(lambda: not list(queue.glob(f"{sent}*")))
             agent.stop()
-    assert received(tmp_path / "got") > HZ
+    assert received(tmp_path / "got") > 0
 
 
 def status(agent):
@@ -800,7 +865,7 @@ def test_raise_of_one(spanprof, workloads, tmp_path, what):
             agent.wait(lambda: agent.metric("sampling_frequency_hertz") == 997)
             agent.wait(lambda: agent.metric("sampling_frequency_hertz") == HZ)
             used = {p.pid: cpu_seconds(p.pid) - before[p.pid] for p in (one, other)}
-            agent.stop()
+            agent.stop(conserved=False)
 
     found = profiles(out)
     close = [p for p in found if p.period == 1000000000 // 997]
@@ -879,13 +944,11 @@ def test_alert_rules_are_rules():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-FATES = "delivered", "rejected", "expired", "damaged", "unspooled", "uncertain"
-
-
-@pytest.mark.parametrize("grows", [*FATES, "failed"])
+@pytest.mark.parametrize("grows", [*FATES, "unspooled", "failed"])
 def test_alert_of_lost_samples(tmp_path, grows):
     """Whatever became of them but to be delivered, with the endpoint where there is one."""
-    series = [(f'spanprof_endpoint_samples_{f}_total{{instance="h",endpoint="e"}}', f) for f in FATES]
+    series = [(f'spanprof_endpoint_samples_{f}_total{{instance="h",endpoint="e"}}', f)
+              for f in (*FATES, "unspooled")]
     series += [('spanprof_samples_failed_total{instance="h"}', "failed")]
     labels = {"severity": "warning", "instance": "h", **({} if grows == "failed" else {"endpoint": "e"})}
     where = "h has lost samples" + ("" if grows == "failed" else " for endpoint e")

@@ -569,10 +569,14 @@ def test_full_disk(tmp_path):
             assert d.put(100) == 0
             d.wait("p", lambda s: s["queue_entries"])
             s = d.quit()["p"]
-        assert s["expired"] > 0 and s["queue_entries"] > 0
+        waiting = s["queue_samples"]
+        assert s["put"] == s["expired"] + waiting == 100 * PROFILE and s["expired"] and waiting
         with sink(tmp_path / "got") as url, Deliver(tmp_path, pyroscope(url)) as d:
-            d.put(100)
-            d.quit(5000)
+            assert d.put(100) == 0
+            s = d.quit(20000)["p"]
+        assert s["found"] == waiting and s["put"] == 100 * PROFILE and s["queue_samples"] == 0
+        assert s["found"] + s["put"] == s["delivered"] + s["expired"]
+        assert s["delivered"] == received(tmp_path / "got")
     finally:
         subprocess.run(["umount", folder], check=True)
 
