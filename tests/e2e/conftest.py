@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -146,6 +147,23 @@ def wait_until_busy(pid, ticks=10):
     while cpu_ticks(pid) < ticks:
         assert time.monotonic() < deadline, f"process {pid} does not work"
         time.sleep(0.02)
+
+
+@contextmanager
+def open_shop(workloads, log):
+    """
+    The demo while it serves requests, before whatever else the machine has to do. `log` (truth.py) is
+    written when it closes.
+    """
+    words = ["nice", "-n", "-5", workloads / "shop", "--seconds", "600", "--log", log]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as program:
+        try:
+            wait_until_busy(program.pid)
+            yield program
+            program.terminate()
+            assert program.wait(TIMEOUT) == 0
+        finally:
+            program.kill()
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 import pprof
-from conftest import ROOT, wait_until_busy
+from conftest import ROOT, open_shop, wait_until_busy
 from program import NOBODY, assert_refused, errors, folder_of_nobody, run
 from test_delivery import good, server
 from test_push import sink
@@ -106,7 +106,11 @@ class Agent:
         assert status == 0, f"{status}\n{self.messages()}"
 
     def __enter__(self):
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *_):
         if self.program.poll() is None:
@@ -142,10 +146,18 @@ def samples(folder, **labels):
     )
 
 
+def counts(folder, key):
+    """Samples by key(sample) in all profiles, by their CPU time: a server gets no other value."""
+    total = Counter()
+    for p in profiles(folder):
+        for s in p.samples:
+            total[key(s)] += s.values[-1] // p.period
+    return total
+
+
 def received(folder):
     """Samples of all requests that the sink has taken."""
-    got = profiles(folder)
-    return sum(s.values[-1] // p.period for p in got for s in p.samples)
+    return counts(folder, lambda s: None).total()
 
 
 @pytest.fixture
@@ -185,17 +197,10 @@ def test_every_sample_arrives_once_everywhere(spanprof, busy, tmp_path):
 
 def test_spans_of_a_shop(spanprof, workloads, tmp_path):
     """The story: which function, for which request, of which service."""
-    shop = subprocess.Popen(
-        [workloads / "shop", "--seconds", "60", "--log", tmp_path / "truth"],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
+    with open_shop(workloads, tmp_path / "truth") as shop:
         with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
             time.sleep(4)
             agent.stop()
-    finally:
-        shop.kill()
-        shop.wait()
     mine = [
         s for p in profiles(tmp_path / "out") for s in p.samples
         if s.labels.get("pid") == shop.pid and "span_id" in s.labels

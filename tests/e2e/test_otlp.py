@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 import otlp
-from conftest import BUILD, wait_until_busy
+from conftest import BUILD, open_shop
 from test_agent import Agent, directory, free_port, profiles
 
 
@@ -52,19 +52,11 @@ def collector(folder, signal="profiles", processors=None):
 def received(request, spanprof, workloads, tmp_path_factory):
     """(samples of the Collector, pprof files, pid of the shop)"""
     folder = tmp_path_factory.mktemp("otlp")
-    shop = subprocess.Popen(
-        [workloads / "shop", "--seconds", "60", "--log", folder / "truth"], stdout=subprocess.DEVNULL
-    )
-    try:
-        wait_until_busy(shop.pid)
-        with collector(folder) as urls:
-            server = {"name": "server", "type": request.param, "url": urls[request.param]}
-            with Agent(spanprof, folder, [directory(folder / "out"), server]) as agent:
-                time.sleep(4)
-                agent.stop()
-    finally:
-        shop.kill()
-        shop.wait()
+    with open_shop(workloads, folder / "truth") as shop, collector(folder) as urls:
+        server = {"name": "server", "type": request.param, "url": urls[request.param]}
+        with Agent(spanprof, folder, [directory(folder / "out"), server]) as agent:
+            time.sleep(4)
+            agent.stop()
     return otlp.load(folder / "otlp.json"), profiles(folder / "out"), shop.pid
 
 

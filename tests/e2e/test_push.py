@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 import pprof
-from conftest import BUILD, run_record, wait_until_busy
+from conftest import BUILD, open_shop, run_record, wait_until_busy
 from program import assert_refused, only_files, run
 
 TIME_LIMIT = 15  # of all tries, in seconds
@@ -51,16 +51,12 @@ def busy(workloads):
 def pushed(spanprof, workloads, tmp_path_factory):
     """A recording of the shop and its neighbours, and the folder of what the server got."""
     folder = tmp_path_factory.mktemp("push")
-    log = folder / "truth.jsonl"
-    with subprocess.Popen(
-        [workloads / "shop", "--seconds", "60", "--log", log], stdout=subprocess.DEVNULL
-    ) as shop, subprocess.Popen(
+    with open_shop(workloads, folder / "truth.jsonl"), subprocess.Popen(
         [workloads / "split-le", "--cpu-seconds", "1000"]
     ) as split, sink(folder / "got") as url:  # fmt: skip
         time.sleep(1)
         recording = run_record(spanprof, folder, "-a", "-d", 4, "--push", url)
-        for program in (shop, split):
-            program.terminate()
+        split.terminate()
     return recording, folder / "got"
 
 
