@@ -52,16 +52,22 @@ def podman(*words):
     ]  # fmt: skip
 
 
+def debian_root():
+    """The folder of a Debian that has no more than it must."""
+    root = FOLDER / "debian"
+    if not (root / "etc/debian_version").exists():
+        root.parent.mkdir(parents=True, exist_ok=True)
+        must("debootstrap", "--variant=minbase", "bookworm", root, "http://deb.debian.org/debian")
+    return root
+
+
 @pytest.fixture(scope="module")
 def image():
     """Debian, and spanprof's image on top of it."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    root = debian_root()
     (FOLDER / "storage.conf").write_text(
         f'[storage]\ndriver = "vfs"\ngraphroot = "{FOLDER}/graph"\nrunroot = "{FOLDER}/run"\n'
     )
-    root = FOLDER / "debian"
-    if not (root / "etc/debian_version").exists():
-        must("debootstrap", "--variant=minbase", "bookworm", root, "http://deb.debian.org/debian")
     base = must("buildah", "from", "scratch")
     must("buildah", "copy", "-q", base, root, "/")
     must("buildah", "config", "--cmd", "bash", base)

@@ -34,28 +34,34 @@ WatchdogSec=4s
 RestartSec=100ms
 """
 
+# Makes this root fit to run the unit in deploy/.
+PREPARE = f"""
+rm -rf var/lib/spanprof var/cache/spanprof etc/spanprof etc/systemd/system/{NAME}*
+mkdir -p etc/spanprof usr/local/bin
+cp {BUILD}/spanprof usr/local/bin/spanprof
+cp {UNIT} etc/systemd/system/{NAME}
+printf '%s' '{json.dumps(CONFIG)}' > etc/spanprof/agent.yaml
+mount --bind {BUILD} ./{BUILD}
+"""
+
 INIT = """
 set -e
 mount --make-rprivate /
 mount -t tmpfs tmpfs {folder}
 mkdir {folder}/upper {folder}/work {folder}/root
-mount -t overlay overlay -o lowerdir=/,upperdir={folder}/upper,workdir={folder}/work {folder}/root
+mount -t overlay overlay -o lowerdir={lower},upperdir={folder}/upper,workdir={folder}/work {folder}/root
 cd {folder}/root
-rm -rf var/lib/spanprof var/cache/spanprof etc/spanprof etc/systemd/system/{unit}*
-mkdir -p etc/spanprof etc/systemd/system/{unit}.d usr/local/bin
-cp {build}/spanprof usr/local/bin/spanprof
-cp {source} etc/systemd/system/{unit}
+{prepare}
+mkdir -p etc/systemd/system/{unit}.d
 printf '%s' '{drop_in}' > etc/systemd/system/{unit}.d/test.conf
-printf '%s' '{config}' > etc/spanprof/agent.yaml
 mount -t proc proc proc
 mount --rbind /sys sys
 mount --bind /dev dev
-mount --bind {build} ./{build}
 mount -t tmpfs tmpfs run
 mount -t tmpfs -o mode=755 tmpfs sys/fs/cgroup
 mkdir sys/fs/cgroup/systemd
 mount -t cgroup -o none,name=systemd cgroup sys/fs/cgroup/systemd
-exec env container=spanprof-test chroot . /lib/systemd/systemd --system --unit={unit} \
+exec env container=spanprof-test chroot . /lib/systemd/systemd --system --unit={first} \
     --log-target=console --show-status=no
 """
 
@@ -122,8 +128,14 @@ def wait(condition, machine):
 
 
 @contextmanager
-def booted(folder, config):
-    script = INIT.format(folder=folder, unit=NAME, build=BUILD, source=UNIT, drop_in=DROP_IN, config=config)
+def booted(folder, lower, prepare, first):
+    """
+    A Machine whose systemd starts the unit `first`, on a copy of the root `lower` that the shell commands
+    `prepare` changed, in it.
+    """
+    script = INIT.format(
+        folder=folder, lower=lower, prepare=prepare, first=first, unit=NAME, drop_in=DROP_IN
+    )  # fmt: skip
     with open(folder / "console", "w") as console:
         outer = subprocess.Popen(
             ["unshare", "--fork", "--kill-child", "--pid", "--mount", "--cgroup", "--ipc", "--uts", "sh", "-c", script],
@@ -153,7 +165,7 @@ def of_service(found, name):
 def test_unit_of_systemd_runs(spanprof, workloads, tmp_path):
     folder = tmp_path / "machine"
     folder.mkdir()
-    with booted(folder, json.dumps(CONFIG)) as machine:
+    with booted(folder, "/", PREPARE, NAME) as machine:
         # Type=notify: not before it has said so.
         wait(lambda: machine.shown("ActiveState") == "active", machine)
         split = machine.command(workloads / "split-le", "--cpu-seconds", 1000, "--span-us", 20000)
