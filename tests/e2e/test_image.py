@@ -13,6 +13,7 @@ import time
 from collections import Counter
 
 import pytest
+import yaml
 
 import pprof
 from conftest import BUILD, ROOT
@@ -20,8 +21,7 @@ from conftest import BUILD, ROOT
 BASE = "docker.io/library/debian:bookworm-slim"
 IMAGE = "localhost/spanprof"
 FOLDER = BUILD / "image"
-CAPABILITIES = "BPF,PERFMON,SYS_PTRACE,DAC_READ_SEARCH,SYSLOG,CHECKPOINT_RESTORE"
-CAPABLE = ("--cap-drop", "ALL", "--cap-add", CAPABILITIES, "--security-opt", "seccomp=unconfined")
+MANIFEST = ROOT / "deploy" / "daemonset.yaml"
 ENV = {
     **os.environ, "CONTAINERS_STORAGE_CONF": str(FOLDER / "storage.conf"), "STORAGE_DRIVER": "vfs",
     "BUILDAH_ISOLATION": "chroot",
@@ -50,6 +50,18 @@ def podman(*words):
         "podman", "--runtime", "runc", "run", "--rm", "--network", "host", "--pid", "host",
         "--ulimit", f"nofile={limit(resource.RLIMIT_NOFILE)}", "--ulimit", "nproc=4096:4096", *words,
     ]  # fmt: skip
+
+
+def rights_of_the_manifest():
+    """As options of podman. Debian 12's seccomp profile wants CAP_SYS_ADMIN for bpf(2)."""
+    [pods] = [o for o in yaml.safe_load_all(MANIFEST.read_text()) if o["kind"] == "DaemonSet"]
+    [container] = pods["spec"]["template"]["spec"]["containers"]
+    context = dict(container["securityContext"])
+    capabilities = context.pop("capabilities")
+    assert context == {"runAsUser": 0, "allowPrivilegeEscalation": False}
+    dropped, added = (",".join(capabilities[k]) for k in ("drop", "add"))
+    return ("--cap-drop", dropped, "--cap-add", added, "--security-opt", "no-new-privileges",
+            "--security-opt", "seccomp=unconfined")  # fmt: skip
 
 
 def debian_root():
@@ -84,9 +96,10 @@ def image():
         must("buildah", "rmi", "-f", name)
 
 
-@pytest.mark.parametrize("rights", [("--privileged",), CAPABLE], ids=["privileged", "capabilities"])
+@pytest.mark.parametrize("rights", ["privileged", "manifest"])
 def test_profiles_the_host(image, workloads, tmp_path, rights):
     """A program outside of the container, its functions and its spans."""
+    rights = ("--privileged",) if rights == "privileged" else rights_of_the_manifest()
     with subprocess.Popen([workloads / "split-le", "--cpu-seconds", "1000", "--span-us", "20000"]) as program:
         try:
             must(*podman(*rights, "-v", f"{tmp_path}:/out", image, "record", "-d", 2, "-o", "/out/out.pb.gz"))
@@ -101,11 +114,11 @@ def test_profiles_the_host(image, workloads, tmp_path, rights):
 
 
 def test_agent_profiles_the_host(image, workloads, tmp_path):
-    """With the capabilities that the manifest asks for; ended by what a container runtime sends."""
+    """With the rights that the manifest asks for; ended by what a container runtime sends."""
     config = {"interval": "1s", "frequency": 99, "endpoints": [{"type": "directory", "path": "/out/profiles"}]}
     (tmp_path / "agent.yaml").write_text(json.dumps(config))
     name = f"spanprof-test-{os.getpid()}"
-    agent = [*podman(*CAPABLE, "--name", name, "-v", f"{tmp_path}:/out", image, "agent", "-c", "/out/agent.yaml")]
+    agent = [*podman(*rights_of_the_manifest(), "--name", name, "-v", f"{tmp_path}:/out", image, "agent", "-c", "/out/agent.yaml")]
     with subprocess.Popen([workloads / "split-le", "--cpu-seconds", "1000", "--span-us", "20000"]) as program:
         with subprocess.Popen(agent, env=ENV, stderr=subprocess.PIPE, text=True) as container:
             try:
