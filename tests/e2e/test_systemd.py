@@ -172,6 +172,7 @@ def test_unit_of_systemd_runs(spanprof, workloads, tmp_path):
     with booted(folder, "/", PREPARE, NAME) as machine:
         # Type=notify: not before it has said so.
         wait(lambda: machine.shown("ActiveState") == "active", machine)
+        assert machine.shown("LimitMEMLOCK") == "infinity"  # of use before Linux 5.11 only
         split = machine.command(workloads / "split-le", "--cpu-seconds", 1000, "--span-us", 20000)
         with subprocess.Popen(split) as program:
             try:
