@@ -180,11 +180,15 @@ static bool evict_everywhere(struct spool *s, uint64_t seq)
 /* A profile uses its disk until all of its links are gone. False: there is nothing to remove. */
 static bool make_room(struct spool *s, uint64_t except)
 {
-	uint64_t seq;
+	uint64_t seq, before = 0;
 
 	if (spool_dir_drop_damaged(&s->dir))
 		return true;
-	return find_oldest(s, except, &seq) && evict_everywhere(s, seq);
+	/* One that its reader has claimed since is passed over; one that does not go ends it. */
+	for (; find_oldest(s, except, &seq) && seq != before; before = seq)
+		if (evict_everywhere(s, seq))
+			return true;
+	return false;
 }
 
 static bool is_full(int r)
