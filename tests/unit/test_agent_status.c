@@ -36,9 +36,18 @@ static void assert_line(const struct agent_shared *s, const char *start, const c
 	cr_expect(eq(str, line, (char *)want));
 }
 
+static struct agent_shared *made(void)
+{
+	CLEANUP(closep) int fd = -1;
+	struct agent_shared *s = NULL;
+
+	cr_assert(zero(int, agent_shared_new(&s, &fd)));
+	return s;
+}
+
 Test(agent_status, a_line_for_each_endpoint)
 {
-	struct agent_shared *s = agent_shared_new();
+	struct agent_shared *s = made();
 	struct delivery_stats *e = endpoint(s, "one", "");
 
 	e->delivered = 7;
@@ -63,7 +72,7 @@ Test(agent_status, a_line_for_each_endpoint)
 /* Who delivers is the one who speaks to strangers: what it writes is not trusted. */
 Test(agent_status, shared_memory_may_hold_anything)
 {
-	struct agent_shared *s = agent_shared_new();
+	struct agent_shared *s = made();
 	struct delivery_stats *e = endpoint(s, "one", "a\nendpoint two: up\x1b[2J\xff");
 
 	memset(e->name, 'x', sizeof(e->name));
@@ -77,7 +86,7 @@ Test(agent_status, shared_memory_may_hold_anything)
 
 Test(agent_status, all_endpoints_fit_into_an_answer)
 {
-	struct agent_shared *s = agent_shared_new();
+	struct agent_shared *s = made();
 	CLEANUP(freep) char *text = NULL;
 	char words[DELIVERY_ERROR_MAX], name[DELIVERY_NAME_MAX];
 	size_t len;

@@ -192,9 +192,9 @@ Test(record_options, help_names_every_option)
 Test(record_options, style_of_names)
 {
 	cr_assert(zero(int, PARSE("-a")));
-	cr_assert(eq(int, opt.demangle, DEMANGLE_FULL));
+	cr_assert(eq(int, opt.symbols.demangle, DEMANGLE_FULL));
 	cr_assert(zero(int, PARSE("--demangle", "simple")));
-	cr_assert(eq(int, opt.demangle, DEMANGLE_SIMPLE));
+	cr_assert(eq(int, opt.symbols.demangle, DEMANGLE_SIMPLE));
 }
 
 Test(record_options, format_wins_over_the_name)
