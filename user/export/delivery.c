@@ -49,6 +49,7 @@ struct couriers {
 
 struct delivery {
 	struct delivery_options opt;
+	char *spool_dir; /* our own, which it names */
 	struct couriers couriers;
 	pthread_mutex_t lock;
 	pthread_cond_t woken;
@@ -312,6 +313,12 @@ int delivery_new(const struct delivery_options *opt, struct delivery **ret)
 	if (!d)
 		return -ENOMEM;
 	d->opt = *opt;
+	d->spool_dir = strdup(opt->spool_dir);
+	if (!d->spool_dir) {
+		free(d);
+		return -ENOMEM;
+	}
+	d->opt.spool_dir = d->spool_dir;
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -510,5 +517,6 @@ void delivery_stop(struct delivery *d, unsigned flush_ms, unsigned grace_ms)
 	vec_free(&d->couriers.all);
 	pthread_cond_destroy(&d->woken);
 	pthread_mutex_destroy(&d->lock);
+	free(d->spool_dir);
 	free(d);
 }

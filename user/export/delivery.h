@@ -36,7 +36,7 @@ struct delivery_event {
 typedef void (*delivery_event_fn)(const struct delivery_event *event, void *arg);
 
 struct delivery_options {
-	const char *spool_dir;
+	const char *spool_dir;	      /* copied */
 	struct delivery_stats *stats; /* places for endpoints, zeroed at first; may be shared */
 	size_t n_stats;
 	delivery_event_fn on_event;
