@@ -307,5 +307,6 @@ void listener_stop(struct listener *l)
 		return;
 	MHD_quiesce_daemon(l->daemon); /* so that the socket stays open */
 	MHD_stop_daemon(l->daemon);
+	pthread_mutex_destroy(&l->lock);
 	free(l);
 }
