@@ -92,7 +92,7 @@ static int name_in_file(struct symbolizer *s, struct file *f)
 {
 	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
 	CLEANUP(closep) int fd = open(f->path, O_RDONLY | O_CLOEXEC);
-	int r = fd < 0 ? -errno : file_finder_new(f->path, 0, &finder);
+	int r = fd < 0 ? -errno : file_finder_new(f->path, -1, &finder);
 
 	if (r < 0)
 		return r;

@@ -348,7 +348,7 @@ static int mount_overlay(void)
 }
 
 /* In its own mount namespace, "box" holds a file that nobody outside sees. */
-static void run_container(int fd, bool overlay)
+static void run_container(int fd, bool overlay, const char *root)
 {
 	struct container c = { 0 };
 	char path[64];
@@ -365,12 +365,15 @@ static void run_container(int fd, bool overlay)
 		_exit(1);
 	c.file.dev = st.st_dev;
 	c.file.ino = st.st_ino;
+	if (root && chroot(root) < 0)
+		_exit(1);
 	if (write(fd, &c.file, sizeof(c.file)) != sizeof(c.file))
 		_exit(1);
 	pause();
 }
 
-static struct container start_container(bool overlay)
+/* @root: a folder that is the root of its process; NULL: as ours */
+static struct container start(bool overlay, const char *root)
 {
 	struct container c;
 	int fds[2];
@@ -378,11 +381,21 @@ static struct container start_container(bool overlay)
 	cr_assert(zero(int, pipe(fds)));
 	c.pid = fork();
 	if (c.pid == 0)
-		run_container(fds[1], overlay);
+		run_container(fds[1], overlay, root);
 	close(fds[1]); /* or a container that cannot be made is waited for */
 	cr_assert(eq(int, read(fds[0], &c.file, sizeof(c.file)), sizeof(c.file)));
 	close(fds[0]);
 	return c;
+}
+
+static struct container start_container(bool overlay)
+{
+	return start(overlay, NULL);
+}
+
+static struct container start_container_at(const char *root)
+{
+	return start(false, root);
 }
 
 static void stop_container(const struct container *c)
@@ -421,6 +434,78 @@ Test(dso, in_a_container_image)
 	cr_assert(ge(int, dso_open(dso, c.pid, c.file.at, c.file.at + 4096), 0));
 	assert_content(dso, "inside");
 	stop_container(&c);
+}
+
+static ino_t inode_below(int root, const char *path) /* 0: it is not there */
+{
+	struct stat st = { 0 };
+
+	(void)fstatat(root, path + 1, &st, 0);
+	return st.st_ino;
+}
+
+static int n_open(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void ignore_gone(void *ctx, const struct dso *dso)
+{
+}
+
+/* What is mounted below a root goes with the last process of its namespace; the root does not. */
+static void assert_root_outlives(bool chroots)
+{
+	struct container c = start_container_at(chroots ? "box" : NULL);
+	const char *inside = chroots ? "/f" : "/box/f";
+	char path[64], alias[70];
+	struct dso *first, *second;
+	int open_before;
+
+	sprintf(path, "%s%s", chroots ? "" : dir, inside);
+	sprintf(alias, "%s/.%s", chroots ? "" : dir, inside);
+	open_before = n_open();
+	first = get(path, c.file.dev, c.file.ino);
+	second = get(alias, c.file.dev, c.file.ino);
+	cr_assert(ge(int, dso_open(first, c.pid, c.file.at, c.file.at + 4096), 0));
+	cr_assert(ge(int, dso_open(second, c.pid, c.file.at, c.file.at + 4096), 0));
+	cr_assert(ge(int, dso_root(first), 0));
+	cr_assert(eq(int, dso_root(first), dso_root(second)));
+	cr_assert(eq(int, n_open(), open_before + 3), "two files and one root");
+	cr_assert(eq(u64, inode_below(dso_root(first), path), c.file.ino));
+	stop_container(&c);
+	cr_assert(eq(u64, inode_below(dso_root(first), path), chroots ? c.file.ino : 0));
+
+	dso_table_new_round(&table);
+	dso_use(&table, first);
+	dso_table_sweep(&table, 1, ignore_gone, NULL);
+	cr_assert(eq(int, n_open(), open_before + 2));
+	dso_table_new_round(&table);
+	dso_table_sweep(&table, 1, ignore_gone, NULL);
+	cr_assert(eq(int, n_open(), open_before), "with the last of its files");
+}
+
+Test(dso, root_of_a_chroot_is_kept)
+{
+	assert_root_outlives(true);
+}
+
+Test(dso, root_of_a_mount_namespace_is_kept)
+{
+	assert_root_outlives(false);
+}
+
+Test(dso, our_root_is_not_kept)
+{
+	char path[64];
+	struct dso *dso = make_file("f", "x", path);
+
+	cr_assert(ge(int, dso_open(dso, getpid(), 0, 4096), 0));
+	cr_assert(eq(int, dso_root(dso), -1));
 }
 
 /* A file of ours at the path that the container means another one by. */

@@ -144,7 +144,7 @@ static int name_offsets(const char *file, bool with_files, const uint64_t *offse
 	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
 	CLEANUP(closep) int fd = sample_open(file);
 
-	cr_assert_eq(file_finder_new(sample(file), 0, &finder), 0);
+	cr_assert_eq(file_finder_new(sample(file), -1, &finder), 0);
 	return symbolizer_file(s, fd, with_files ? file_finder_source(finder) : NULL, offsets, n,
 			       res);
 }

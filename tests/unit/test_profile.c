@@ -316,11 +316,11 @@ Test(profile, files_of_its_frames)
 {
 	const struct profile_frame both[] = { { &lib, 8, 0 }, { &exe, 16, 0 }, { &lib, 24, 0 } };
 	struct dso other = { .id = 4, .kind = DSO_FILE };
+	struct root_dir root = { .fd = 99 };
 	struct profile_files files;
 
 	exe.fd = 42;
-	exe.attempts = 1;
-	exe.tried[0] = 99;
+	exe.root = &root;
 	lib.fd = -1;
 	lib.error = -ENOENT;
 	stack_of(both, 3);
@@ -329,7 +329,8 @@ Test(profile, files_of_its_frames)
 	exe.fd = 43; /* what is opened later does not count */
 	cr_assert(eq(sz, files.list.n, 2));
 	cr_assert(eq(int, profile_files_find(&files, &exe)->fd, 42));
-	cr_assert(eq(int, profile_files_find(&files, &exe)->opened_by, 99));
+	cr_assert(eq(int, profile_files_find(&files, &exe)->root, 99));
+	cr_assert(eq(int, profile_files_find(&files, &lib)->root, -1));
 	cr_assert(eq(int, profile_files_find(&files, &lib)->fd, -1));
 	cr_assert(eq(int, profile_files_find(&files, &lib)->error, -ENOENT));
 	cr_assert(eq(ptr, (void *)profile_files_find(&files, &other), NULL));

@@ -42,7 +42,7 @@ static int name_offsets(const char *file, const uint64_t *offsets, size_t n, str
 	CLEANUP(closep) int fd = sample_open(file);
 	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
 
-	cr_assert_eq(file_finder_new(sample(file), 0, &finder), 0);
+	cr_assert_eq(file_finder_new(sample(file), -1, &finder), 0);
 	return symbolizer_file(s, fd, file_finder_source(finder), offsets, n, res);
 }
 

@@ -51,7 +51,7 @@ static size_t name(const char *file, const uint64_t *at, size_t n)
 	CLEANUP(file_finder_freep) struct file_finder *finder = NULL;
 	size_t named = 0;
 
-	cr_assert(zero(int, file_finder_new(sample(file), 0, &finder)));
+	cr_assert(zero(int, file_finder_new(sample(file), -1, &finder)));
 	cr_assert(zero(int, symbolizer_file(s, fd, file_finder_source(finder), at, n, results)));
 	for (size_t i = 0; i < n; i++)
 		named += results[i].n_frames > 0;

@@ -559,7 +559,7 @@ static size_t compare(const char *file, size_t n)
 	fstat(fd, &st);
 	for (size_t i = 0; i < n; i++)
 		offsets[i] = (uint64_t)st.st_size / n * i;
-	cr_assert(zero(int, file_finder_new(sample(file), 0, &finder)));
+	cr_assert(zero(int, file_finder_new(sample(file), -1, &finder)));
 	cr_assert(zero(int, symbolizer_new(&here)));
 	cr_assert(zero(int, symbolizer_new(&there)));
 	symbolizer_allow_mapping(here);
@@ -588,7 +588,7 @@ static void name_libc(struct symbolizer *s, uint64_t *offsets, struct sym_result
 
 	for (size_t i = 0; i < n; i++)
 		offsets[i] = 0x28000 + 97 * i;
-	cr_assert(zero(int, file_finder_new(LIBC, 0, &finder)));
+	cr_assert(zero(int, file_finder_new(LIBC, -1, &finder)));
 	cr_assert(zero(int, symbolizer_file(s, fd, file_finder_source(finder), offsets, n, res)));
 }
 

@@ -31,7 +31,7 @@ static void find_sources(struct elf_file *ef, const struct dso *dso, struct sour
 
 	*ret = (struct sources){ .is_go = elf_go_find(ef, &go) == 0 };
 	elf_facts_read(ef, &ret->own);
-	ret->has_debug_file = file_finder_new(dso->path, dso_opened_by(dso), &finder) == 0 &&
+	ret->has_debug_file = file_finder_new(dso->path, dso_root(dso), &finder) == 0 &&
 			      debug_files_open_debug(file_finder_source(finder), ef, &debug) == 0;
 	ret->debug_file_has_lines = ret->has_debug_file && debug_file_has_dwarf(debug);
 }
@@ -161,7 +161,7 @@ static void try_naming(struct elf_file *ef, const struct dso *dso, struct symbol
 	uint64_t offsets[PLACES];
 
 	*ret = (struct naming){ .tried = choose_places(ef, offsets) };
-	ret->error = file_finder_new(dso->path, dso_opened_by(dso), &finder);
+	ret->error = file_finder_new(dso->path, dso_root(dso), &finder);
 	if (ret->error < 0 || !ret->tried)
 		return;
 	ret->missing.source = file_finder_source(finder);

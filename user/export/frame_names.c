@@ -109,7 +109,7 @@ static int resolve_file(struct batch *b, const struct name_sources *from)
 	if (b->file->fd < 0)
 		return b->file->error ? b->file->error : -ENOENT;
 	read_elf_facts(b);
-	r = file_finder_new(b->dso->path, b->file->opened_by, &finder);
+	r = file_finder_new(b->dso->path, b->file->root, &finder);
 	if (r == -ENOMEM)
 		return r;
 	if (finder)

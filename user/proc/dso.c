@@ -71,6 +71,7 @@ static void dso_free(struct dso *dso)
 	if (!dso)
 		return;
 	closep(&dso->fd);
+	root_dirs_put(dso->roots, dso->root);
 	free(dso->path);
 	free(dso->name);
 	free(dso);
@@ -159,6 +160,7 @@ static int dso_table_add(struct dso_table *t, const struct dso_key *key, uint32_
 	if (r < 0)
 		return r;
 	dso->owner = owner;
+	dso->roots = &t->roots;
 	dso->used_round = t->round;
 	r = put(t, dso);
 	if (r < 0)
@@ -215,6 +217,7 @@ void dso_table_clear(struct dso_table *t)
 	vec_free(&t->free_ids);
 	hashmap_clear(&t->by_key);
 	hashmap_clear(&t->owned);
+	root_dirs_clear(&t->roots);
 	*t = (struct dso_table){ 0 };
 }
 
@@ -330,9 +333,9 @@ static bool is_tried(const struct dso *dso, pid_t pid)
 	return dso->attempts == DSO_ATTEMPTS_MAX;
 }
 
-pid_t dso_opened_by(const struct dso *dso)
+int dso_root(const struct dso *dso)
 {
-	return dso->fd >= 0 && dso->attempts ? dso->tried[dso->attempts - 1] : 0;
+	return dso->root ? dso->root->fd : -1;
 }
 
 bool dso_may_open(const struct dso *dso)
@@ -365,5 +368,7 @@ int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end)
 
 	dso->error = fd < 0 ? fd : 0;
 	dso->fd = fd < 0 ? -1 : fd;
+	if (fd >= 0)
+		(void)root_dirs_get(dso->roots, pid, &dso->root); /* gone: files of ours remain */
 	return fd;
 }

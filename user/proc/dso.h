@@ -13,6 +13,7 @@
 
 #include "base/hashmap.h"
 #include "base/vec.h"
+#include "proc/root_dirs.h"
 
 enum dso_kind {
 	DSO_KERNEL,  /* offsets are kernel addresses */
@@ -32,8 +33,10 @@ struct dso {
 	char *name;	/* its last component, without the kernel's " (deleted)" */
 	dev_t dev;
 	ino_t ino;
-	int fd;	   /* opened while the process lived; -1: not open */
-	int error; /* negative errno of the last attempt to open it */
+	int fd;			 /* opened while the process lived; -1: not open */
+	int error;		 /* negative errno of the last attempt to open it */
+	struct root_dirs *roots; /* of the table */
+	struct root_dir *root;	 /* of the process by way of which it is open; NULL: as ours */
 	unsigned attempts;
 	pid_t tried[DSO_ATTEMPTS_MAX]; /* the processes that it was not to be had by way of */
 	uint32_t used_round;	       /* of dso_table.round */
@@ -46,6 +49,7 @@ struct dso_table {
 	uint32_t round;
 	struct hashmap by_key;
 	struct hashmap owned; /* those with an owner */
+	struct root_dirs roots;
 };
 
 /* Ids of the two entries that every table begins with. */
@@ -92,8 +96,8 @@ void dso_table_sweep(struct dso_table *t, uint32_t n_rounds, dso_gone_fn gone, v
  */
 int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end);
 
-/* The process by way of which it is open: it, or a successor, may be gone by now. 0: not open. */
-pid_t dso_opened_by(const struct dso *dso);
+/* The root of the process by way of which it is open, which may be gone by now: -1: as ours. */
+int dso_root(const struct dso *dso);
 
 /* It is not open, but may come to be by way of another process. */
 bool dso_may_open(const struct dso *dso);

@@ -381,7 +381,7 @@ static int add_files(const struct profile_stack *stack, struct hashmap *seen,
 {
 	for (uint32_t i = 0; i < stack->n; i++) {
 		const struct dso *dso = stack->frames[i].dso;
-		struct profile_file f = { dso, dso->fd, dso->error, dso_opened_by(dso) };
+		struct profile_file f = { dso, dso->fd, dso->error, dso_root(dso) };
 		int r;
 
 		if ((i && stack->frames[i - 1].dso == dso) ||

@@ -172,9 +172,9 @@ int profile_add(struct profile *p, const struct profile_sample *s, uint64_t time
  */
 struct profile_file {
 	const struct dso *dso;
-	int fd;		 /* the dso's; -1: not open */
-	int error;	 /* why it is not; 0: it was not tried */
-	pid_t opened_by; /* the process by way of which it is open */
+	int fd;	   /* the dso's; -1: not open */
+	int error; /* why it is not; 0: it was not tried */
+	int root;  /* dso_root() */
 };
 struct profile_files {
 	VEC(struct profile_file) list; /* ordered by dso */

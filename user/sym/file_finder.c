@@ -24,7 +24,7 @@
 #define BUILD_ID_LEN_MAX 64
 
 struct file_finder {
-	int roots[ROOTS_MAX];
+	int roots[ROOTS_MAX]; /* the last one is ours */
 	size_t n_roots;
 	char *path;			  /* of the mapped file; NULL: unknown */
 	char debug_path[PATH_MAX];	  /* of the debug file that was opened last; "": none */
@@ -263,61 +263,35 @@ static uint64_t servers(void *arg)
 	return f->servers ? debuginfod_files_asked(f->servers) : 0;
 }
 
-static bool is_same_root(int a, int b)
-{
-	struct stat x, y;
-
-	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
-	       x.st_ino == y.st_ino;
-}
-
-/* The root of a process in the same root as ours would only be searched twice. */
-static int open_roots(struct file_finder *f, pid_t pid)
-{
-	CLEANUP(closep) int theirs = -1;
-	CLEANUP(closep) int ours = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	char path[64];
-
-	if (ours < 0)
-		return -errno;
-	if (pid > 0) {
-		snprintf(path, sizeof(path), "/proc/%d/root", pid);
-		theirs = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	}
-	if (theirs >= 0 && !is_same_root(theirs, ours)) {
-		f->roots[f->n_roots++] = theirs;
-		theirs = -1;
-	}
-	f->roots[f->n_roots++] = ours;
-	ours = -1;
-	return 0;
-}
-
-int file_finder_new(const char *path, pid_t pid, struct file_finder **ret)
+int file_finder_new(const char *path, int root, struct file_finder **ret)
 {
 	CLEANUP(file_finder_freep) struct file_finder *f = calloc(1, sizeof(*f));
-	int r;
+	int ours;
 
 	if (!f)
 		return -ENOMEM;
+	ours = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (ours < 0)
+		return -errno;
+	if (root >= 0)
+		f->roots[f->n_roots++] = root;
+	f->roots[f->n_roots++] = ours;
 	f->source = (struct sym_file_source){ find, servers, f };
 	if (path && path[0] == '/') {
 		f->path = strdup(path);
 		if (!f->path)
 			return -ENOMEM;
 	}
-	r = open_roots(f, pid);
-	if (r == 0)
-		*ret = TAKE_PTR(f);
-	return r;
+	*ret = TAKE_PTR(f);
+	return 0;
 }
 
 void file_finder_free(struct file_finder *f)
 {
 	if (!f)
 		return;
-	for (size_t i = 0; i < f->n_roots; i++)
-		close(f->roots[i]);
+	if (f->n_roots)
+		close(f->roots[f->n_roots - 1]);
 	free(f->path);
 	free(f);
 }

@@ -8,8 +8,6 @@
 #ifndef SYM_FILE_FINDER_H
 #define SYM_FILE_FINDER_H
 
-#include <sys/types.h>
-
 #include "base/cleanup.h"
 #include "sym/debuginfod_files.h"
 #include "sym/file_source.h"
@@ -17,10 +15,11 @@
 struct file_finder;
 
 /*
- * @path is what the process called the file; NULL: unknown. @pid: whose root comes first; it may be
- * gone, 0: none. -ENOMEM, or what open(2) says of our own root.
+ * @path is what the process called the file; NULL: unknown. @root is the folder (as O_PATH opens
+ * it) that is searched before our own root; borrowed; -1: none. -ENOMEM, or what open(2) says of
+ * our own root.
  */
-int file_finder_new(const char *path, pid_t pid, struct file_finder **ret);
+int file_finder_new(const char *path, int root, struct file_finder **ret);
 void file_finder_free(struct file_finder *f); /* NULL is fine */
 DEFINE_CLEANUP(struct file_finder *, file_finder_free)
 
