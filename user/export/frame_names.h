@@ -8,6 +8,7 @@
 #include "export/pprof.h"
 #include "profile/profile.h"
 #include "sym/jit_names.h"
+#include "sym/kernel_code.h"
 #include "sym/symbolizer.h"
 
 struct frame_name {
@@ -22,6 +23,7 @@ struct name_sources {
 	struct symbolizer *sym;
 	struct debuginfod_files *servers; /* of debug files; NULL: none */
 	struct jit_names *jit;
+	struct kernel_code *kernel_code;
 };
 
 struct frame_names {
