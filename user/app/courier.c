@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -13,6 +12,7 @@
 #include "app/courier_office.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/spawn.h"
 #include "export/delivery.h"
 #include "worker/message.h"
 
@@ -36,90 +36,27 @@ struct courier {
 
 /* --- its start -------------------------------------------------------------------------------- */
 
-/* Descriptors of ours that are not where those are that it starts with. -1: none. */
-struct belongings {
-	int fds[COURIER_OTHERS];
-};
-
-static void belongings_clear(struct belongings *b)
-{
-	for (int i = COURIER_SOCKET; i < COURIER_OTHERS; i++)
-		closep(&b->fds[i]);
-}
-
-static int copy_above(int fd, int *ret)
-{
-	*ret = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, COURIER_OTHERS);
-	return fd >= 0 && *ret < 0 ? -errno : 0;
-}
-
-static int belongings_collect(const struct courier *c, int sock, struct belongings *ret)
-{
-	int r = copy_above(sock, &ret->fds[COURIER_SOCKET]);
-
-	if (r == 0)
-		r = copy_above(c->opt.shared_fd, &ret->fds[COURIER_SHARED]);
-	if (r == 0)
-		r = copy_above(c->opt.listen_fd, &ret->fds[COURIER_LISTENER]);
-	return r;
-}
-
-static int set_actions(posix_spawn_file_actions_t *actions, const struct belongings *b)
-{
-	int r = 0;
-
-	for (int i = COURIER_SOCKET; r == 0 && i < COURIER_OTHERS; i++)
-		r = b->fds[i] < 0
-			    ? posix_spawn_file_actions_addopen(actions, i, "/dev/null", O_RDONLY, 0)
-			    : posix_spawn_file_actions_adddup2(actions, b->fds[i], i);
-	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(actions, COURIER_OTHERS);
-	return r;
-}
-
-/* Until it ignores these itself. */
-static int set_attributes(posix_spawnattr_t *attr)
-{
-	sigset_t blocked;
-	int r;
-
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGTERM);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGHUP);
-	r = posix_spawnattr_setsigmask(attr, &blocked);
-	return r ? r : posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK);
-}
-
 /* Its libraries look into the environment: proxies, certificates, look-up of names. */
-static int spawn(const struct belongings *b, pid_t *ret)
-{
-	char *argv[] = { (char *)"spanprof", (char *)COURIER_ARGUMENT, NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	int r = -posix_spawn_file_actions_init(&actions);
-
-	if (r < 0)
-		return r;
-	r = -posix_spawnattr_init(&attr);
-	if (r == 0) {
-		r = -set_actions(&actions, b);
-		if (r == 0)
-			r = -set_attributes(&attr);
-		if (r == 0)
-			r = -posix_spawn(ret, "/proc/self/exe", &actions, &attr, argv, environ);
-		posix_spawnattr_destroy(&attr);
-	}
-	posix_spawn_file_actions_destroy(&actions);
-	return r;
-}
-
 static int spawn_with(const struct courier *c, int sock, pid_t *ret)
 {
-	CLEANUP(belongings_clear) struct belongings b = { .fds = { -1, -1, -1, -1, -1, -1 } };
-	int r = belongings_collect(c, sock, &b);
+	char *argv[] = { (char *)"spanprof", (char *)COURIER_ARGUMENT, NULL };
+	const int fds[COURIER_OTHERS] = {
+		SPAWN_SAME,
+		SPAWN_SAME,
+		SPAWN_SAME,
+		[COURIER_SOCKET] = sock,
+		[COURIER_SHARED] = c->opt.shared_fd,
+		[COURIER_LISTENER] = c->opt.listen_fd < 0 ? SPAWN_NULL : c->opt.listen_fd,
+	};
+	const struct spawn_options opt = {
+		.program = "/proc/self/exe",
+		.argv = argv,
+		.envp = environ,
+		.fds = fds,
+		.n_fds = COURIER_OTHERS,
+	};
 
-	return r < 0 ? r : spawn(&b, ret);
+	return spawn(&opt, ret);
 }
 
 static int tell(const struct courier *c, enum courier_message what, unsigned number, int fd)

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
@@ -14,6 +13,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/spawn.h"
 #include "worker/sandbox.h"
 #include "worker/service.h"
 
@@ -257,46 +257,12 @@ int worker_receive(struct worker *w, const struct worker_message **ret)
 
 /* --- its start -------------------------------------------------------------------------------- */
 
-static int set_actions(posix_spawn_file_actions_t *actions, int sock)
-{
-	int r = posix_spawn_file_actions_adddup2(actions, sock, WORKER_SOCKET);
-
-	for (int fd = 0; r == 0 && fd < WORKER_SOCKET; fd++)
-		r = posix_spawn_file_actions_addopen(actions, fd, "/dev/null", O_RDWR, 0);
-	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(actions, WORKER_SOCKET + 1);
-	return r;
-}
-
 /*
- * A process group of its own: what a terminal sends to ours (^C, ^Z) is not meant for it. Nor is
- * what those who run us send to each of our processes: it ends when we have no more need of it.
+ * Apart: what a terminal sends to us is not meant for it. Nor is what those who run us send to each
+ * of our processes: it ends when we have no more need of it.
  */
-static int set_attributes(posix_spawnattr_t *attr)
+static int spawn_with(struct worker *w, int sock)
 {
-	sigset_t blocked, all;
-	int r;
-
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGTERM);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGHUP);
-	sigfillset(&all);
-	r = posix_spawnattr_setsigmask(attr, &blocked);
-	if (r == 0)
-		r = posix_spawnattr_setsigdefault(attr, &all);
-	if (r == 0)
-		r = posix_spawnattr_setpgroup(attr, 0);
-	if (r == 0)
-		r = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-							   POSIX_SPAWN_SETPGROUP);
-	return r;
-}
-
-static int spawn(struct worker *w, const posix_spawn_file_actions_t *actions,
-		 const posix_spawnattr_t *attr)
-{
-	const char *program = w->opt.program ? w->opt.program : "/proc/self/exe";
 	const char *libraries = getenv("LD_LIBRARY_PATH");
 	char memory[32], path[4096];
 	char *argv[] = {
@@ -309,33 +275,21 @@ static int spawn(struct worker *w, const posix_spawn_file_actions_t *actions,
 	};
 	/* Of the environment no more than it may need to start: the rest is not its business. */
 	char *envp[] = { NULL, NULL };
+	const int fds[] = { SPAWN_NULL, SPAWN_NULL, SPAWN_NULL, [WORKER_SOCKET] = sock };
+	const struct spawn_options opt = {
+		.program = w->opt.program ? w->opt.program : "/proc/self/exe",
+		.argv = argv,
+		.envp = envp,
+		.fds = fds,
+		.n_fds = WORKER_SOCKET + 1,
+		.apart = true,
+	};
 
 	snprintf(memory, sizeof(memory), "%" PRIu64, w->opt.memory_bytes);
 	if (libraries &&
 	    snprintf(path, sizeof(path), "LD_LIBRARY_PATH=%s", libraries) < (int)sizeof(path))
 		envp[0] = path;
-	return -posix_spawn(&w->pid, program, actions, attr, argv, envp);
-}
-
-static int spawn_with(struct worker *w, int sock)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	int r = -posix_spawn_file_actions_init(&actions);
-
-	if (r < 0)
-		return r;
-	r = -posix_spawnattr_init(&attr);
-	if (r == 0) {
-		r = -set_actions(&actions, sock);
-		if (r == 0)
-			r = -set_attributes(&attr);
-		if (r == 0)
-			r = spawn(w, &actions, &attr);
-		posix_spawnattr_destroy(&attr);
-	}
-	posix_spawn_file_actions_destroy(&actions);
-	return r;
+	return spawn(&opt, &w->pid);
 }
 
 static int start(struct worker *w)
