@@ -210,16 +210,17 @@ def test_two_profilers_do_not_disturb_each_other(spanprof, tmp_path, workloads):
 
 
 def test_one_profiler_ends_while_the_other_goes_on(spanprof, tmp_path, burner):
-    pid = burner("split-le", "--threads", 1).pid
+    process = burner("split-le", "--threads", 1)
     with ThreadPoolExecutor(1) as pool:
-        long = pool.submit(run_record, spanprof, tmp_path / "long", "-p", pid, "-d", 8)
+        long = pool.submit(run_record, spanprof, tmp_path / "long", "-p", process.pid, "-d", 60)
         for i in range(4):
-            short = run_record(spanprof, tmp_path / f"short-{i}", "-p", pid, "-d", 0.4)
+            short = run_record(spanprof, tmp_path / f"short-{i}", "-p", process.pid, "-d", 0.4)
             assert short.profile.total() > 20
-        ticks, before = cpu_ticks(pid), time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        ticks, before = cpu_ticks(process.pid), time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         time.sleep(1)
-        cpu_ms = (cpu_ticks(pid) - ticks) * 1000 / os.sysconf("SC_CLK_TCK")
+        cpu_ms = (cpu_ticks(process.pid) - ticks) * 1000 / os.sysconf("SC_CLK_TCK")
         after = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        process.kill()  # with which the long recording ends
         samples = long.result().samples
     expect = sum(1 for s in samples if before < s["time_ns"] < after)
     assert expect == pytest.approx(cpu_ms * 0.999, rel=0.05, abs=15)
