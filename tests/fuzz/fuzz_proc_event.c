@@ -98,9 +98,9 @@ static void take(struct process_table *t, const uint8_t *data, size_t len)
 	check(t, &ev);
 }
 
-static void gone(void *ctx, pid_t pid)
+static void gone(void *ctx, const struct process *p)
 {
-	assert(process_find(ctx, pid) == NULL);
+	assert(process_find(ctx, p->pid) == NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -265,11 +265,11 @@ struct gone {
 	int n;
 };
 
-static void note_gone(void *ctx, pid_t pid)
+static void note_gone(void *ctx, const struct process *p)
 {
 	struct gone *gone = ctx;
 
-	gone->pids[gone->n++] = pid;
+	gone->pids[gone->n++] = p->pid;
 }
 
 Test(process, sweep_takes_those_that_ended_before)

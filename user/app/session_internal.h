@@ -51,7 +51,7 @@ void session_drop_ended_targets(struct session *s);
 
 /* Handlers; @ctx is the session. */
 void session_on_event(void *ctx, const struct proc_event *ev);
-void session_forget_process(void *ctx, pid_t pid);
+void session_forget_process(void *ctx, const struct process *p);
 bool session_visit_young(void *ctx, pid_t pid);
 
 /* The process of a sample, made if it is not known. -ENOMEM. */

@@ -17,6 +17,14 @@
 
 /* --- from /proc ------------------------------------------------------------------------------- */
 
+static int tell_kernel(struct session *s, struct process *p, const struct proc_info *info)
+{
+	int r = collector_set_proc(s->collector, p->pid, info);
+
+	p->told |= r == 0;
+	return r;
+}
+
 static int tell_context(struct session *s, struct process *p, const struct context_finding *f)
 {
 	int r = 0;
@@ -27,7 +35,7 @@ static int tell_context(struct session *s, struct process *p, const struct conte
 		if (f->info.sources[i].format == CTX_FORMAT_PYTHON)
 			r = collector_set_python(s->collector, f->info.sources[i].number,
 						 &f->python);
-	return r < 0 ? r : collector_set_proc(s->collector, p->pid, &f->info);
+	return r < 0 ? r : tell_kernel(s, p, &f->info);
 }
 
 /* Only if the user asked for it: all else leaves processes alone. */
@@ -191,7 +199,7 @@ void session_leave_out(struct session *s, struct process *p)
 	if (p->unwanted || !info.start_stack || !filter_is_lasting(s->opt.filter))
 		return;
 	info.unwanted = 1;
-	p->unwanted = collector_set_proc(s->collector, p->pid, &info) == 0;
+	p->unwanted = tell_kernel(s, p, &info) == 0;
 }
 
 void session_take_in(struct session *s, struct process *p)
@@ -201,7 +209,7 @@ void session_take_in(struct session *s, struct process *p)
 	if (!p->unwanted)
 		return;
 	p->unwanted = false;
-	if (collector_set_proc(s->collector, p->pid, &info) < 0)
+	if (tell_kernel(s, p, &info) < 0)
 		s->counters[STAT_CTX_NOT_TOLD]++;
 }
 
@@ -216,14 +224,15 @@ void session_take_in_all(struct session *s)
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-void session_forget_process(void *ctx, pid_t pid)
+void session_forget_process(void *ctx, const struct process *p)
 {
 	struct session *s = ctx;
 
-	context_tracker_forget(s->contexts, pid);
-	identity_forget(s->identities, pid);
-	collector_forget_proc(s->collector, pid);
-	jit_names_end(s->jit, pid);
+	context_tracker_forget(s->contexts, p->pid);
+	identity_forget(s->identities, p->pid);
+	if (p->told)
+		collector_forget_proc(s->collector, p->pid);
+	jit_names_end(s->jit, p->pid);
 }
 
 /* Will there be no sample of it? With a command, only the kernel side knows its children. */

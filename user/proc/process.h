@@ -37,6 +37,7 @@ struct process {
 	uint64_t exited_ns;	  /* main thread's exit; 0: lives */
 	uint64_t scanned_ns;	  /* when /proc/PID/maps was read last; 0: never */
 	bool unwanted;		  /* the kernel side was told that it is */
+	bool told; /* the kernel side was told of its pid, maybe of an earlier one's */
 };
 
 struct process_table {
@@ -97,7 +98,7 @@ void process_end_missing(struct process_table *t, uint64_t now_ns);
  * Forgets processes whose main thread ended before @before_ns, unless other threads still run;
  * @gone is told of each.
  */
-typedef void (*process_gone_fn)(void *ctx, pid_t pid);
+typedef void (*process_gone_fn)(void *ctx, const struct process *p);
 void process_sweep(struct process_table *t, uint64_t before_ns, process_gone_fn gone, void *ctx);
 
 /* dso_use() of all that processes have mapped. */
