@@ -14,7 +14,6 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct kernel_code *code;
-static uint64_t now_ns; /* news come in order of time */
 
 static void tell(const struct proc_event *ev)
 {
@@ -22,18 +21,18 @@ static void tell(const struct proc_event *ev)
 					 ev->code.is_bpf };
 	struct sym_result res;
 	uint32_t at;
-	int r;
 
-	if (ev->time_ns > now_ns)
-		now_ns = ev->time_ns;
-	r = ev->code.gone ? kernel_code_end(code, &s, now_ns) : kernel_code_begin(code, &s, now_ns);
-	assert(r != -ENOMEM);
-	if (r < 0 || !s.len)
+	if (ev->code.gone) {
+		assert(kernel_code_end(code, &s, ev->time_ns) != -ENOMEM);
+		assert(!kernel_code_at(code, s.addr, ev->time_ns));
 		return;
-	at = kernel_code_at(code, s.addr, now_ns);
-	assert(!at == ev->code.gone);
+	}
+	if (kernel_code_begin(code, &s, ev->time_ns) < 0 || !s.len)
+		return;
+	at = kernel_code_at(code, s.addr, ev->time_ns);
 	kernel_code_answer(code, &s.addr, &at, 1, &res);
-	assert(ev->code.gone || strncmp(res.frames->function, s.name, strlen(s.name)) == 0);
+	assert(at && res.n_frames == 1);
+	assert(strncmp(res.frames->function, s.name, strlen(s.name)) == 0);
 }
 
 static int apply(struct process_table *t, const struct proc_event *ev)
@@ -110,7 +109,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct perf_event_header header;
 
 	assert(process_table_init(&t) == 0 && kernel_code_new(&code) == 0);
-	now_ns = 1;
 	while (size >= sizeof(header)) {
 		size_t len;
 

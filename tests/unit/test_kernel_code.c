@@ -127,17 +127,6 @@ Test(kernel_code, news_that_were_lost)
 	assert_named(PAGE + 36, 0, NULL);
 }
 
-Test(kernel_code, of_no_length)
-{
-	come(PAGE, 64, "a", 10);
-	come(PAGE, 0, "none", 20);
-	assert_sampled(PAGE, 25, "a [bpf]");
-	go(PAGE, 0, "none", 30);
-	assert_sampled(PAGE, 35, "a [bpf]");
-	go(PAGE, 64, "a", 40);
-	assert_sampled(PAGE, 45, NULL);
-}
-
 Test(kernel_code, many_next_to_each_other)
 {
 	for (uint64_t i = 0; i < 1000; i++) {

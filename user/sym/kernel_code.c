@@ -168,8 +168,6 @@ int kernel_code_begin(struct kernel_code *k, const struct kernel_symbol *s, uint
 	LOCKED(k);
 	struct entry *e;
 
-	if (!s->len)
-		return 0;
 	(void)end_others(k, s, time_ns);
 	return insert(k, s, time_ns, &e);
 }
@@ -193,8 +191,6 @@ int kernel_code_end(struct kernel_code *k, const struct kernel_symbol *s, uint64
 	struct entry *e = find_there(k, s->addr);
 	int r;
 
-	if (!s->len)
-		return 0;
 	if (!e) { /* nobody said that it came */
 		r = insert(k, s, end_others(k, s, time_ns), &e);
 		if (r < 0)

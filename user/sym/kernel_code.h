@@ -28,8 +28,8 @@ struct kernel_symbol {
 };
 
 /*
- * It came, or has gone, at @time_ns (CLOCK_MONOTONIC, not 0); to be told in order of time. One of
- * no length is not taken. -ENOMEM; -ENOSPC: there are too many.
+ * It came, or has gone, at @time_ns (CLOCK_MONOTONIC); to be told in order of time. -ENOMEM;
+ * -ENOSPC: there are too many.
  */
 int kernel_code_begin(struct kernel_code *k, const struct kernel_symbol *s, uint64_t time_ns);
 int kernel_code_end(struct kernel_code *k, const struct kernel_symbol *s, uint64_t time_ns);
