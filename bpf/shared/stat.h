@@ -95,8 +95,6 @@ enum stat_kind {
 	X(SAMPLE_NO_PROCESS, LOSS, "samples_unknown_process", "samples of a process gone unseen")  \
 	X(FRAME_NO_MAPPING, LOSS, "frames_unknown_mapping", "user addresses in no known mapping")  \
 	X(FRAME_NO_SYMBOL, LOSS, "frames_no_symbol", "addresses without a name: [file+0x…]")       \
-	X(KERNEL_CODE_LEFT_OUT, LOSS, "kernel_code_left_out",                                      \
-	  "BPF programs and trampolines that came or went, too many to be remembered")             \
 	X(JIT_REFUSED, LOSS, "code_maps_refused",                                                  \
 	  "perf-PID.map or jitdump files that are not used: not readable, or not to be believed")  \
 	X(JIT_CUT, LOSS, "code_maps_cut", "of these, used in part: too large")                     \

@@ -1,39 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A stream of perf records, as a ring holds them, through the decoder into a process table, and
- * into what is known of the kernel's code.
- */
+/* A stream of perf records, as a ring holds them, through the decoder into a process table. */
 #include <assert.h>
 #include <linux/perf_event.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "collect/proc_event.h"
-#include "sym/kernel_code.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static struct kernel_code *code;
-
-static void tell(const struct proc_event *ev)
-{
-	const struct kernel_symbol s = { ev->code.addr, ev->code.len, ev->code.name,
-					 ev->code.is_bpf };
-	struct sym_result res;
-	uint32_t at;
-
-	if (ev->code.gone) {
-		assert(kernel_code_end(code, &s, ev->time_ns) != -ENOMEM);
-		assert(!kernel_code_at(code, s.addr, ev->time_ns));
-		return;
-	}
-	if (kernel_code_begin(code, &s, ev->time_ns) < 0 || !s.len)
-		return;
-	at = kernel_code_at(code, s.addr, ev->time_ns);
-	kernel_code_answer(code, &s.addr, &at, 1, &res);
-	assert(at && res.n_frames == 1);
-	assert(strncmp(res.frames->function, s.name, strlen(s.name)) == 0);
-}
 
 static int apply(struct process_table *t, const struct proc_event *ev)
 {
@@ -46,9 +20,6 @@ static int apply(struct process_table *t, const struct proc_event *ev)
 		return process_on_comm(t, ev->pid, ev->comm);
 	case PROC_EVENT_MMAP:
 		return process_on_mmap(t, ev->pid, &ev->map);
-	case PROC_EVENT_KERNEL_CODE:
-		tell(ev);
-		return 0;
 	case PROC_EVENT_EXIT:
 		process_on_exit(t, ev->pid, ev->time_ns);
 		return 0;
@@ -108,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct process_table t;
 	struct perf_event_header header;
 
-	assert(process_table_init(&t) == 0 && kernel_code_new(&code) == 0);
+	assert(process_table_init(&t) == 0);
 	while (size >= sizeof(header)) {
 		size_t len;
 
@@ -120,8 +91,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	process_sweep(&t, UINT64_MAX, gone, &t);
 	process_table_clear(&t);
-	kernel_code_sweep(code, UINT64_MAX);
-	kernel_code_forget(code, UINT64_MAX);
-	kernel_code_free(code);
 	return 0;
 }

@@ -202,35 +202,6 @@ Test(proc_event, lost_and_throttled)
 	cr_assert(eq(int, decode().kind, PROC_EVENT_THROTTLED));
 }
 
-static void ksymbol(uint64_t addr, uint32_t len, uint16_t type, uint16_t flags, const char *name)
-{
-	begin(PERF_RECORD_KSYMBOL, 0);
-	put_u64(addr);
-	put_u32(len);
-	put_u32(type | (uint32_t)flags << 16);
-	put_string(name);
-	end();
-}
-
-Test(proc_event, code_of_the_kernel_comes_and_goes)
-{
-	struct proc_event ev;
-
-	ksymbol(0xffffffffc0001000, 64, PERF_RECORD_KSYMBOL_TYPE_BPF, 0, "bpf_prog_1_x");
-	ev = decode();
-	cr_assert(eq(int, ev.kind, PROC_EVENT_KERNEL_CODE));
-	cr_assert(eq(u64, ev.code.addr, 0xffffffffc0001000));
-	cr_assert(eq(u32, ev.code.len, 64));
-	cr_assert(eq(str, (char *)ev.code.name, "bpf_prog_1_x"));
-	cr_assert(ev.code.is_bpf && !ev.code.gone);
-	ksymbol(0xffffffffc0001000, 64, PERF_RECORD_KSYMBOL_TYPE_OOL,
-		PERF_RECORD_KSYMBOL_FLAGS_UNREGISTER, "ftrace_trampoline");
-	ev = decode();
-	cr_assert(ev.code.gone && !ev.code.is_bpf);
-	ksymbol(UINT64_MAX - 8, 64, 0, 0, "x");
-	assert_malformed();
-}
-
 Test(proc_event, what_a_newer_kernel_may_write)
 {
 	begin(999, 0xffff);
@@ -242,7 +213,7 @@ Test(proc_event, what_a_newer_kernel_may_write)
 /* Every record, cut at every length, with its header telling either. */
 Test(proc_event, cut_records)
 {
-	for (int kind = 0; kind < 5; kind++)
+	for (int kind = 0; kind < 4; kind++)
 		for (size_t len = 0;; len++) {
 			struct proc_event ev;
 			uint64_t copy[64];
@@ -254,8 +225,6 @@ Test(proc_event, cut_records)
 				mmap2(0x1000, 0x1000, "/0123456");
 			else if (kind == 3)
 				task(PERF_RECORD_EXIT, 11, 10, 11);
-			else if (kind == 4)
-				ksymbol(1, 2, 1, 0, "0123456");
 			if (len >= rec.len)
 				break;
 			rec.len = len;

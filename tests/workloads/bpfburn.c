@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A BPF program that takes its time, run by the kernel for us:
- *   bpfburn --cpu-ms MS [--name NAME]
- * It is called NAME (burner), and runs in test runs of a socket filter. "ready" is printed when it
- * is loaded. It is made of raw instructions, so that nothing is needed to build it.
+ *   bpfburn --cpu-ms MS
+ * It is called burner, and runs in test runs of a socket filter. "ready" is printed when it is
+ * loaded. It is made of raw instructions, so that nothing is needed to build it.
  */
 #include <errno.h>
 #include <linux/bpf.h>
@@ -31,7 +31,7 @@ static int bpf(enum bpf_cmd cmd, union bpf_attr *attr)
 }
 
 /* r0 = 0; r1 = ROUNDS; do r0 += r1; while (--r1); return r0 */
-static int load_burner(const char *name)
+static int load_burner(void)
 {
 	const struct bpf_insn code[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
@@ -46,11 +46,10 @@ static int load_burner(const char *name)
 		.insns = (uintptr_t)code,
 		.insn_cnt = sizeof(code) / sizeof(code[0]),
 		.license = (uintptr_t) "GPL",
+		.prog_name = "burner",
 	};
-	int fd;
+	int fd = bpf(BPF_PROG_LOAD, &attr);
 
-	snprintf(attr.prog_name, sizeof(attr.prog_name), "%s", name);
-	fd = bpf(BPF_PROG_LOAD, &attr);
 	if (fd < 0)
 		die("load");
 	return fd;
@@ -83,7 +82,7 @@ static uint64_t used_ns(void)
 int main(int argc, char **argv)
 {
 	uint64_t cpu_ns = (uint64_t)(arg_number(argv, "cpu-ms", 500) * 1e6);
-	int fd = load_burner(arg_string(argv, "name", "burner"));
+	int fd = load_burner();
 
 	(void)argc;
 	puts("ready");

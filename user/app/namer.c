@@ -211,8 +211,7 @@ static int name(struct namer *n, const struct namer_job *job)
 {
 	CLEANUP(pprof_freep) struct pprof *p = NULL;
 	struct session_interval *i = job->interval;
-	const struct name_sources from = { &i->files, n->naming->sym, n->naming->servers, i->jit,
-					   i->kernel_code };
+	const struct name_sources from = { &i->files, n->naming->sym, n->naming->servers, i->jit };
 	int r;
 
 	r = profile_to_pprof(i->profile, &from, i->counters, &p);

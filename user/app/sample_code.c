@@ -19,8 +19,8 @@ static int resolve_frame(struct process_table *procs, const struct jit_process *
 	return 0;
 }
 
-int sample_code_resolve(const struct sample_code *known, const struct process *p, uint64_t time_ns,
-			struct sample_stack *stack)
+int sample_code_resolve(struct jit_names *jit, struct process_table *procs, const struct process *p,
+			uint64_t time_ns, struct sample_stack *stack)
 {
 	struct jit_process *jp = NULL;
 	int r = 0;
@@ -28,14 +28,12 @@ int sample_code_resolve(const struct sample_code *known, const struct process *p
 	for (uint32_t i = 0; r == 0 && i < stack->n; i++) {
 		struct profile_frame *f = &stack->frames[i];
 
-		if (f->dso->kind == DSO_KERNEL)
-			f->code = kernel_code_at(known->kernel, f->offset, time_ns);
 		if (f->dso->kind != DSO_ANON)
 			continue;
 		if (!jp)
-			r = jit_names_enter(known->jit, p, &jp);
+			r = jit_names_enter(jit, p, &jp);
 		if (r == 0)
-			r = resolve_frame(known->procs, jp, p->id, time_ns, f);
+			r = resolve_frame(procs, jp, p->id, time_ns, f);
 	}
 	return r;
 }

@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Frames of a sample that lie in code made at run time: told apart, and those of a process made its
- * own.
- */
+/* Frames of a sample that lie in code made at run time: made its process's own, and told apart. */
 #ifndef APP_SAMPLE_CODE_H
 #define APP_SAMPLE_CODE_H
 
 #include "app/sample_stack.h"
 #include "sym/jit_names.h"
-#include "sym/kernel_code.h"
-
-struct sample_code {
-	struct jit_names *jit;
-	struct kernel_code *kernel;
-	struct process_table *procs;
-};
 
 /*
  * An address in such memory says nothing without its process and the time: puts both into the
  * frames of @stack, a sample of @p taken at @time_ns. -ENOMEM.
  */
-int sample_code_resolve(const struct sample_code *known, const struct process *p, uint64_t time_ns,
-			struct sample_stack *stack);
+int sample_code_resolve(struct jit_names *jit, struct process_table *procs, const struct process *p,
+			uint64_t time_ns, struct sample_stack *stack);
 
 /* What becomes of a file by such an @error of on_trouble: "is not used: …"; NULL: strerror() says
  * it.

@@ -95,7 +95,6 @@ static struct profile *profile_of(const struct session *s, const struct sample_r
 static int take_sample(struct session *s, struct sample_record *rec, uint64_t *frames,
 		       const struct collector_sample *from)
 {
-	const struct sample_code known = { s->jit, s->kernel_code, &s->procs };
 	struct sample_context context;
 	const struct identity *identity;
 	struct context_finding finding;
@@ -123,7 +122,7 @@ static int take_sample(struct session *s, struct sample_record *rec, uint64_t *f
 			       &(struct session_sample){ rec, &context, frames, from->rest });
 	sample_stack_resolve(&s->procs.dsos, p, rec, frames, &stack);
 	s->counters[STAT_FRAME_NO_MAPPING] += stack.n_unknown;
-	r = sample_code_resolve(&known, p, rec->time_ns, &stack);
+	r = sample_code_resolve(s->jit, &s->procs, p, rec->time_ns, &stack);
 	if (r == 0)
 		r = identity_get(s->identities, p, &identity);
 	if (r < 0)
@@ -197,8 +196,6 @@ static int allocate(const struct session_options *opt, struct session **ret)
 							  s->counters, opt->code_memory },
 				  &s->jit);
 	if (r == 0)
-		r = kernel_code_new(&s->kernel_code);
-	if (r == 0)
 		r = copy_targets(s, opt);
 	if (r < 0)
 		return r;
@@ -254,7 +251,6 @@ void session_close(struct session *s)
 	profile_free(s->ending);
 	profile_free(s->ending_focused);
 	jit_names_free(s->jit);
-	kernel_code_free(s->kernel_code);
 	context_tracker_free(s->contexts);
 	identity_table_free(s->identities);
 	process_table_clear(&s->procs);
@@ -301,7 +297,6 @@ int session_poll(struct session *s)
 		process_sweep(&s->procs, s->swept_ns, session_forget_process, s);
 		session_drop_ended_targets(s);
 		jit_names_read(s->jit, now);
-		kernel_code_sweep(s->kernel_code, s->delivered_ns);
 		s->swept_ns = now;
 	}
 	return 0;
@@ -330,7 +325,7 @@ int session_pprof(struct session *s, struct pprof **ret)
 	if (r < 0)
 		return r;
 	r = profile_files_collect(s->profile, &files);
-	from = (struct name_sources){ &files, names->sym, names->servers, s->jit, s->kernel_code };
+	from = (struct name_sources){ &files, names->sym, names->servers, s->jit };
 	if (r == 0)
 		r = profile_to_pprof(s->profile, &from, s->counters, ret);
 	if (r == 0)

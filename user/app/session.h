@@ -15,7 +15,6 @@
 #include "meta/filter.h"
 #include "profile/profile.h"
 #include "sym/jit_names.h"
-#include "sym/kernel_code.h"
 
 /* A sample as it was counted. Valid during the call. */
 struct session_sample {
@@ -32,9 +31,7 @@ struct session_sample {
 struct session_interval {
 	struct profile *profile;
 	struct profile_files files;
-	/* The session's: only to be asked for names. */
-	struct jit_names *jit;
-	struct kernel_code *kernel_code;
+	struct jit_names *jit;	       /* the session's: only for jit_names_answer() */
 	uint64_t counters[STAT_COUNT]; /* what came up with it; the session takes them over */
 };
 

@@ -11,7 +11,6 @@
 #include "proc/process.h"
 #include "profile/profile.h"
 #include "sym/jit_names.h"
-#include "sym/kernel_code.h"
 #include "unwind/unwinder.h"
 
 struct session {
@@ -29,7 +28,6 @@ struct session {
 	uint64_t delivered_ns;		      /* samples that were taken before are in */
 	VEC(struct session_interval *) taken; /* that are with somebody else */
 	struct jit_names *jit;
-	struct kernel_code *kernel_code;
 	struct unwinder *unwinder;
 	uint64_t counters[STAT_COUNT]; /* the session's own */
 	VEC(pid_t) targets;	       /* that still run */

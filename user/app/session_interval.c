@@ -19,7 +19,6 @@ int session_interval_new(struct session *s, struct profile *p, struct session_in
 		return r;
 	i->profile = p;
 	i->jit = s->jit;
-	i->kernel_code = s->kernel_code;
 	*ret = TAKE_PTR(i);
 	return 0;
 }
@@ -150,11 +149,8 @@ static void sweep(struct session *s)
 	for (size_t i = 0; i < s->taken.n; i++)
 		use_frames(s, s->taken.data[i]->profile);
 	dso_table_sweep(&s->procs.dsos, KEEP_ROUNDS, forget_dso, s);
-	if (s->taken.n) /* whose answers may be in use */
-		return;
-	sweep_jit(s);
-	if (!session_is_rotating(s))
-		kernel_code_forget(s->kernel_code, s->start_ns);
+	if (!s->taken.n) /* whose answers may be in use */
+		sweep_jit(s);
 }
 
 static void remove_taken(struct session *s, const struct session_interval *i)

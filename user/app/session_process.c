@@ -287,19 +287,6 @@ static int on_mmap(struct session *s, const struct proc_event *ev)
 	return r < 0 || !ev->map.file.ino ? r : expect_context(s, ev->pid, ev->time_ns);
 }
 
-static int on_kernel_code(struct session *s, const struct proc_event *ev)
-{
-	const struct kernel_code_event *c = &ev->code;
-	const struct kernel_symbol symbol = { c->addr, c->len, c->name, c->is_bpf };
-	int r = c->gone ? kernel_code_end(s->kernel_code, &symbol, ev->time_ns)
-			: kernel_code_begin(s->kernel_code, &symbol, ev->time_ns);
-
-	if (r != -ENOSPC)
-		return r;
-	s->counters[STAT_KERNEL_CODE_LEFT_OUT]++;
-	return 0;
-}
-
 static int apply_event(struct session *s, const struct proc_event *ev)
 {
 	switch (ev->kind) {
@@ -316,8 +303,6 @@ static int apply_event(struct session *s, const struct proc_event *ev)
 		if (is_target(s, ev->pid) && process_is_over(ev->pid))
 			drop_target(s, ev->pid);
 		return 0;
-	case PROC_EVENT_KERNEL_CODE:
-		return on_kernel_code(s, ev);
 	case PROC_EVENT_LOST:
 		s->events_lost = true;
 		return 0;

@@ -32,7 +32,6 @@ int perf_ring_open(int cpu, size_t data_size, struct perf_ring *ret)
 		.comm = 1,
 		.comm_exec = 1,
 		.task = 1,
-		.ksymbol = 1,
 		.watermark = 1,
 		.wakeup_watermark = data_size / 2,
 	};

@@ -38,14 +38,6 @@ struct lost_record {
 	uint64_t id, lost;
 };
 
-struct ksymbol_record {
-	struct perf_event_header header;
-	uint64_t addr;
-	uint32_t len;
-	uint16_t ksym_type, flags;
-	char name[];
-};
-
 /* A string in the last part of a record; it must end there. */
 static int check_string(const char *str, const void *buf, size_t body_len)
 {
@@ -114,30 +106,10 @@ static int decode_lost(const void *buf, size_t body_len, struct proc_event *ev)
 	return 0;
 }
 
-static int decode_ksymbol(const void *buf, size_t body_len, struct proc_event *ev)
-{
-	const struct ksymbol_record *rec = buf;
-
-	if (body_len < sizeof(*rec) || check_string(rec->name, buf, body_len) < 0)
-		return -EBADMSG;
-	if (rec->addr + rec->len < rec->addr)
-		return -EBADMSG;
-	ev->kind = PROC_EVENT_KERNEL_CODE;
-	ev->code = (struct kernel_code_event){
-		.addr = rec->addr,
-		.len = rec->len,
-		.is_bpf = rec->ksym_type == PERF_RECORD_KSYMBOL_TYPE_BPF,
-		.gone = rec->flags & PERF_RECORD_KSYMBOL_FLAGS_UNREGISTER,
-		.name = rec->name,
-	};
-	return 0;
-}
-
 /* One outside our PID namespace has no pid in it: 0. */
 static bool is_of_process(enum proc_event_kind kind)
 {
-	return kind != PROC_EVENT_LOST && kind != PROC_EVENT_THROTTLED &&
-	       kind != PROC_EVENT_KERNEL_CODE;
+	return kind != PROC_EVENT_LOST && kind != PROC_EVENT_THROTTLED;
 }
 
 int proc_event_decode(const void *buf, size_t len, struct proc_event *ret)
@@ -164,9 +136,6 @@ int proc_event_decode(const void *buf, size_t len, struct proc_event *ret)
 		break;
 	case PERF_RECORD_MMAP2:
 		r = decode_mmap2(buf, body_len, &ev);
-		break;
-	case PERF_RECORD_KSYMBOL:
-		r = decode_ksymbol(buf, body_len, &ev);
 		break;
 	case PERF_RECORD_LOST:
 		r = decode_lost(buf, body_len, &ev);

@@ -125,32 +125,11 @@ static int resolve_code(struct batch *b, struct jit_names *jit)
 	return b->dso->owner ? jit_names_answer(jit, &places, b->results) : 0;
 }
 
-/* What came and went is known by the news of it; the kernel's own list has what is there now. */
-static int resolve_kernel(struct batch *b, const struct name_sources *from)
-{
-	CLEANUP(freep) uint64_t *addrs = calloc(b->names.n, sizeof(*addrs));
-	CLEANUP(freep) struct sym_result *results = calloc(b->names.n, sizeof(*results));
-	size_t n = 0;
-	int r;
-
-	if (!addrs || !results)
-		return -ENOMEM;
-	kernel_code_answer(from->kernel_code, b->offsets, b->codes, b->names.n, b->results);
-	for (size_t i = 0; i < b->names.n; i++)
-		if (!b->results[i].n_frames)
-			addrs[n++] = b->offsets[i];
-	r = symbolizer_kernel(from->sym, addrs, n, results);
-	for (size_t i = b->names.n; n > 0; i--)
-		if (!b->results[i - 1].n_frames)
-			b->results[i - 1] = results[--n];
-	return r;
-}
-
 static int resolve(struct batch *b, const struct name_sources *from)
 {
 	switch (b->dso->kind) {
 	case DSO_KERNEL:
-		return resolve_kernel(b, from);
+		return symbolizer_kernel(from->sym, b->offsets, b->names.n, b->results);
 	case DSO_VDSO:
 		return symbolizer_vdso(from->sym, b->offsets, b->names.n, b->results);
 	case DSO_FILE:

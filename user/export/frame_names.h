@@ -8,7 +8,6 @@
 #include "export/pprof.h"
 #include "profile/profile.h"
 #include "sym/jit_names.h"
-#include "sym/kernel_code.h"
 #include "sym/symbolizer.h"
 
 struct frame_name {
@@ -23,7 +22,6 @@ struct name_sources {
 	struct symbolizer *sym;
 	struct debuginfod_files *servers; /* of debug files; NULL: none */
 	struct jit_names *jit;
-	struct kernel_code *kernel_code;
 };
 
 struct frame_names {

@@ -23,8 +23,7 @@
 struct profile_frame {
 	const struct dso *dso;
 	uint64_t offset; /* as its dso's kind says */
-	uint32_t code;	 /* which was there: DSO_ANON: of jit_code_at(); DSO_KERNEL: of
-			    kernel_code_at(); else 0 */
+	uint32_t code;	 /* DSO_ANON: which code was there, as jit_code_at() says; else 0 */
 };
 
 uint64_t profile_frame_hash(uint64_t seed, const struct profile_frame *f);
