@@ -4,22 +4,8 @@
 import pytest
 
 from program import run
+from test_debuginfod import SOURCE
 
-SOURCE = """
-static volatile unsigned long sink;
-static inline __attribute__((always_inline)) void stir(void) { sink = sink * 3 + 1; }
-static __attribute__((noinline)) void brew(void)
-{
-	for (int i = 0; i < 10000000; i++)
-		stir();
-}
-int main(void)
-{
-	for (int i = 0; i < 40; i++)
-		brew();
-	return 0;
-}
-"""
 BUILD = """set -e
 cd $1
 gcc -static -O2 -g -Wl,--build-id=0x1234abcd kettle.c -o kettle

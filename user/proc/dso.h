@@ -96,7 +96,7 @@ void dso_table_sweep(struct dso_table *t, uint32_t n_rounds, dso_gone_fn gone, v
  */
 int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end);
 
-/* The root of the process by way of which it is open, which may be gone by now: -1: as ours. */
+/* The root of the process by way of which it is open, which may be gone by now; -1: as ours. */
 int dso_root(const struct dso *dso);
 
 /* It is not open, but may come to be by way of another process. */
