@@ -108,6 +108,19 @@ def is_active(machine):
     return machine.main()
 
 
+@pytest.fixture
+def busy(machine):
+    """
+    Nothing else takes time there: an agent that has nothing to do is in one sample an interval by chance.
+    It ends with the machine.
+    """
+    loop = subprocess.Popen(machine.command("sh", "-c", "while :; do :; done"))
+    yield
+    loop.kill()
+    loop.wait()
+
+
+@pytest.mark.usefixtures("busy")
 def test_life_of_the_package(machine):
     before = files(machine)
     config = machine.root / "etc/spanprof/agent.yaml"
