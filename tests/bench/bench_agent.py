@@ -178,6 +178,7 @@ def agent(folder, port, hz, listen):
     config = {
         "frequency": hz, "listen": f"127.0.0.1:{listen}", "control_socket": "",
         "spool": {"directory": f"{folder}/spool"}, "symbols": {"cache": f"{folder}/symbols"},
+        "budgets": {"cpu_percent": f"{STORM_CPU.get(hz, 100)}%"},
         "endpoints": [
             {"type": "directory", "path": f"{folder}/out", "max_bytes": "64MiB"},
             {"type": "pyroscope", "url": f"http://127.0.0.1:{port}"},
