@@ -810,7 +810,8 @@ Test(row_store, unused_file_can_be_used_again)
 	assert_all();
 	n_pages = 0;
 	for (uint32_t i = 0; i < 200; i++)
-		cr_assert(zero(int, row_store_drop_file(store, files[i])));
+		cr_assert(zero(int, row_store_drop_file(store, files[i], false)));
+	cr_assert(zero(int, row_store_settle(store)));
 	cr_assert(eq(u64, row_store_stats(store).lines_bytes,
 		     (control.file_mask + 1) * UNWIND_LINE_SIZE));
 }
@@ -850,7 +851,7 @@ Test(row_store, directories_of_the_file_at_hand_stay)
 		add_numbered(i, (100 + i) * SECOND);
 	assert_all();
 	cr_assert(not(row_store_has(store, f, 0)));
-	cr_assert(zero(int, row_store_drop_file(store, f)));
+	cr_assert(zero(int, row_store_drop_file(store, f, false)));
 }
 
 /* --- failures --------------------------------------------------------------------------------- */
@@ -927,11 +928,52 @@ Test(row_store, file_goes_though_no_reader_can_be_waited_for)
 	before = bytes_in_use();
 	f = add_used_file();
 	calls_until_failure = 1;
-	cr_assert(zero(int, row_store_drop_file(store, f)));
+	cr_assert(zero(int, row_store_drop_file(store, f, false)));
 	cr_assert(eq(u32, find_file(&watched_key)->state, UNWIND_FILE_NO_ROWS));
+	cr_assert(eq(int, row_store_settle(store), -EIO));
 	cr_assert(gt(u64, bytes_in_use(), before), "they may still be reading");
-	cr_assert(zero(int, row_store_drop_file(store, add_file(0, 1))));
+	cr_assert(zero(int, row_store_settle(store)));
 	cr_assert(eq(u64, bytes_in_use(), before), "they are waited for the next time");
+}
+
+/* Its program may run again. */
+Test(row_store, file_that_is_forgotten_is_asked_for_again)
+{
+	struct row_file *f;
+
+	open_store(8);
+	f = add_used_file();
+	cr_assert(zero(int, row_store_drop_file(store, f, true)));
+	cr_assert(zero(ptr, (void *)find_file(&watched_key)));
+	f = add_used_file();
+	cr_assert(eq(u32, find_file(&watched_key)->state, UNWIND_FILE_ROWS));
+	cr_assert(zero(int, row_store_drop_file(store, f, true)));
+	cr_assert(zero(int, row_store_settle(store)));
+}
+
+/* To wait for them takes tens of ms, in which no sample is fetched. */
+Test(row_store, readers_are_waited_for_once_for_all_files)
+{
+	struct row_file *files[20];
+	uint64_t before;
+	int waits;
+
+	open_store(8);
+	before = bytes_in_use();
+	for (size_t i = 0; i < 20; i++) {
+		files[i] = add_file(0, 100);
+		put(files[i], 1, dense(i), 0, 0);
+	}
+	n_pages = 0;
+	waits = n_waits;
+	for (size_t i = 0; i < 20; i++)
+		cr_assert(zero(int, row_store_drop_file(store, files[i], false)));
+	cr_assert(eq(int, n_waits, waits));
+	cr_assert(zero(int, row_store_settle(store)));
+	cr_assert(eq(int, n_waits, waits + 1));
+	cr_assert(eq(u64, bytes_in_use(), before));
+	cr_assert(zero(int, row_store_settle(store)));
+	cr_assert(eq(int, n_waits, waits + 1), "nobody has to be waited for");
 }
 
 Test(row_store, file_stays_if_there_is_no_memory_for_its_leaving)
@@ -946,14 +988,15 @@ Test(row_store, file_stays_if_there_is_no_memory_for_its_leaving)
 		before = bytes_in_use();
 		f = add_used_file();
 		allocations_until_failure = n;
-		r = row_store_drop_file(store, f);
+		r = row_store_drop_file(store, f, false);
 		allocations_until_failure = 0;
 		if (r < 0) {
 			cr_assert(eq(int, r, -ENOMEM));
 			cr_assert(eq(u32, find_file(&watched_key)->state, UNWIND_FILE_ROWS));
 			cr_assert(eq(u64, row_store_stats(store).pages, 8));
-			cr_assert(zero(int, row_store_drop_file(store, f)));
+			cr_assert(zero(int, row_store_drop_file(store, f, false)));
 		}
+		cr_assert(zero(int, row_store_settle(store)));
 		cr_assert(eq(u64, bytes_in_use(), before));
 		clear();
 	}

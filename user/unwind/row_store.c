@@ -523,7 +523,7 @@ static void take_off_keys(struct row_store *s, const struct row_file *f, bool fo
 	forget_copies(s);
 }
 
-int row_store_drop_file(struct row_store *s, struct row_file *f)
+int row_store_drop_file(struct row_store *s, struct row_file *f, bool forget)
 {
 	int r;
 
@@ -532,16 +532,19 @@ int row_store_drop_file(struct row_store *s, struct row_file *f)
 	r = vec_reserve(&s->leaving, f->n_loaded + n_dirs(f));
 	if (r < 0)
 		return r;
-	take_off_keys(s, f, false);
+	take_off_keys(s, f, forget);
 	unload_pages(s, f);
 	let_go_dirs(s, f);
 	for (size_t k = 0; k < s->files.n; k++)
 		if (s->files.data[k] == f)
 			s->files.data[k--] = s->files.data[--s->files.n];
 	file_free(f);
-	/* The file is gone. If nobody can be waited for, its lines wait for the next time. */
-	(void)give_back(s);
 	return 0;
+}
+
+int row_store_settle(struct row_store *s)
+{
+	return give_back(s);
 }
 
 /* --- making room ------------------------------------------------------------------------------ */

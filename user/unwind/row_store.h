@@ -43,8 +43,17 @@ struct row_extent {
 /* Nothing is loaded yet. -ENOMEM, -ENOSPC. */
 int row_store_add_file(struct row_store *s, const struct row_extent *code, struct row_file **ret);
 
-/* Unloads it, takes it off every key; it is gone. NULL is fine. -ENOMEM: it stays as it was. */
-int row_store_drop_file(struct row_store *s, struct row_file *file);
+/*
+ * Unloads it, takes it off every key; it is gone. @forget: the kernel side asks for it again when
+ * it meets it; else it is told that there are no rows. NULL is fine. -ENOMEM: it stays as it was.
+ */
+int row_store_drop_file(struct row_store *s, struct row_file *file, bool forget);
+
+/*
+ * What was dropped can be used again, which else is so when there is no other room. Waits until the
+ * kernel side has left it; what the backing's wait_readers() says.
+ */
+int row_store_settle(struct row_store *s);
 
 /*
  * From now on the kernel side finds under @key what is loaded of @file; NULL: it need not ask for

@@ -188,7 +188,7 @@ static int open_dso(struct unwind_source *src, struct row_store *store)
 
 static int reopen(struct unwind_source *src, struct row_store *store)
 {
-	int r = row_store_drop_file(store, src->file);
+	int r = row_store_drop_file(store, src->file, false);
 
 	if (r < 0)
 		return r;
@@ -215,8 +215,12 @@ int unwind_source_set_key(struct unwind_source *src, struct row_store *store,
 {
 	int r = 0;
 
-	if (src->has_key && !same_contents(&src->key, key) && src->dso && src->dso->fd >= 0)
-		r = reread(src, store, now);
+	if (src->has_key && !same_contents(&src->key, key) && src->dso) {
+		if (src->dso->fd < 0 && src->file) /* its rows are those of the old contents */
+			return -EAGAIN;
+		if (src->dso->fd >= 0)
+			r = reread(src, store, now);
+	}
 	if (r < 0)
 		return r;
 	src->key = *key;
@@ -266,7 +270,7 @@ static int load_here(struct unwind_source *src, struct loading *l, uint64_t firs
 /* Without rows the kernel side has no reason to ask for more of them. */
 static int lose_file(struct unwind_source *src)
 {
-	int r = row_store_drop_file(src->store, src->file);
+	int r = row_store_drop_file(src->store, src->file, false);
 
 	return r < 0 ? r : give_up(src, -EREMOTEIO);
 }
@@ -278,6 +282,8 @@ static int load_there(struct unwind_source *src, struct loading *l, uint64_t fir
 	const struct rows_sink sink = { take_page, l };
 	int r;
 
+	if (src->dso->fd < 0) /* was closed, and cannot be had by way of this process */
+		return 0;
 	for (uint64_t i = 0; i < n; i++)
 		group.wanted |= (uint64_t)wants_page(l, first + i) << i;
 	r = rows_client_compile(src->reader, &f, &group, &sink, &src->stats);
@@ -409,7 +415,7 @@ void unwind_sources_forget(struct unwind_sources *s, struct row_store *store, co
 	add_stats(&s->gone_stats, src);
 	add_failures(&s->gone_failures, src);
 	/* Without memory they stay, and are right: the kernel side knows them by inode and time. */
-	(void)row_store_drop_file(store, src->file);
+	(void)row_store_drop_file(store, src->file, true);
 }
 
 struct unwind_table_stats unwind_sources_stats(const struct unwind_sources *s)
