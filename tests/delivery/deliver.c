@@ -89,7 +89,8 @@ static void set_option(struct endpoint_options *e, struct endpoint_header *h, ch
 
 static void on_event(const struct delivery_event *e, void *arg)
 {
-	static const char *const names[] = { "failing", "recovered", "refused", "unusable" };
+	static const char *const names[] = { "failing", "recovered", "refused", "warned",
+					     "unusable" };
 
 	fprintf(stderr, "%s: %s, replayed %lu: %s\n", e->endpoint, names[e->change], e->replayed,
 		e->message);

@@ -208,6 +208,26 @@ def test_password(tmp_path):
     assert all("Authorization: Basic dXNlcjpnZWhlaW0=" in h for h in heads)
 
 
+@pytest.mark.parametrize(
+    "kind, credentials, scheme, secret",
+    [("token", {}, "Bearer", "geheim-1"), ("password", {"username": "user"}, "Basic", "dXNlcjpnZWhlaW0tMQ==")],
+)
+def test_server_that_repeats_what_it_was_sent(tmp_path, kind, credentials, scheme, secret):
+    """Its words are told, but for what is secret in them."""
+    def answer(conn, head, n):
+        body = json.dumps({"code": "unauthenticated", "message": "your " + head[-400:]}).encode()
+        conn.sendall(b"HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    (tmp_path / "secret").write_text("geheim-1\n")
+    with server(answer) as (url, heads):
+        with Deliver(tmp_path, pyroscope(url, **{**credentials, kind: tmp_path / "secret"})) as d:
+            d.put()
+            s = d.wait("p", lambda s: s["error"])
+            d.quit()
+            assert scheme in s["error"] and secret not in s["error"] + d.events()
+    assert f"{scheme} {secret}" in heads[0]
+
+
 @pytest.mark.parametrize("content", [None, "", "a\nb", "x" * 10000])
 def test_secret_that_cannot_be_used(tmp_path, content):
     """Nothing goes out without it."""
@@ -234,6 +254,31 @@ def test_directory_rotates(tmp_path):
     assert all(gzip.decompress(f.read_bytes()) for f in files)
 
 
+def test_directory_of_several(tmp_path):
+    """Each one's first profile of the same second."""
+    e = {"name": "d", "type": "directory", "path": tmp_path / "out"}
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    with Deliver(tmp_path / "a", e) as a, Deliver(tmp_path / "b", e) as b, Deliver(tmp_path / "c", e) as c:
+        for d in a, b, c:
+            d.put()
+        for d in a, b, c:
+            assert d.quit(5000)["d"]["delivered"] == PROFILE
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_directory_with_files_of_the_future(tmp_path):
+    """A clock that was wrong: what is written now stays."""
+    out = tmp_path / "out"
+    out.mkdir()
+    for i in range(3):
+        (out / f"spanprof-20990101T00000{i}Z-{i:016x}.pb.gz").write_bytes(b"x" * 5000)
+    with Deliver(tmp_path, {"name": "d", "type": "directory", "path": out, "max_bytes": 5000}) as d:
+        d.put(2)
+        d.quit(5000)
+    assert any(gzip.decompress(f.read_bytes()) for f in out.iterdir() if "2099" not in f.name)
+
+
 def test_dead_endpoint_holds_back_no_other(tmp_path):
     dead = {**pyroscope("http://127.0.0.1:1"), "name": "dead"}
     directory = {"name": "d", "type": "directory", "path": tmp_path / "out"}
@@ -243,6 +288,20 @@ def test_dead_endpoint_holds_back_no_other(tmp_path):
         d.wait("d", lambda s: s["delivered"] == 5 * PROFILE)
         s = d.quit()
     assert s["dead"]["queue_samples"] == 5 * PROFILE
+
+
+def test_becomes_a_directory(tmp_path):
+    """What of a profile was sent before is not counted again, though the file has all of it."""
+    def answer(conn, head, n):
+        conn.sendall(OK if n == 1 else b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+
+    with server(answer) as (url, _), Deliver(tmp_path, pyroscope(url)) as d:
+        d.put()
+        assert 0 < d.wait("p", lambda s: s["later"])["delivered"] < PROFILE
+        (tmp_path / "set").write_text(f"name=p type=directory path={tmp_path}/out\n")
+        assert d.ask(f"set {tmp_path}/set") == "set"
+        assert d.quit(5000)["p"]["delivered"] == PROFILE
+    assert len(list((tmp_path / "out").iterdir())) == 1
 
 
 def test_endpoints_change_while_running(tmp_path):
@@ -255,6 +314,8 @@ def test_endpoints_change_while_running(tmp_path):
             assert d.ask(f"set {tmp_path}/set") == "set"
             d.put()
             d.wait("d", lambda s: s["delivered"] == PROFILE)
+            assert d.stats()["p"]["failing_since_ns"] == 0
+            assert d.stats()["p"]["queue_samples"] == 2 * PROFILE
             (tmp_path / "set").write_text(f"name=p type=pyroscope url={url} timeout=1000\n")
             assert d.ask(f"set {tmp_path}/set") == "set"
             d.put()
@@ -371,12 +432,18 @@ def header_flood(conn, head, n):
         conn.sendall(b"X-Flood: " + b"x" * 1000 + b"\r\n")
 
 
+def endless_header(conn, head, n):
+    conn.sendall(b"HTTP/1.1 200 OK\r\nX-Flood: ")
+    while True:
+        conn.sendall(b"x" * 1000)
+
+
 def close(conn, head, n):
     return False
 
 
 @pytest.mark.parametrize(
-    "answer", [hang, hang_after_headers, one_byte_a_second, endless_1xx, header_flood, close]
+    "answer", [hang, hang_after_headers, one_byte_a_second, endless_1xx, header_flood, endless_header, close]
 )
 def test_no_answer_costs_one_request(tmp_path, answer):
     """It may have been counted; after that the server must answer before it gets another one."""
@@ -384,6 +451,7 @@ def test_no_answer_costs_one_request(tmp_path, answer):
         d.put(3)
         d.wait("p", lambda s: s["no_answer"] >= 2)
         s = d.quit()["p"]
+        assert "memory" not in d.events() or "no end" in d.events()
     assert 0 < s["uncertain"] < PROFILE and s["delivered"] == 0
     assert s["uncertain"] + s["queue_samples"] == 3 * PROFILE
     assert [h for h in heads[1:] if "Content-Length: 0\r\n" not in h + "\r\n"] == []
@@ -714,6 +782,20 @@ def test_client_certificate_is_read_again(tmp_path, ca):
     assert s["delivered"] + s["uncertain"] == PROFILE and s["delivered"] > 0
 
 
+def test_key_that_needs_a_password(tmp_path, ca):
+    """Nobody is asked for it, at a terminal or elsewhere."""
+    cert, key = ca.issue("client", "client")
+    locked = tmp_path / "locked.key"
+    subprocess.run(["openssl", "pkey", "-in", key, "-out", locked, "-aes256", "-passout", "pass:x"], check=True)
+    context = tls_server(*ca.issue("server", "localhost"), client_ca=ca.path)
+    with server(good, context) as (url, heads):
+        with Deliver(tmp_path, pyroscope(url, ca=ca.path, cert=cert, key=locked)) as d:
+            d.put()
+            assert str(locked) in d.wait("p", lambda s: s["error"])["error"]
+            assert d.quit()["p"]["queue_samples"] == PROFILE
+    assert not heads
+
+
 # --- kill -9 ------------------------------------------------------------------------------------
 
 
@@ -762,11 +844,26 @@ def test_otlp_no_answer_is_sent_again(tmp_path):
     assert s["delivered"] == PROFILE and s["no_answer"] == 1 and len(heads) == 2
 
 
+def partial_success(rejected, text):
+    partial = b"\x08" + bytes([rejected]) + b"\x12" + bytes([len(text)]) + text
+    return b"\x0a" + bytes([len(partial)]) + partial
+
+
+def test_otlp_warning(tmp_path):
+    """Partial success of which nothing was rejected: all is taken, and the words are told."""
+    body = partial_success(0, b"old version")
+    with server(lambda c, h, n: c.sendall(http_answer(200, body))) as (url, _):
+        with Deliver(tmp_path, otlp(url)) as d:
+            d.put()
+            s = d.quit(5000)["o"]
+            assert "o: warned" in d.events() and "old version" in d.events()
+            assert "refused" not in d.events()
+    assert s["delivered"] == PROFILE
+
+
 def test_otlp_partial_success(tmp_path):
     """Of the request's profiles two were dropped: their share of the samples is rejected."""
-    text = b"no room"
-    partial = b"\x08\x02\x12" + bytes([len(text)]) + text
-    body = b"\x0a" + bytes([len(partial)]) + partial
+    body = partial_success(2, b"no room")
     with server(lambda c, h, n: c.sendall(http_answer(200, body))) as (url, heads):
         with Deliver(tmp_path, otlp(url)) as d:
             d.put()
@@ -793,6 +890,7 @@ def test_otlp_too_large_is_halved(tmp_path):
     with server(answer) as (url, heads), Deliver(tmp_path, otlp(url)) as d:
         d.put()
         s = d.quit(5000)["o"]
+        assert d.events() == ""
     assert s["delivered"] == PROFILE and s["too_large"] >= 1 and s["taken"] >= 2
     assert len(heads) == s["taken"] + s["too_large"]
 
@@ -1092,6 +1190,7 @@ def test_password_of_a_proxy(tmp_path, ca, tls):
     "address, words", [("http://user:geheim@localhost:1", "port 1"),
                        ("http://user:geheim@no-such-host.invalid:1", "no-such-host.invalid"),
                        ("http://user:geheim@localhost:99999", "URL of the proxy"),
+                       (f"http://user:{'geheim' * 60}@localhost:99999", "URL of the proxy"),
                        ("gopher://user:geheim@localhost:1", "URL of the proxy")],
 )  # fmt: skip
 def test_password_of_a_proxy_is_in_no_message(tmp_path, address, words):

@@ -260,7 +260,7 @@ Test(agent_config, wrong_types_are_told_with_what_would_be_right)
 		"{}}\n"
 		"context: {formats: gopher}\nlisten: {a: b}\n",
 		"1: 'often' is no number from 1 to 20000", "2: '15' is no duration from 1s to 1h",
-		"4: '1 pebibyte' is no size from 1MiB", "5: 'here' is no absolute path",
+		"4: '1 pebibyte' is no size from 1MiB", "5: spool.directory is no absolute path",
 		"6: 'loud' is not error, warning, info or debug",
 		"7: cpu_percent must be one value", "8: labels must be a map",
 		"9: filters.include must be a list", "10: 'gopher' is not all, none, otel",
@@ -359,6 +359,12 @@ Test(agent_config, messages_show_no_secret)
 		"endpoints: [{type: pyroscope, url: 'https://h', proxy_url: 'http://u:geheim@h'}]",
 		"endpoints: [{type: pyroscope, url: 'https://h', basic_auth: {password: geheim}}]",
 		"endpoints: [{type: pyroscope, url: 'https://h', basic_auth: geheim}]",
+		"endpoints: [{type: pyroscope, url: 'https://h', bearer_token_file: geheim}]",
+		"endpoints: [{type: pyroscope, url: 'https://h', basic_auth: {username: a, "
+		"password_file: geheim}}]",
+		"endpoints: [{type: pyroscope, url: 'https://h', headers: {A: {value_file: "
+		"geheim}}}]",
+		"symbols: {debuginfod: 'https://a https://u:geheim@h'}",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -373,6 +379,17 @@ Test(agent_config, messages_show_no_secret)
 		cr_expect(strstr(said, "geheim") == NULL, "%s", said);
 		free(said);
 	}
+}
+
+Test(agent_config, values_that_could_not_be_used)
+{
+	CLEANUP(agent_config_freep) struct agent_config *c = NULL;
+	char text[200];
+
+	snprintf(text, sizeof(text), "control_socket: /%0110d\n", 7);
+	REFUSED(text, "1: control_socket: a socket's path has at most 107 bytes");
+	c = parsed("endpoints: [{type: directory, path: /d, max_age: 500ms}]");
+	cr_expect(eq(u64, c->endpoints[0].max_age_s, 1), "0 would be no limit");
 }
 
 static char *warnings_of(const char *text)

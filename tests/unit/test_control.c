@@ -163,6 +163,21 @@ Test(control, second_agent_is_refused_a_dead_ones_socket_is_taken)
 	command_remove_folder(s.folder);
 }
 
+/* A slip in the configuration. */
+Test(control, a_file_is_no_socket_of_a_dead_agent)
+{
+	struct control *c = NULL;
+	char path[64], *folder = command_make_folder(), *text;
+
+	snprintf(path, sizeof(path), "%s/file", folder);
+	free(command_output("printf kept > %s", path));
+	cr_expect(eq(int, control_open(path, &c), -EADDRINUSE));
+	text = command_output("cat %s", path);
+	cr_expect_str_eq(text, "kept");
+	free(text);
+	command_remove_folder(folder);
+}
+
 Test(control, nobody_is_there)
 {
 	char *answer;

@@ -82,6 +82,13 @@ static void assert_sums(const struct delivery_stats *s)
 			     s->queue_samples));
 }
 
+static void overwrite(const char *dir, const char *glob, int at)
+{
+	free(command_output("f=$(ls %s/queue/one/%s | head -1); printf X | dd of=\"$f\" bs=1 "
+			    "seek=%d conv=notrunc status=none",
+			    dir, glob, at));
+}
+
 Test(spool, profiles_come_out_in_order_of_each_queue)
 {
 	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
@@ -216,15 +223,163 @@ Test(spool, old_profiles_expire_also_of_queues_that_are_no_longer_configured)
 	cr_assert(eq(sz, files_in(dir, "queue/two"), 0));
 	cr_assert(eq(u64, stats[0].expired, 2 * SAMPLES));
 	cr_assert(eq(u64, stats[1].expired, SAMPLES));
+	cr_assert(zero(u64, spool_expired_elsewhere(s)));
 	spool_close(s);
 	command_remove_folder(dir);
 }
 
-static void overwrite(const char *dir, const char *glob, int at)
+/* Its endpoint was configured when its reader was there, which tells these numbers otherwise. */
+Test(spool, numbers_of_a_queue_without_a_reader_go_on)
 {
-	free(command_output("f=$(ls %s/queue/one/%s | head -1); printf X | dd of=\"$f\" bs=1 "
-			    "seek=%d conv=notrunc status=none",
-			    dir, glob, at));
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	char *dir = command_make_folder();
+	struct spool *s = open_spool(dir, stats, 0, 1);
+	struct spool_target one = { "one", stats };
+
+	put_bytes(s, 'a', 1000);
+	spool_queue_close(open_queue(dir, "two", stats + 1));
+	cr_assert(eq(u64, stats[1].queue_samples, SAMPLES));
+	cr_assert(gt(u64, stats[1].queue_oldest_ns, 0));
+	put_bytes(s, 'b', 1000);
+	cr_assert(zero(int, spool_set_queues(s, &one, 1)));
+	spool_trim(s);
+	cr_assert(eq(u64, stats[1].queue_samples, 2 * SAMPLES));
+	cr_assert(eq(u64, stats[1].queue_entries, 2));
+	sleep(3);
+	spool_trim(s);
+	cr_assert(eq(u64, stats[1].expired, 2 * SAMPLES));
+	cr_assert(zero(u64, stats[1].queue_samples));
+	cr_assert(zero(u64, stats[1].queue_oldest_ns));
+	assert_sums(stats + 1);
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
+Test(spool, what_expires_for_an_endpoint_of_an_earlier_process_is_counted)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	char *dir = command_make_folder();
+	struct spool *s = open_spool(dir, stats, 0, 1);
+	struct spool_options opt = { dir, 0, 1 };
+	struct spool_target one = { "one", stats };
+
+	put_bytes(s, 'a', 1000);
+	spool_close(s);
+	cr_assert(zero(int, spool_open(&opt, &s)));
+	cr_assert(zero(int, spool_set_queues(s, &one, 1)));
+	sleep(3);
+	spool_trim(s);
+	cr_assert(eq(sz, files_in(dir, "queue/two"), 0));
+	cr_assert(eq(u64, spool_expired_elsewhere(s), SAMPLES));
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
+Test(spool, a_postponed_one_comes_after_all_others)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	char *dir = command_make_folder();
+	struct spool *s = open_spool(dir, stats, 0, 0);
+	struct spool_queue *q = open_queue(dir, "one", stats);
+	static const char order[] = "bca";
+	struct spool_entry e;
+	uint64_t oldest_ns;
+
+	put_bytes(s, 'a', 1000);
+	cr_assert(zero(int, spool_queue_take(q, &e)));
+	oldest_ns = e.name.time_s * 1000000000;
+	spool_queue_postpone(q, &e);
+	put_bytes(s, 'b', 1000);
+	spool_queue_look(q); /* as with each profile that comes */
+	for (size_t i = 0; i < 3; i++) {
+		cr_assert(zero(int, spool_queue_take(q, &e)));
+		cr_assert(eq(chr, e.pprof[0], order[i]));
+		cr_assert(eq(u64, stats[0].queue_oldest_ns, oldest_ns));
+		cr_assert(zero(int, note(q, &e, SPOOL_TAKEN, SAMPLES, 0)));
+		spool_queue_done(q, &e);
+		if (i == 0)
+			put_bytes(s, 'c', 1000);
+	}
+	cr_assert(eq(int, spool_queue_take(q, &e), -ENOENT));
+	assert_sums(stats);
+	spool_queue_close(q);
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
+/* What of its only profile is done cannot be noted on disk. */
+static struct spool_queue *hold_one(const char *dir, struct spool *s, struct delivery_stats *stats)
+{
+	struct spool_queue *q = open_queue(dir, "one", stats);
+	struct spool_entry e;
+
+	put_bytes(s, 'a', 1000);
+	cr_assert(zero(int, spool_queue_take(q, &e)));
+	cr_assert(zero(int, note(q, &e, SPOOL_TAKEN, 10, 0)));
+	free(command_output("cd %s/queue/one && rm *.progress && mkdir 0000000000000001.progress",
+			    dir));
+	cr_assert(zero(int, note(q, &e, SPOOL_TAKEN, 30, 1)));
+	cr_assert(eq(u64, stats->progress_unsaved, 1));
+	spool_queue_release(q, &e);
+	return q;
+}
+
+Test(spool, what_is_noted_in_memory_only_is_not_in_the_queue)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	char *dir = command_make_folder();
+	struct spool *s = open_spool(dir, stats, 0, 0);
+	struct spool_queue *q = hold_one(dir, s, stats);
+
+	assert_sums(stats);
+	spool_queue_look(q);
+	cr_assert(eq(u64, stats[0].queue_samples, SAMPLES - 40));
+	assert_sums(stats);
+	spool_queue_close(q);
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
+Test(spool, a_held_one_that_somebody_removes_holds_up_nothing)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	char *dir = command_make_folder();
+	struct spool *s = open_spool(dir, stats, 0, 0);
+	struct spool_queue *q = hold_one(dir, s, stats);
+	struct spool_entry e;
+
+	free(command_output("rm -rf %s/queue/one/*", dir));
+	put_bytes(s, 'b', 1000);
+	cr_assert(zero(int, spool_queue_take(q, &e)));
+	cr_assert(eq(chr, e.pprof[0], 'b'));
+	cr_assert(eq(u64, stats[0].damaged, SAMPLES - 40));
+	cr_assert(zero(int, note(q, &e, SPOOL_TAKEN, SAMPLES, 0)));
+	spool_queue_done(q, &e);
+	assert_sums(stats);
+	spool_queue_close(q);
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
+Test(spool, what_was_sent_of_a_damaged_one_is_not_counted_again)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	char *dir = command_make_folder();
+	struct spool *s = open_spool(dir, stats, 0, 0);
+	struct spool_queue *q = open_queue(dir, "one", stats);
+	struct spool_entry e;
+
+	put_bytes(s, 'a', 1000);
+	cr_assert(zero(int, spool_queue_take(q, &e)));
+	cr_assert(zero(int, note(q, &e, SPOOL_TAKEN, 30, 0)));
+	spool_queue_release(q, &e);
+	overwrite(dir, "0000000000000001-*", 700);
+	cr_assert(eq(int, spool_queue_take(q, &e), -ENOENT));
+	cr_assert(eq(u64, stats[0].damaged, SAMPLES - 30));
+	assert_sums(stats);
+	spool_queue_close(q);
+	spool_close(s);
+	command_remove_folder(dir);
 }
 
 Test(spool, damaged_and_foreign_files_are_set_aside)

@@ -289,7 +289,7 @@ static int set_context(const struct agent_context *from, struct context_options 
 	to->max = from->max;
 	to->obi_map = from->obi_map;
 	to->elastic_register = from->elastic_register;
-	to->service_name = from->service_name;
+	to->service_name = from->service_name && *from->service_name ? from->service_name : NULL;
 	to->trace_id_key = from->trace_id_key;
 	to->span_id_key = from->span_id_key;
 	for (size_t i = 0; i < from->n_variables; i++) {
@@ -340,7 +340,7 @@ static int give_up_rights(const struct agent_config *c)
 static int open_all(struct agent *a)
 {
 	const struct agent_config *c = config_of(a);
-	struct courier_options co = { a->shared, a->shared_fd, -1 };
+	struct courier_options co = { a->shared, a->shared_fd, -1, c->spool.directory };
 	int r = host_limits_check_frequency("frequency", c->frequency);
 
 	if (r == 0)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/config_read.h"
+#include "app/control.h"
 #include "base/parse.h"
 #include "ctx/user_variable.h"
 #include "export/pprof.h"
@@ -116,8 +117,19 @@ static void check_listen(const struct check *ck)
 	if (*ck->c->listen && !is_address(ck->c->listen))
 		config_error(ck->p, where(ck, "listen"),
 			     "listen: '%.64s' is no HOST:PORT or [ADDRESS]:PORT", ck->c->listen);
+	if (strlen(ck->c->control_socket) >= CONTROL_PATH_MAX)
+		config_error(ck->p, where(ck, "control_socket"),
+			     "control_socket: a socket's path has at most %d bytes",
+			     CONTROL_PATH_MAX - 1);
+}
+
+static void check_folders(const struct check *ck)
+{
 	if (!*ck->c->spool.directory)
 		config_error(ck->p, where(ck, "spool.directory"), "spool.directory is empty");
+	if (agent_urls_have_password(ck->c->symbols.debuginfod))
+		config_error(ck->p, where(ck, "symbols.debuginfod"),
+			     "symbols.debuginfod: may hold no user and password");
 }
 
 static int check_variables(const struct check *ck)
@@ -156,6 +168,7 @@ int agent_config_check(const struct agent_config *c, struct config_problems *p)
 	check_filter(&ck, "filters.include", c->filter.include, c->filter.n_include);
 	check_filter(&ck, "filters.exclude", c->filter.exclude, c->filter.n_exclude);
 	check_listen(&ck);
+	check_folders(&ck);
 	check_endpoints(&ck);
 	err = check_relabel(&ck);
 	return err == 0 ? check_variables(&ck) : err;

@@ -8,6 +8,9 @@
 /* Notes all that is wrong. -ENOMEM. */
 int agent_config_check(const struct agent_config *c, struct config_problems *p);
 
+/* Does one of these URLs, with blanks between, hold a user or a password? */
+bool agent_urls_have_password(const char *urls);
+
 /* The part of it that is about endpoint @i. */
 void agent_endpoint_check(const struct agent_config *c, size_t i, struct config_problems *p);
 

@@ -107,6 +107,28 @@ static const char *complain_of_url(const char *url, bool proxy)
 	return NULL;
 }
 
+static bool has_password(const char *url)
+{
+	CLEANUP(curlup) CURLU *u = curl_url();
+
+	return u &&
+	       curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME) ==
+		       CURLUE_OK &&
+	       (has_part(u, CURLUPART_USER) || has_part(u, CURLUPART_PASSWORD));
+}
+
+bool agent_urls_have_password(const char *urls)
+{
+	CLEANUP(freep) char *copy = strdup(urls);
+	bool found = false;
+	char *rest = NULL;
+
+	for (char *one = copy ? strtok_r(copy, " ", &rest) : NULL; one && !found;
+	     one = strtok_r(NULL, " ", &rest))
+		found = has_password(one);
+	return found;
+}
+
 static bool is_https(const struct endpoint_options *e)
 {
 	return e->url && strncasecmp(e->url, "https://", 8) == 0;

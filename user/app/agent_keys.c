@@ -78,7 +78,8 @@ static const struct config_key filter_rule_keys[] = {
 	{ .name = "cgroup",
 	  .type = CONFIG_STRING,
 	  FIELD(struct filter_rule, cgroup),
-	  .help = "pattern for the path, such as `/system.slice/*`" },
+	  .help = "pattern for the path below the mount of cgroup v2, as the host sees it, such as "
+		  "`/system.slice/*`" },
 	{ .name = "container_id",
 	  .type = CONFIG_STRING,
 	  FIELD(struct filter_rule, container_id),
@@ -125,7 +126,7 @@ static const struct config_key basic_auth_keys[] = {
 	{ .name = "password_file",
 	  .type = CONFIG_PATH,
 	  FIELD(struct endpoint_options, password_file),
-	  .help = "its password: the first line" },
+	  .help = "its password: the only line there" },
 };
 
 static const struct config_schema basic_auth_schema =
@@ -199,7 +200,7 @@ static const struct config_key endpoint_keys[] = {
 	  .only = SERVERS,
 	  .type = CONFIG_PATH,
 	  FIELD(struct endpoint_options, bearer_token_file),
-	  .help = "token: the first line" },
+	  .help = "token: the only line there" },
 	{ .name = "basic_auth", .only = SERVERS, SECTION(basic_auth_schema) },
 	{ .name = "tls",
 	  .only = SERVERS,
@@ -257,7 +258,7 @@ static const struct config_key spool_keys[] = {
 	  .min = MIB(1),
 	  .max = GIB(1ULL << 20),
 	  FIELD(struct agent_spool, max_bytes),
-	  .help = "of all of them, oldest out first" },
+	  .help = "of those of an endpoint, oldest out first" },
 	{ .name = "max_age",
 	  .type = CONFIG_DURATION,
 	  .def = "24h",
@@ -423,7 +424,7 @@ static const struct config_key keys[] = {
 	  .max = 64,
 	  .reload = true,
 	  ARRAY(struct agent_config, labels, n_labels),
-	  .help = "labels that all samples get" },
+	  .help = "labels that all samples get that have none of this name" },
 	{ .name = "relabel_configs",
 	  .type = CONFIG_LIST,
 	  .schema = &relabel_schema,

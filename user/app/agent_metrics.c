@@ -76,6 +76,12 @@ static bool in_use(const struct delivery_stats *e)
 	return atomic_load(&e->state) != DELIVERY_UNUSED;
 }
 
+/* Of one that is no longer configured, numbers remain, but nothing that somebody has to mend. */
+static bool is_configured(const struct delivery_stats *e)
+{
+	return in_use(e) && atomic_load(&e->state) != DELIVERY_REMOVED;
+}
+
 #define for_each_endpoint(s, e)                                                                    \
 	for (const struct delivery_stats *e = (s)->endpoints;                                      \
 	     e < (s)->endpoints + AGENT_ENDPOINT_PLACES; e++)                                      \
@@ -127,7 +133,7 @@ static void write_endpoint_number(const struct agent_shared *s, const struct end
 
 	snprintf(name, sizeof(name), "endpoint_%s", n->name);
 	head(out, name, suffix, n->kind == AGENT_COUNTER ? "counter" : "gauge", n->help);
-	for_each_endpoint(s, e)
+	for_each_endpoint(s, e) if (n->kind != AGENT_TIME_GAUGE || is_configured(e))
 	{
 		const _Atomic uint64_t *at = (const void *)((const char *)e + n->offset);
 		uint64_t value = atomic_load_explicit(at, memory_order_relaxed);
@@ -144,7 +150,7 @@ static void write_endpoint_number(const struct agent_shared *s, const struct end
 static void write_up(const struct agent_shared *s, FILE *out)
 {
 	head(out, "endpoint_up", "", "gauge", "1: what was sent last has arrived");
-	for_each_endpoint(s, e)
+	for_each_endpoint(s, e) if (is_configured(e))
 	{
 		fputs(PREFIX "endpoint_up{endpoint=\"", out);
 		print_name(e, out);

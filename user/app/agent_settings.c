@@ -83,8 +83,11 @@ int agent_settings_reload(struct agent_settings *s, const struct agent_sources *
 	int r = agent_config_load(sources, &problems, &fresh);
 
 	config_problems_log(&problems);
-	if (r == 0) /* as at the start */
+	/* As at the start. A file that is empty, or gone, is none without endpoints either. */
+	if (r == 0)
 		r = host_limits_check_frequency("frequency", fresh->frequency);
+	if (r == 0 && !fresh->n_endpoints)
+		r = -EINVAL;
 	if (r == 0) {
 		tell_changes(agent_settings_config(s), fresh);
 		r = add(s, fresh);

@@ -43,6 +43,9 @@ enum agent_number_kind {
 	X(SAMPLES, COUNTER, "samples_profiled", "samples in profiles that were taken")             \
 	X(SAMPLES_DROPPED, COUNTER, "samples_dropped_by_rules", "by relabel_configs")              \
 	X(SAMPLES_FAILED, COUNTER, "samples_failed", "samples in intervals_failed")                \
+	X(SAMPLES_EXPIRED_ELSEWHERE, COUNTER, "samples_expired_elsewhere",                         \
+	  "samples for endpoints that are not configured any more, dropped as the spool's "        \
+	  "limits say")                                                                            \
 	X(RELABEL_LIMIT, COUNTER, "relabel_match_limit",                                           \
 	  "matches of relabel_configs that took too many steps")                                   \
 	X(RELABEL_TOO_LARGE, COUNTER, "relabel_labels_too_large",                                  \

@@ -48,12 +48,12 @@ int cmd_agent(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (opt.print)
 		return print_status(agent_config_print(config, stdout));
-	if (opt.check)
-		return EXIT_SUCCESS;
 	if (!config->n_endpoints) {
 		log_error("no endpoints: name one with --endpoint pyroscope+http://HOST:4040, or "
 			  "in the configuration");
 		return EXIT_FAILURE;
 	}
+	if (opt.check)
+		return EXIT_SUCCESS;
 	return agent_run(&opt.sources, TAKE_PTR(config)) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -70,7 +70,8 @@ static bool is_not_too_long(struct reader *r, const struct place *at, const stru
 static void refuse_value(struct reader *r, const struct place *at, const struct config_node *n,
 			 const char *why)
 {
-	if (at->key->type == CONFIG_STRING || at->key->type == CONFIG_HEADERS)
+	if (at->key->type == CONFIG_STRING || at->key->type == CONFIG_HEADERS ||
+	    at->key->type == CONFIG_PATH)
 		config_error(r->problems, n->origin, "%s %s", at->path, why);
 	else
 		config_error(r->problems, n->origin, "%s: '%.*s' %s", at->path, SHOWN_MAX, n->text,

@@ -192,6 +192,12 @@ static int refuse_number(const struct config_key *key, char why[CONFIG_WHY_MAX])
 	return -EINVAL;
 }
 
+/* Up: of something that is not 0, 0 would be "no limit". */
+static uint64_t in_units(uint64_t v, uint64_t unit)
+{
+	return unit ? v / unit + (v % unit != 0) : v;
+}
+
 static int store_number(const struct config_key *key, const char *text, char *field,
 			char why[CONFIG_WHY_MAX])
 {
@@ -216,9 +222,9 @@ static int store_number(const struct config_key *key, const char *text, char *fi
 	if (key->type == CONFIG_PERCENT)
 		*(double *)(void *)field = (double)v / 1000;
 	else if (key->size == sizeof(uint64_t))
-		*(uint64_t *)(void *)field = key->unit ? v / key->unit : v;
+		*(uint64_t *)(void *)field = in_units(v, key->unit);
 	else
-		*(unsigned *)(void *)field = (unsigned)(key->unit ? v / key->unit : v);
+		*(unsigned *)(void *)field = (unsigned)in_units(v, key->unit);
 	return 0;
 }
 

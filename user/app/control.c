@@ -26,7 +26,7 @@ struct client {
 
 struct control {
 	int fd;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char path[CONTROL_PATH_MAX];
 	struct client clients[CLIENTS_MAX];
 };
 
@@ -43,17 +43,20 @@ static int address(const char *path, struct sockaddr_un *ret)
 
 static void make_folder(const char *path)
 {
-	char copy[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char copy[CONTROL_PATH_MAX];
 
 	strcpy(copy, path);
 	(void)mkdir(dirname(copy), 0755);
 }
 
-/* One that is left from an agent that was killed. */
+/* One that is left from an agent that was killed; a file that is none refuses in the same way. */
 static bool is_stale(const struct sockaddr_un *a)
 {
 	CLEANUP(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat st;
 
+	if (lstat(a->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
 	return fd >= 0 && connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0 &&
 	       errno == ECONNREFUSED;
 }
@@ -102,8 +105,8 @@ int control_open(const char *path, struct control **ret)
 		c->clients[i].fd = -1;
 	r = open_socket(path, c);
 	if (r == -EADDRINUSE)
-		log_error("control_socket: another agent listens on '%s'; end it, or name another "
-			  "path",
+		log_error("control_socket: another agent listens on '%s', or it is a file; end "
+			  "it, or name another path",
 			  path);
 	else if (r < 0)
 		log_error_errno(r, "control_socket: cannot listen on '%s'", path);

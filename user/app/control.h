@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 
+#define CONTROL_PATH_MAX    108 /* with the NUL: unix(7) */
 #define CONTROL_REQUEST_MAX 512
 #define CONTROL_ANSWER_MAX  32768
 

@@ -39,7 +39,8 @@ struct courier {
 /* Its libraries look into the environment: proxies, certificates, look-up of names. */
 static int spawn_with(const struct courier *c, int sock, pid_t *ret)
 {
-	char *argv[] = { (char *)"spanprof", (char *)COURIER_ARGUMENT, NULL };
+	char *argv[] = { (char *)"spanprof", (char *)COURIER_ARGUMENT, (char *)c->opt.spool_dir,
+			 NULL };
 	const int fds[COURIER_OTHERS] = {
 		SPAWN_SAME,
 		SPAWN_SAME,
@@ -82,8 +83,7 @@ static int tell_config(const struct courier *c)
 static void forget_endpoints(struct agent_shared *s)
 {
 	for (size_t i = 0; i < AGENT_ENDPOINT_PLACES; i++)
-		if (atomic_load(&s->endpoints[i].state) != DELIVERY_UNUSED)
-			atomic_store(&s->endpoints[i].state, DELIVERY_REMOVED);
+		delivery_stats_remove(&s->endpoints[i]);
 }
 
 static int start(struct courier *c)

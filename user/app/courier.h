@@ -13,8 +13,9 @@
 
 struct courier_options {
 	struct agent_shared *shared;
-	int shared_fd; /* its file; borrowed, like the other one */
-	int listen_fd; /* -1: nothing listens */
+	int shared_fd;	       /* its file; borrowed, like the other one */
+	int listen_fd;	       /* -1: nothing listens */
+	const char *spool_dir; /* must stay; that of later configurations is not looked at */
 };
 
 struct courier;

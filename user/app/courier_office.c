@@ -44,22 +44,36 @@ static void on_change(const struct delivery_event *ev, void *arg)
 	case DELIVERY_EVENT_REFUSED:
 		log_warning("endpoint %s: refused samples for good: %s", ev->endpoint, ev->message);
 		break;
+	case DELIVERY_EVENT_WARNED:
+		log_warning("endpoint %s: took what it was sent, but: %s", ev->endpoint,
+			    ev->message);
+		break;
 	case DELIVERY_EVENT_UNUSABLE:
 		log_error("endpoint %s: %s", ev->endpoint, ev->message);
 		break;
 	}
 }
 
-static void apply(struct office *o)
+static uint64_t longest_timeout_ns(const struct agent_config *c)
 {
 	uint64_t longest = 0;
+
+	for (size_t i = 0; i < c->n_endpoints; i++)
+		if (c->endpoints[i].timeout_ms > longest)
+			longest = c->endpoints[i].timeout_ms;
+	return longest * NSEC_PER_MSEC;
+}
+
+/* A request under way has the time that it began with: whoever took it away would see it hang. */
+static void apply(struct office *o)
+{
+	uint64_t fresh = longest_timeout_ns(o->config);
 	int r;
 
-	for (size_t i = 0; i < o->config->n_endpoints; i++)
-		if (o->config->endpoints[i].timeout_ms > longest)
-			longest = o->config->endpoints[i].timeout_ms;
-	atomic_store(&o->shared->endpoint_timeout_ns, longest * NSEC_PER_MSEC);
+	if (fresh > atomic_load(&o->shared->endpoint_timeout_ns))
+		atomic_store(&o->shared->endpoint_timeout_ns, fresh);
 	r = delivery_set(o->delivery, o->config->endpoints, o->config->n_endpoints);
+	atomic_store(&o->shared->endpoint_timeout_ns, fresh);
 	if (r < 0)
 		log_error_errno(r, "delivery: cannot serve all endpoints");
 }
@@ -183,7 +197,7 @@ static int await_config(struct office *o)
 	return r;
 }
 
-static int open_office(struct office *o)
+static int open_office(struct office *o, const char *spool_dir)
 {
 	struct delivery_options d = { .n_stats = AGENT_ENDPOINT_PLACES, .on_event = on_change };
 	int r = agent_shared_map(COURIER_SHARED, &o->shared);
@@ -193,12 +207,12 @@ static int open_office(struct office *o)
 		r = await_config(o);
 	if (r < 0)
 		return r;
-	d.spool_dir = o->config->spool.directory;
+	d.spool_dir = spool_dir;
 	d.stats = o->shared->endpoints;
 	return delivery_new(&d, &o->delivery);
 }
 
-void courier_main(void)
+void courier_main(char *const *arguments)
 {
 	static struct office o;
 
@@ -206,7 +220,7 @@ void courier_main(void)
 		return;
 	(void)prctl(PR_SET_NAME, "spanprof-send");
 	ignore_signals();
-	if (courier_sandbox_enter() < 0 || open_office(&o) < 0)
+	if (courier_sandbox_enter() < 0 || open_office(&o, arguments[0]) < 0)
 		_exit(EXIT_FAILURE);
 	if (is_socket(COURIER_LISTENER) &&
 	    listener_start(COURIER_LISTENER, o.shared, &o.listener) < 0)

@@ -3,8 +3,9 @@
 #ifndef APP_COURIER_OFFICE_H
 #define APP_COURIER_OFFICE_H
 
-/* First and only argument of the process: main() hands it to courier_main(). */
-#define COURIER_ARGUMENT "courier"
+/* First argument of the process: main() hands those behind it to courier_main(). */
+#define COURIER_ARGUMENT       "courier"
+#define COURIER_MORE_ARGUMENTS 1 /* the spool's folder, which no other configuration changes */
 
 /* The descriptors that it starts with. */
 enum {
@@ -25,6 +26,6 @@ enum courier_message {
  * Goes into the sandbox, delivers and exits. Returns if nobody wants it: descriptor COURIER_SOCKET
  * is no socket.
  */
-void courier_main(void);
+void courier_main(char *const *arguments);
 
 #endif

@@ -11,14 +11,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define ADDRESS_MAX	   300
-#define CONNECTIONS_MAX	   48
-#define CONNECTIONS_KEPT   32	 /* beyond them, a new one costs the oldest */
-#define CONNECTIONS_OF_ONE 24	 /* address */
-#define CONNECTION_S	   5	 /* without a byte */
-#define REQUEST_S	   10	 /* until it is answered, however many bytes come meanwhile */
-#define CONNECTION_MEMORY  16384 /* of a request's head */
-#define BACKLOG		   16
+#define ADDRESS_MAX	  300
+#define CONNECTIONS_MAX	  48
+#define CONNECTIONS_KEPT  32	/* beyond them, a new one costs the oldest */
+#define CONNECTION_S	  5	/* without a byte */
+#define REQUEST_S	  10	/* until it is answered, however many bytes come meanwhile */
+#define CONNECTION_MEMORY 16384 /* of a request's head */
+#define BACKLOG		  16
 
 /* A connection that is open. */
 struct client {
@@ -292,9 +291,8 @@ int listener_start(int fd, const struct agent_shared *s, struct listener **ret)
 		MHD_OPTION_EXTERNAL_LOGGER, ignore, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_NOTIFY_COMPLETED,
 		on_answered, l, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_S, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		CONNECTIONS_OF_ONE, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-		MHD_OPTION_END);
+		MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)CONNECTION_MEMORY, MHD_OPTION_END);
 	if (!l->daemon)
 		return -EIO;
 	*ret = TAKE_PTR(l);

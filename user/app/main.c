@@ -78,8 +78,8 @@ int main(int argc, char **argv)
 
 	if (argc == 2 + WORKER_MORE_ARGUMENTS && strcmp(argv[1], WORKER_ARGUMENT) == 0)
 		run_worker(argv + 2);
-	if (argc == 2 && strcmp(argv[1], COURIER_ARGUMENT) == 0)
-		courier_main();
+	if (argc == 2 + COURIER_MORE_ARGUMENTS && strcmp(argv[1], COURIER_ARGUMENT) == 0)
+		courier_main(argv + 2);
 
 	if (argc < 2) {
 		print_help(stderr);

@@ -180,13 +180,12 @@ static uint64_t samples_of(const struct pprof *p)
 	return sum;
 }
 
-static int put(struct namer *n, const struct namer_job *job, const struct pprof *p)
+static int put(struct namer *n, const struct pprof *p)
 {
 	CLEANUP(freep) uint8_t *bytes = NULL;
 	struct spool_profile profile = { .time_ns = p->time_nanos };
 	int r;
 
-	set_queues(n, job);
 	profile.samples = samples_of(p);
 	if (!profile.samples) { /* an idle host */
 		spool_trim(n->spool);
@@ -207,6 +206,17 @@ static int put(struct namer *n, const struct namer_job *job, const struct pprof 
 	return 0;
 }
 
+static int put_into_queues(struct namer *n, const struct namer_job *job, const struct pprof *p)
+{
+	int r;
+
+	set_queues(n, job);
+	r = put(n, p);
+	agent_shared_set(n->shared, AGENT_NUMBER_SAMPLES_EXPIRED_ELSEWHERE,
+			 spool_expired_elsewhere(n->spool));
+	return r;
+}
+
 static int name(struct namer *n, const struct namer_job *job)
 {
 	CLEANUP(pprof_freep) struct pprof *p = NULL;
@@ -219,7 +229,7 @@ static int name(struct namer *n, const struct namer_job *job)
 		r = naming_demangle(n->naming, p);
 	if (r == 0)
 		r = apply_rules(n, job->config, p);
-	return r < 0 ? r : put(n, job, p);
+	return r < 0 ? r : put_into_queues(n, job, p);
 }
 
 /* Names cost most of the memory: what is not wanted for long goes, and comes back when it is. */

@@ -35,12 +35,13 @@ struct courier {
 	unsigned failures;
 	uint64_t outage_ns; /* CLOCK_REALTIME: began so; 0: nothing had to wait, or all is gone */
 	uint64_t replayed;  /* of what had to */
-	char failed[VERDICT_MESSAGE_MAX];  /* the words of the outage that were told last */
-	char refused[VERDICT_MESSAGE_MAX]; /* likewise of a row of refusals; "": there is none */
-	atomic_bool idle;		   /* its queue was empty, or it waits */
-	atomic_bool fails;		   /* what was tried last did not work */
+	char failed[VERDICT_MESSAGE_MAX]; /* the words of the outage that were told last */
+	char said[VERDICT_MESSAGE_MAX];	  /* likewise of what was taken; "": nothing */
+	atomic_bool idle;		  /* its queue was empty, or it waits */
+	atomic_bool fails;		  /* what was tried last did not work */
 	uint64_t stubborn; /* number of the profile that the last failures were about */
 	unsigned stubbornness;
+	uint64_t postponed; /* the highest number of one that others went before */
 };
 
 struct couriers {
@@ -208,16 +209,21 @@ static void note_success(struct courier *c, const struct verdict_detail *v)
 	set_active(c);
 	if (*v->message)
 		delivery_stats_set_error(c->stats, v->message);
-	if (is_news(c->refused, v->message) && *v->message)
-		tell(c, DELIVERY_EVENT_REFUSED, v->message);
+	if (is_news(c->said, v->message) && *v->message)
+		tell(c, v->refused ? DELIVERY_EVENT_REFUSED : DELIVERY_EVENT_WARNED, v->message);
 }
 
-/* Again and again it is the same one that fails: perhaps others fare better. */
+/*
+ * Again and again it is the same one that fails: perhaps others fare better. After that it has one
+ * try each time that there is no other one.
+ */
 static bool is_stubborn(struct courier *c, uint64_t seq)
 {
 	c->stubbornness = c->stubborn == seq ? c->stubbornness + 1 : 1;
 	c->stubborn = seq;
-	return c->stubbornness > STUBBORN;
+	if (c->stubbornness > STUBBORN && seq > c->postponed)
+		c->postponed = seq;
+	return seq <= c->postponed;
 }
 
 /* The entry is given back, whatever happens. Returns how long to wait before the next; 0: not. */
@@ -378,7 +384,7 @@ static int start(struct delivery *d, const struct endpoint_options *opt, struct 
 static void join(struct courier *c)
 {
 	pthread_join(c->thread, NULL);
-	delivery_stats_set(c->stats, state, DELIVERY_REMOVED);
+	delivery_stats_remove(c->stats);
 	courier_free(c);
 }
 

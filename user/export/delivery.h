@@ -21,6 +21,7 @@ enum delivery_change {
 	DELIVERY_EVENT_FAILING,	  /* once until it recovers, and again in other words */
 	DELIVERY_EVENT_RECOVERED, /* @replayed profiles had to wait and are delivered */
 	DELIVERY_EVENT_REFUSED,	  /* for good; of a row the first, and again in other words */
+	DELIVERY_EVENT_WARNED,	  /* likewise: taken, but the server has something to say */
 	DELIVERY_EVENT_UNUSABLE,  /* its options or its queue cannot be used; is tried again */
 };
 

@@ -49,6 +49,14 @@ struct delivery_stats *delivery_stats_of(struct delivery_stats *all, size_t n, c
 	return NULL;
 }
 
+void delivery_stats_remove(struct delivery_stats *s)
+{
+	if (atomic_load(&s->state) == DELIVERY_UNUSED)
+		return;
+	atomic_store(&s->failing_since_ns, 0);
+	atomic_store(&s->state, DELIVERY_REMOVED);
+}
+
 static size_t bucket_of(uint64_t ns)
 {
 	size_t i = 0;

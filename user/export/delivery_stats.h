@@ -82,6 +82,9 @@ extern const uint64_t delivery_latency_bounds[DELIVERY_LATENCY_BUCKETS];
  */
 struct delivery_stats *delivery_stats_of(struct delivery_stats *all, size_t n, const char *name);
 
+/* Its endpoint is no longer configured: what it was at the end is not what it is. */
+void delivery_stats_remove(struct delivery_stats *s);
+
 void delivery_stats_request(struct delivery_stats *s, enum delivery_outcome o, size_t bytes,
 			    uint64_t ns);
 

@@ -90,8 +90,8 @@ static void remove_torn(DIR *dir, time_t now)
 	}
 }
 
-/* The newest one always stays: it is what has just been written. */
-static void rotate(const struct endpoint_options *opt)
+/* @newest stays: it has just been written. Clocks of other days may have dated some later. */
+static void rotate(const struct endpoint_options *opt, const char *newest)
 {
 	CLEANUP(closedirp) DIR *dir = opendir(opt->path);
 	CLEANUP(files_clear) struct files f = { 0 };
@@ -104,13 +104,14 @@ static void rotate(const struct endpoint_options *opt)
 	if (list(dir, &f) < 0 || !f.all.n)
 		return;
 	qsort(f.all.data, f.all.n, sizeof(f.all.data[0]), by_name);
-	for (size_t i = 0; i + 1 < f.all.n; i++) {
+	for (size_t i = 0; i < f.all.n; i++) {
 		const struct file *file = &f.all.data[i];
 		bool many = opt->max_bytes && f.bytes > opt->max_bytes;
 		bool old = opt->max_age_s && now > file->time &&
 			   (uint64_t)(now - file->time) > opt->max_age_s;
 
-		if ((many || old) && unlinkat(dirfd(dir), file->name, 0) == 0)
+		if ((many || old) && strcmp(file->name, newest) != 0 &&
+		    unlinkat(dirfd(dir), file->name, 0) == 0)
 			f.bytes -= file->bytes;
 	}
 }
@@ -133,11 +134,11 @@ static int sync_folder(const char *path)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-int directory_put(const struct endpoint_options *opt, uint64_t time_ns, uint64_t seq,
+int directory_put(const struct endpoint_options *opt, uint64_t time_ns, uint64_t id,
 		  const void *pprof, size_t len)
 {
 	time_t seconds = time_ns / NSEC_PER_SEC;
-	char path[PATH_MAX], when[32];
+	char path[PATH_MAX], when[32], name[64];
 	struct tm tm;
 	int r = folder_make(opt->path, 0755);
 
@@ -145,12 +146,12 @@ int directory_put(const struct endpoint_options *opt, uint64_t time_ns, uint64_t
 		return r;
 	gmtime_r(&seconds, &tm);
 	strftime(when, sizeof(when), TIME_FORMAT, &tm);
-	if (snprintf(path, sizeof(path), "%s/" PREFIX "%s-%016" PRIx64 SUFFIX, opt->path, when,
-		     seq) >= (int)sizeof(path))
+	snprintf(name, sizeof(name), PREFIX "%s-%016" PRIx64 SUFFIX, when, id);
+	if (snprintf(path, sizeof(path), "%s/%s", opt->path, name) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	r = write_file(path, pprof, len);
 	if (r >= 0)
 		r = sync_folder(opt->path);
-	rotate(opt);
+	rotate(opt, name);
 	return r;
 }

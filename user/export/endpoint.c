@@ -230,6 +230,7 @@ static int note_outcome(struct sending *s, const struct endpoint_request *req, b
 {
 	enum spool_fate fate = fate_of(s->ret->verdict, uncertain);
 
+	s->ret->refused |= fate == SPOOL_REJECTED || (fate == SPOOL_TAKEN && s->ret->rejected);
 	if (!s->endpoint->otlp_url)
 		return note(s, fate, NULL);
 	if (fate == SPOOL_BACK)
@@ -239,17 +240,20 @@ static int note_outcome(struct sending *s, const struct endpoint_request *req, b
 
 static int send_request(struct sending *s, const struct endpoint_request *req)
 {
+	char before[VERDICT_MESSAGE_MAX];
 	bool uncertain = false;
 	int r, noted;
 
 	if (!req->body) {
 		snprintf(s->ret->message, sizeof(s->ret->message),
 			 "a stack is larger than the server takes, and was not sent");
+		s->ret->refused = true;
 		return note(s, SPOOL_REJECTED, req);
 	}
 	r = s->endpoint->otlp_url ? 0 : note(s, SPOOL_BEGUN, req);
 	if (r < 0)
 		return r;
+	memcpy(before, s->ret->message, sizeof(before));
 	r = exchange(s, req, &uncertain);
 	if (s->ret->verdict == VERDICT_TOO_LARGE &&
 	    (req->n_pprof_samples == 1 || req->halvings == HALVINGS_MAX))
@@ -257,9 +261,10 @@ static int send_request(struct sending *s, const struct endpoint_request *req)
 	noted = note_outcome(s, req, uncertain);
 	if (r >= 0)
 		r = noted;
-	if (r >= 0 && s->ret->verdict == VERDICT_TOO_LARGE)
-		r = halve(s, req);
-	return r;
+	if (r < 0 || s->ret->verdict != VERDICT_TOO_LARGE)
+		return r;
+	memcpy(s->ret->message, before, sizeof(before)); /* its halves may be taken */
+	return halve(s, req);
 }
 
 static bool goes_on(enum verdict v)
@@ -294,16 +299,32 @@ static int send_requests(struct endpoint *e, struct spool_queue *q, struct spool
 	return r;
 }
 
-/* The same again writes the same file. */
+/* What of it another type of endpoint was sent before is counted. */
+static uint64_t samples_left(const struct spool_entry *e)
+{
+	uint64_t known = e->progress.samples;
+
+	return known < e->header.samples ? e->header.samples - known : 0;
+}
+
+/*
+ * The same again writes the same file. Other agents may write there, which count theirs as we do;
+ * in the order of ours all the same.
+ */
+static uint64_t file_id(const struct spool_entry *e)
+{
+	return e->name.seq << 32 | (e->header.id & UINT32_MAX);
+}
+
 static int send_directory(struct endpoint *e, struct spool_queue *q, struct spool_entry *entry,
 			  struct verdict_detail *ret)
 {
 	struct spool_record rec = { .fate = SPOOL_TAKEN,
 				    .n_ranges = 1,
-				    .samples = entry->header.samples };
+				    .samples = samples_left(entry) };
 	const struct spool_range all = { 0, UINT32_MAX };
 	uint64_t start = monotonic_ns();
-	int r = directory_put(e->opt, entry->header.time_ns, entry->name.seq, entry->pprof,
+	int r = directory_put(e->opt, entry->header.time_ns, file_id(entry), entry->pprof,
 			      entry->len);
 
 	delivery_stats_request(e->stats, r < 0 ? DELIVERY_LATER : DELIVERY_TAKEN, entry->len,

@@ -109,8 +109,10 @@ void endpoint_judge(enum endpoint_type type, const char *where, int err,
 		*now.message = '\0';
 		judge_otlp(type, err, resp, &now);
 		prefix(where, &now);
-		if (!*now.message)
+		if (!*now.message ||
+		    (ret->refused && now.verdict == VERDICT_TAKEN && !now.rejected))
 			memcpy(now.message, ret->message, sizeof(now.message));
+		now.refused = ret->refused;
 		*ret = now;
 		return;
 	}

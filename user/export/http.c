@@ -179,6 +179,8 @@ static bool is_answer(const struct http_answer *a, CURLcode code, long status)
 /* Of a proxy's URL that it cannot use libcurl shows all, with user and password. */
 static const char *words_of(const struct http *h, CURLcode code)
 {
+	if (strstr(h->error, "Unsupported proxy"))
+		return "the URL of the proxy cannot be used";
 	if (h->error[0] && !strchr(h->error, '@'))
 		return h->error;
 	return strstr(h->error, "proxy") ? "the URL of the proxy cannot be used"
@@ -213,6 +215,11 @@ static int explain(struct http *h, const struct http_answer *a, CURLcode code)
 
 	if (refusal)
 		return explain_refusal(refusal, a->resp);
+	/* For a line of 100 kB and more libcurl says that it has no memory. */
+	if (r == -ENOMEM && a->resp->sent) {
+		why = "the answer's headers have no end, or there is no memory for them";
+		r = -EIO;
+	}
 	if (a->flooded)
 		why = "the answer's headers have no end";
 	if (a->repeated)
@@ -240,6 +247,21 @@ static int take_info(struct http *h, CURLcode code, struct http_answer *a)
 	return explain(h, a, code);
 }
 
+static void hide_in(const struct http_lists *l, char *text)
+{
+	if (text)
+		http_lists_hide(l, text, strlen(text));
+}
+
+/* What the server says is shown to people; it may say what it was sent. */
+static void hide_secrets(const struct http_lists *l, struct http_response *resp)
+{
+	http_lists_hide(l, resp->body, resp->body_len);
+	hide_in(l, resp->redirect);
+	hide_in(l, resp->grpc_message);
+	hide_in(l, resp->error);
+}
+
 static int perform(struct http *h, const struct http_request *req, struct http_answer *a)
 {
 	CLEANUP(http_lists_clear) struct http_lists lists = { 0 };
@@ -250,6 +272,7 @@ static int perform(struct http *h, const struct http_request *req, struct http_a
 	r = http_setup(h->curl, req, &lists, a->resp->error, sizeof(a->resp->error));
 	if (r >= 0)
 		r = take_info(h, perform_without_sigpipe(h->curl), a);
+	hide_secrets(&lists, a->resp);
 	/* Headers, credentials and the buffers die here, the handle lives on. */
 	curl_easy_reset(h->curl);
 	return r == -EINVAL ? -ENOKEY : r;

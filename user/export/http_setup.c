@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "export/http_setup.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -13,11 +14,51 @@
  */
 #define IDLE_SECONDS 5L
 
+#define HIDDEN_MIN 4 /* bytes of a secret that is hidden in an answer: shorter ones are in any */
+
 void http_lists_clear(struct http_lists *l)
 {
 	curl_slist_free_all(l->headers);
 	curl_slist_free_all(l->connect_to);
+	curl_slist_free_all(l->secrets);
 	*l = (struct http_lists){ 0 };
+}
+
+static bool is_base64(char c)
+{
+	return isalnum((unsigned char)c) || c == '+' || c == '/' || c == '=';
+}
+
+/* User and password of basic authentication, as RFC 7617 has them sent: known by their length. */
+static void hide_basic(size_t n, char *text, size_t len)
+{
+	static const char scheme[] = "Basic ";
+	char *at = text, *end = text + len;
+
+	while (n && (at = memmem(at, (size_t)(end - at), scheme, strlen(scheme)))) {
+		size_t run = 0;
+
+		at += strlen(scheme);
+		while (at + run < end && is_base64(at[run]))
+			run++;
+		if (run == n)
+			memset(at, '*', n);
+	}
+}
+
+void http_lists_hide(const struct http_lists *l, char *text, size_t len)
+{
+	hide_basic(l->basic_len, text, len);
+	for (const struct curl_slist *s = l->secrets; s; s = s->next) {
+		size_t n = strlen(s->data), left = len;
+		char *at = text, *found;
+
+		while (n >= HIDDEN_MIN && (found = memmem(at, left, s->data, n))) {
+			memset(found, '*', n);
+			at = found + n;
+			left = len - (size_t)(at - text);
+		}
+	}
 }
 
 bool http_files_changed(const struct endpoint_options *opt, struct http_files *f)
@@ -85,12 +126,13 @@ static bool is_our_own(const char *name)
 	       strcasecmp(name, "transfer-encoding") == 0;
 }
 
-static int read_secret(const char *path, char *buf, const char *what, char *message, size_t size)
+static int read_secret(struct http_lists *l, const char *path, char *buf, const char *what,
+		       char *message, size_t size)
 {
 	int r = secret_file_read(path, buf);
 
 	if (r >= 0)
-		return 0;
+		return append(&l->secrets, buf);
 	snprintf(message, size, "cannot use %s '%s': %s", what, path,
 		 r == -ENODATA	? "it is empty"
 		 : r == -EILSEQ ? "it has control characters"
@@ -102,7 +144,7 @@ static int add_from_file(struct http_lists *l, const struct endpoint_header *h, 
 			 size_t size)
 {
 	CLEANUP(secret_wipe) char value[SECRET_MAX];
-	int r = read_secret(h->value_file, value, "value_file", message, size);
+	int r = read_secret(l, h->value_file, value, "value_file", message, size);
 
 	return r < 0 ? r : add_header(l, h->name, value);
 }
@@ -143,7 +185,7 @@ static int set_bearer(struct http_lists *l, const char *path, char *message, siz
 	static const char scheme[] = "Bearer ";
 	CLEANUP(secret_wipe) char token[SECRET_MAX];
 	CLEANUP(secret_wipe) char value[SECRET_MAX];
-	int r = read_secret(path, token, "bearer_token_file", message, size);
+	int r = read_secret(l, path, token, "bearer_token_file", message, size);
 
 	if (r < 0)
 		return r;
@@ -156,16 +198,18 @@ static int set_bearer(struct http_lists *l, const char *path, char *message, siz
 	return add_header(l, "Authorization", value);
 }
 
-static int set_password(CURL *c, const struct endpoint_options *opt, char *message, size_t size)
+static int set_password(CURL *c, const struct endpoint_options *opt, struct http_lists *l,
+			char *message, size_t size)
 {
 	CLEANUP(secret_wipe) char password[SECRET_MAX];
 	int r = 0;
 
 	password[0] = '\0';
 	if (opt->password_file)
-		r = read_secret(opt->password_file, password, "password_file", message, size);
+		r = read_secret(l, opt->password_file, password, "password_file", message, size);
 	if (r < 0)
 		return r;
+	l->basic_len = (strlen(opt->username) + 1 + strlen(password) + 2) / 3 * 4;
 	curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
 	curl_easy_setopt(c, CURLOPT_USERNAME, opt->username);
 	curl_easy_setopt(c, CURLOPT_PASSWORD, password); /* copied */
@@ -229,8 +273,11 @@ static void set_tls(CURL *c, const struct endpoint_tls *tls)
 	}
 	if (tls->cert_file)
 		curl_easy_setopt(c, CURLOPT_SSLCERT, tls->cert_file);
-	if (tls->key_file)
+	if (tls->key_file) {
 		curl_easy_setopt(c, CURLOPT_SSLKEY, tls->key_file);
+		/* Or the TLS library asks for one that it needs, and waits, at the terminal. */
+		curl_easy_setopt(c, CURLOPT_KEYPASSWD, "");
+	}
 	if (tls->insecure_skip_verify) {
 		curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -248,7 +295,7 @@ static int set_options(CURL *c, const struct http_request *req, struct http_list
 	if (r >= 0 && opt->bearer_token_file)
 		r = set_bearer(l, opt->bearer_token_file, message, size);
 	if (r >= 0 && opt->username)
-		r = set_password(c, opt, message, size);
+		r = set_password(c, opt, l, message, size);
 	if (r >= 0 && opt->tls.server_name && strncasecmp(req->url, "https:", 6) == 0)
 		r = set_server_name(c, req, l);
 	if (r == -EINVAL && !*message)

@@ -12,9 +12,14 @@
 struct http_lists {
 	struct curl_slist *headers;
 	struct curl_slist *connect_to;
+	struct curl_slist *secrets; /* each as it is in its file; libcurl's memory is wiped */
+	size_t basic_len;	    /* of basic authentication's base64; 0: there is none */
 };
 
 void http_lists_clear(struct http_lists *l);
+
+/* Overwrites what is a secret of the request in @text: servers repeat what they were sent. */
+void http_lists_hide(const struct http_lists *l, char *text, size_t len);
 
 /* Of the files that a TLS connection is made with. */
 struct http_files {

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/vec.h"
 #include "export/spool_dir.h"
@@ -27,6 +28,7 @@ struct spool {
 	struct spool_dir dir;
 	uint64_t max_bytes, max_age_s;
 	uint64_t next_seq;
+	uint64_t expired_elsewhere;
 	struct queues queues;
 };
 
@@ -75,7 +77,7 @@ static int add_queue(struct queues *to, const char *name, int fd, struct queue *
 /* --- limits ----------------------------------------------------------------------------------- */
 
 /* Ours alone from the rename on; what of it was sent is counted already. */
-static bool evict(struct queue *q, const struct spool_name *name)
+static bool evict(struct spool *s, struct queue *q, const struct spool_name *name)
 {
 	struct spool_name own = *name;
 	CLEANUP(spool_progress_clear) struct spool_progress progress = { 0 };
@@ -92,6 +94,9 @@ static bool evict(struct queue *q, const struct spool_name *name)
 	known = progress.samples + progress.pending;
 	delivery_stats_add(q->stats, uncertain, progress.pending);
 	delivery_stats_add(q->stats, expired, name->samples > known ? name->samples - known : 0);
+	if (!q->stats)
+		s->expired_elsewhere +=
+			name->samples > progress.samples ? name->samples - progress.samples : 0;
 	return true;
 }
 
@@ -102,6 +107,29 @@ static uint64_t bytes_of(const struct spool_list *l)
 	for (size_t i = 0; i < l->names.n; i++)
 		sum += l->names.data[i].size; /* 0 for progress */
 	return sum;
+}
+
+/* Of a queue that has no reader, whose numbers they are otherwise. */
+static void publish(const struct queue *q, const struct spool_list *l)
+{
+	const struct spool_name *first = l->names.n ? &l->names.data[0] : NULL;
+	uint64_t entries = 0;
+
+	for (size_t i = 0; i < l->names.n; i++)
+		entries += l->names.data[i].kind != SPOOL_PROGRESS;
+	delivery_stats_set(q->stats, queue_entries, entries);
+	delivery_stats_set(q->stats, queue_bytes, bytes_of(l));
+	delivery_stats_set(q->stats, queue_samples, spool_list_samples(q->fd, l));
+	delivery_stats_set(q->stats, queue_oldest_ns, first ? first->time_s * NSEC_PER_SEC : 0);
+}
+
+static void publish_unasked(struct spool *s, struct queue *q)
+{
+	CLEANUP(spool_list_clear) struct spool_list list = { 0 };
+
+	if (q->stats && !q->configured &&
+	    spool_dir_list(&s->dir, q->fd, q->name, q->stats, &list) >= 0)
+		publish(q, &list);
 }
 
 /* A queue that nobody asks for any more shrinks by age only. */
@@ -118,7 +146,7 @@ static void trim_queue(struct spool *s, struct queue *q, const struct spool_name
 		bool old = s->max_age_s && spool_name_age(name, now) > s->max_age_s;
 		bool many = q->configured && s->max_bytes && bytes > s->max_bytes;
 
-		if (name->kind == SPOOL_WAITING && (old || many) && evict(q, name))
+		if (name->kind == SPOOL_WAITING && (old || many) && evict(s, q, name))
 			bytes -= name->size;
 	}
 }
@@ -130,6 +158,13 @@ void spool_trim(struct spool *s)
 	spool_name_now(&now);
 	for (size_t i = 0; i < s->queues.all.n; i++)
 		trim_queue(s, &s->queues.all.data[i], &now);
+	for (size_t i = 0; i < s->queues.all.n; i++)
+		publish_unasked(s, &s->queues.all.data[i]);
+}
+
+uint64_t spool_expired_elsewhere(const struct spool *s)
+{
+	return s->expired_elsewhere;
 }
 
 void spool_set_limits(struct spool *s, uint64_t max_bytes, uint64_t max_age_s)
@@ -172,7 +207,7 @@ static bool evict_everywhere(struct spool *s, uint64_t seq)
 		for (size_t k = 0; k < list.names.n; k++)
 			if (list.names.data[k].seq == seq &&
 			    list.names.data[k].kind == SPOOL_WAITING)
-				any |= evict(q, &list.names.data[k]);
+				any |= evict(s, q, &list.names.data[k]);
 	}
 	return any;
 }

@@ -64,6 +64,12 @@ struct spool_profile {
  */
 int spool_put(struct spool *s, const struct spool_profile *p);
 
+/*
+ * Samples that the limits cost in queues whose endpoints were configured once, before this process:
+ * there are no statistics for them.
+ */
+uint64_t spool_expired_elsewhere(const struct spool *s);
+
 /* Applies the limits, which spool_put() does, too. */
 void spool_trim(struct spool *s);
 

@@ -19,6 +19,8 @@ struct spool_queue {
 	struct spool_list next; /* the oldest ones, from pos on */
 	size_t pos;
 	uint64_t entries, bytes, samples; /* of all */
+	/* Those up to this number wait until there is no other one; when the oldest was put. */
+	uint64_t postponed, postponed_s;
 	/*
 	 * Stays claimed between tries, without its bytes: as not all of its progress is on disk,
 	 * the other side would count it wrongly.
@@ -60,13 +62,32 @@ void spool_queue_close(struct spool_queue *q)
 static void publish(struct spool_queue *q)
 {
 	bool any = q->pos < q->next.names.n;
+	uint64_t oldest_s = q->postponed_s;
 
+	if (!oldest_s && any)
+		oldest_s = q->next.names.data[q->pos].time_s;
 	delivery_stats_set(q->stats, queue_entries, q->entries);
 	delivery_stats_set(q->stats, queue_bytes, q->bytes);
 	delivery_stats_set(q->stats, queue_samples, q->samples);
-	if (any || q->entries == 0)
-		delivery_stats_set(q->stats, queue_oldest_ns,
-				   any ? q->next.names.data[q->pos].time_s * NSEC_PER_SEC : 0);
+	if (oldest_s || q->entries == 0)
+		delivery_stats_set(q->stats, queue_oldest_ns, oldest_s * NSEC_PER_SEC);
+}
+
+static void subtract(uint64_t *from, uint64_t n)
+{
+	*from -= n < *from ? n : *from;
+}
+
+/* Of the one that is held the disk says too little. */
+static void correct_held(struct spool_queue *q)
+{
+	CLEANUP(spool_progress_clear) struct spool_progress on_disk = { 0 };
+
+	if (!q->has_held)
+		return;
+	(void)spool_progress_of(q->fd, &q->held.name, &on_disk);
+	if (q->held.progress.samples > on_disk.samples)
+		subtract(&q->samples, q->held.progress.samples - on_disk.samples);
 }
 
 /* The oldest profiles that can be claimed; a day's queue is some thousand. Sums of all. */
@@ -74,6 +95,8 @@ static int take_list(struct spool_queue *q, const struct spool_list *list)
 {
 	q->entries = q->bytes = 0;
 	q->samples = spool_list_samples(q->fd, list);
+	correct_held(q);
+	q->postponed_s = 0;
 	q->pos = q->next.names.n = 0;
 	for (size_t i = 0; i < list->names.n; i++) {
 		const struct spool_name *name = &list->names.data[i];
@@ -82,6 +105,11 @@ static int take_list(struct spool_queue *q, const struct spool_list *list)
 			continue;
 		q->entries++;
 		q->bytes += name->size;
+		if (name->kind == SPOOL_WAITING && name->seq <= q->postponed) {
+			if (!q->postponed_s)
+				q->postponed_s = name->time_s;
+			continue;
+		}
 		if (name->kind == SPOOL_WAITING && q->next.names.n < BATCH &&
 		    vec_push(&q->next.names, *name) < 0)
 			return -ENOMEM;
@@ -158,11 +186,6 @@ int spool_queue_open(const char *dir, const char *name, struct delivery_stats *s
 
 /* --- taking ----------------------------------------------------------------------------------- */
 
-static void subtract(uint64_t *from, uint64_t n)
-{
-	*from -= n < *from ? n : *from;
-}
-
 static uint64_t unsettled(const struct spool_entry *e)
 {
 	uint64_t known = e->progress.samples + e->progress.pending;
@@ -200,6 +223,8 @@ void spool_queue_set_aside(struct spool_queue *q, struct spool_entry *e)
 	spool_name_format(&e->name, file);
 	if (spool_dir_set_aside(&q->dir, q->fd, q->name, file) < 0)
 		(void)spool_unlink(q->fd, &e->name);
+	delivery_stats_add(q->stats, uncertain, e->progress.pending);
+	subtract(&q->samples, e->progress.pending);
 	delivery_stats_add(q->stats, damaged, unsettled(e));
 	delivery_stats_add(q->stats, damaged_files, 1);
 	forget(q, e);
@@ -233,18 +258,22 @@ void spool_queue_postpone(struct spool_queue *q, struct spool_entry *e)
 		hold(q, e);
 		return;
 	}
-	(void)spool_rename(q->fd, &e->name, SPOOL_WAITING);
+	if (spool_rename(q->fd, &e->name, SPOOL_WAITING) == 0) {
+		q->postponed = e->name.seq;
+		if (!q->postponed_s) /* of the oldest one */
+			q->postponed_s = e->name.time_s;
+	}
 	entry_clear(e);
 	publish(q);
 }
 
-/* -EBADMSG: damaged. */
+/* -EBADMSG: damaged, or somebody has removed it. */
 static int load(struct spool_queue *q, struct spool_entry *e)
 {
 	size_t len;
 	int r = spool_load(q->fd, &e->name, SPOOL_PROFILE_MAX, &e->file, &len);
 
-	if (r == -EFBIG || r == -EIO)
+	if (r == -EFBIG || r == -EIO || r == -ENOENT)
 		return -EBADMSG;
 	if (r >= 0)
 		r = spool_header_check(e->file, len, &e->header);
@@ -273,6 +302,9 @@ static int open_claimed(struct spool_queue *q, struct spool_entry e, struct spoo
 	if (r >= 0)
 		r = settle_abandoned(q, &e);
 	if (r == -EBADMSG) {
+		/* What of it was sent is counted already. */
+		if (!e.unsaved && !e.progress.valid_len)
+			(void)spool_progress_of(q->fd, &e.name, &e.progress);
 		spool_queue_set_aside(q, &e);
 		return 0;
 	}
@@ -312,21 +344,22 @@ int spool_queue_take(struct spool_queue *q, struct spool_entry *ret)
 
 	if (held != 0)
 		return held < 0 ? held : 0;
-	for (int round = 0; round < 2; round++) {
-		while (q->pos < q->next.names.n) {
-			int r = take(q, q->next.names.data[q->pos++], ret);
+	for (bool looked = false;; looked = true) {
+		int r;
 
+		while (q->pos < q->next.names.n) {
+			r = take(q, q->next.names.data[q->pos++], ret);
 			if (r != 0)
 				return r < 0 ? r : 0;
 		}
-		if (round == 0) {
-			int r = look(q);
-
-			if (r < 0)
-				return r;
-		}
+		if (looked && !q->postponed)
+			return -ENOENT;
+		if (looked)
+			q->postponed = 0;
+		r = look(q);
+		if (r < 0)
+			return r;
 	}
-	return -ENOENT;
 }
 
 /* --- progress --------------------------------------------------------------------------------- */

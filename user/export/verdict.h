@@ -3,6 +3,7 @@
 #ifndef EXPORT_VERDICT_H
 #define EXPORT_VERDICT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define VERDICT_MESSAGE_MAX 512
@@ -19,6 +20,7 @@ struct verdict_detail {
 	enum verdict verdict;
 	int64_t retry_after_s; /* > 0: not before that, as the server wishes; 0: it said nothing */
 	uint64_t rejected;     /* profiles of a taken request that the server has dropped */
+	bool refused;	       /* some of what was sent before, or now, for good */
 	/* One line of printable UTF-8 with the server's own words; "": there is nothing to say. */
 	char message[VERDICT_MESSAGE_MAX];
 };
