@@ -25,8 +25,8 @@
 __attribute__((constructor)) static void be_a_worker(int argc, char **argv)
 {
 	static const struct worker_service services[] = {
-		{ WORKER_SERVICE_NAMES, names_service },
-		{ WORKER_SERVICE_ROWS, rows_service },
+		{ WORKER_SERVICE_NAMES, names_service, NULL },
+		{ WORKER_SERVICE_ROWS, rows_service, rows_service_tidy },
 		{ 0 },
 	};
 

@@ -26,6 +26,7 @@ from conftest import ROOT, open_shop, wait_until_busy
 from program import NOBODY, assert_refused, errors, folder_of_nobody, run
 from test_delivery import good, server
 from test_push import sink
+from test_targets import cgroup2_root
 
 HZ = 199
 
@@ -523,10 +524,10 @@ def drip(sockets, until):
 
 
 def test_slow_clients_keep_nobody_out(spanprof, tmp_path):
-    """As many connections as there are places, and more, of several addresses."""
+    """As many connections as there are places, and more; of the address that others have, too."""
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
         slow = [socket.create_connection(("127.0.0.1", agent.port), source_address=(f"127.0.0.{n}", 0))
-                for n in range(2, 8) for _ in range(22)]  # fmt: skip
+                for n in (1, 1, 1, 2, 3, 4) for _ in range(22)]  # fmt: skip
         for s in slow:
             s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ")
         with ThreadPoolExecutor() as pool:
@@ -712,12 +713,62 @@ def test_reload(spanprof, busy, tmp_path):
         }  # fmt: skip
         agent.reload()
         assert "spool.directory: another value holds only from the next start" in agent.messages()
+        # Whoever starts to deliver now has the same spool as whoever samples.
+        os.kill(agent.courier(), signal.SIGKILL)
+        agent.wait(lambda: agent.metric("courier_starts_total") == 2 and profiles(tmp_path / "new"))
         intervals = agent.metric("intervals_total")
         agent.wait(lambda: agent.metric("intervals_total") >= intervals + 4)
         agent.stop()
     new = profiles(tmp_path / "new")
     assert new and not samples_of_pid(new[2:], busy)
     assert new[-1].period == pytest.approx(1e9 / 99, rel=0.01)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_reload_of_a_file_that_is_being_written(spanprof, busy, tmp_path):
+    """What it would not start with changes nothing."""
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
+        good = agent.config
+        agent.config = {"endpoints": []}
+        agent.reload()
+        assert agent.metric("config_reloads_refused_total") == 1
+        assert "no endpoint" in agent.messages()
+        before = len(profiles(tmp_path / "out"))
+        agent.wait(lambda: len(profiles(tmp_path / "out")) > before + 1)
+        done = run(spanprof, "agent", "--check-config", "-c", tmp_path / "agent.yaml")
+        assert done.returncode == 1 and "no endpoint" in done.stderr
+        agent.config = good
+        agent.stop()
+
+
+def test_endpoint_that_is_removed_is_not_down(spanprof, busy, tmp_path):
+    """Nobody can mend it."""
+    dead = {"name": "dead", "type": "pyroscope", "url": "http://127.0.0.1:1"}
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out"), dead]) as agent:
+        failing = 'endpoint_failing_since_timestamp_seconds{endpoint="dead"}'
+        agent.wait(lambda: agent.metric(failing))
+        agent.config["endpoints"] = [directory(tmp_path / "out")]
+        agent.reload()
+        agent.wait(lambda: agent.metric(failing) is None)
+        assert agent.metric('endpoint_up{endpoint="dead"}') is None
+        assert agent.metric('endpoint_up{endpoint="files"}') == 1
+        assert agent.metric('endpoint_queue_samples{endpoint="dead"}') > 0
+        agent.stop()
+
+
+def test_endpoint_that_is_removed_does_not_hang(spanprof, only_mine, tmp_path):
+    """It has the time that it was given, though no other endpoint has so much."""
+    with server(lambda conn, head, n: time.sleep(100)) as (url, heads):
+        slow = {"name": "slow", "type": "pyroscope", "url": url, "timeout": "2m"}
+        with Agent(spanprof, tmp_path, [directory(tmp_path / "out"), slow], filters=only_mine) as agent:
+            agent.wait(lambda: heads)
+            time.sleep(33)  # longer than what is "stuck" without it
+            agent.config["endpoints"] = [{**directory(tmp_path / "new", "new")}]
+            agent.reload()
+            agent.wait(lambda: profiles(tmp_path / "new"))
+            assert agent.metric("courier_starts_total") == 1
+            assert agent.metric("courier_stuck_total") == 0
+            agent.stop()
 
 
 def test_reload_of_what_the_kernel_does_not_allow(spanprof, tmp_path):
@@ -774,6 +825,63 @@ def test_filter_by_user(spanprof, busy, tmp_path):
         assert agent.metric("samples_unwanted_total") + agent.metric("samples_filtered_total") > HZ
         agent.stop()
     assert samples(tmp_path / "out") == 0
+
+
+@contextmanager
+def cgroups(*names):
+    """Folders of the hierarchy of v2, which are empty in the end."""
+    folders = [cgroup2_root() / name for name in names]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    try:
+        yield folders
+    finally:
+        for folder in folders:
+            end = time.monotonic() + 10
+            while (folder / "cgroup.procs").read_text() and time.monotonic() < end:
+                time.sleep(0.05)
+            folder.rmdir()
+        folders[0].parent.rmdir()
+
+
+# As an unprivileged container has it: it sees its own cgroup as the root of all.
+IN_A_CGROUP_NAMESPACE = """
+echo $$ > "$1/cgroup.procs" && mount=$2 && shift 2 &&
+exec unshare --cgroup --mount sh -c 'umount "$0" && mount -t cgroup2 cgroup "$0" && exec "$@"' "$mount" "$@"
+"""
+
+
+def test_filter_by_cgroup_from_a_container(spanprof, tmp_path):
+    """Paths are the host's, as those who write the filter know them."""
+    top = f"spanprof-{os.getpid()}"
+    with cgroups(f"{top}/agent", f"{top}/mine", f"{top}/others") as folders:
+        prefix = ["sh", "-c", IN_A_CGROUP_NAMESPACE, "sh", folders[0], cgroup2_root()]
+        filters = {"include": [{"cgroup": f"/{top}/mine"}]}
+        loop = ["sh", "-c", "while :; do :; done"]
+        with programs(loop, loop) as (mine, other):
+            for program, folder in zip((mine, other), folders[1:]):
+                (folder / "cgroup.procs").write_text(str(program.pid))
+            with Agent(spanprof, tmp_path, [directory(tmp_path / "out")], prefix, filters=filters) as agent:
+                agent.wait(lambda: of_process(profiles(tmp_path / "out"), mine.pid))
+                agent.stop()
+            assert not of_process(profiles(tmp_path / "out"), other.pid)
+
+
+BECOMES_NOBODY = f"""
+import os, time
+while time.process_time() < 1: pass
+os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
+while True: pass
+"""
+
+
+def test_filter_by_the_user_that_a_program_takes(spanprof, tmp_path):
+    """It began as root, as daemons do, and was left out."""
+    filters = {"include": [{"uid": NOBODY}]}
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")], filters=filters) as agent:
+        with programs(["/usr/bin/python3", "-c", BECOMES_NOBODY]) as [program]:
+            agent.wait(lambda: of_process(profiles(tmp_path / "out"), program.pid))
+        agent.stop()
 
 
 def test_raise(spanprof, busy, tmp_path):
@@ -966,6 +1074,39 @@ def test_alert_of_lost_samples(tmp_path, grows):
 
 
 # --- starting ------------------------------------------------------------------------------------
+
+
+PERL = "sub f { my $n = shift; $n ? f($n - 1) : sort { $a <=> $b } map { $_ * 7 % 13 } 1 .. 50 } f(3) while 1"
+
+
+def test_a_program_that_runs_again_after_a_while(spanprof, tmp_path):
+    """Its files were forgotten meanwhile, with their unwind tables; Debian's perl has no frame pointers."""
+    out = tmp_path / "out"
+    with Agent(spanprof, tmp_path, [directory(out)]) as agent:
+        for _ in range(2):
+            with programs(["/usr/bin/perl", "-e", PERL]) as [program]:
+                agent.wait(lambda: len(of_process(profiles(out), program.pid)) > HZ)
+            stacks = of_process(profiles(out), program.pid)
+            assert sum(s.names[-1] == "_start" for s in stacks) > 0.98 * len(stacks)
+            intervals = agent.metric("intervals_total")
+            agent.wait(lambda: agent.metric("intervals_total") > intervals + 11)
+        agent.stop()
+
+
+def test_what_a_program_ran_from_can_be_unmounted(spanprof, workloads, tmp_path):
+    """About a minute after its end: volumes come and go."""
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", volume], check=True)
+    try:
+        shutil.copy(workloads / "split-le", volume / "program")
+        with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
+            with programs([volume / "program", "--cpu-seconds", "1000"]) as [program]:
+                agent.wait(lambda: len(of_process(profiles(tmp_path / "out"), program.pid)) > 10)
+            agent.wait(lambda: run("umount", volume).returncode == 0, 120)
+            agent.stop()
+    finally:
+        run("umount", "-l", volume)
 
 
 def test_two_agents_do_not_share(spanprof, tmp_path):

@@ -152,6 +152,35 @@ Test(cgroup, units)
 	ASSERT_ALL(all);
 }
 
+Test(cgroup, path_from_a_namespace)
+{
+	static const struct {
+		const char *text, *root, *path;
+	} cases[] = {
+		{ "0::/a/b\n", "", "/a/b" },
+		{ "0::/../../a\n", "", "/../../a" },
+		{ "0::/\n", "", "/" },
+		{ "0::/\n", "/kube/pod1/c1", "/kube/pod1/c1" },
+		{ "0::/x\n", "/kube/pod1/c1", "/kube/pod1/c1/x" },
+		{ "0::/..\n", "/kube/pod1/c1", "/kube/pod1" },
+		{ "0::/../../pod2/c2\n", "/kube/pod1/c1", "/kube/pod2/c2" },
+		{ "0::/../../../system.slice/x.service\n", "/kube/pod1/c1",
+		  "/system.slice/x.service" },
+		{ "0::/../../..\n", "/kube/pod1/c1", "/" },
+		{ "0::/../../../../../x\n", "/kube/pod1/c1", "/x" },
+		{ "0::/..a/...\n", "/kube", "/kube/..a/..." },
+		{ "1:cpu:/a\n0::/../b\n", "/a", "/b" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *path = cgroup_path(cases[i].text, strlen(cases[i].text), cases[i].root);
+
+		cr_expect_str_eq(path, cases[i].path, "%s", cases[i].text);
+		free(path);
+	}
+	cr_expect(zero(ptr, cgroup_path("1:cpu:/a\n", 9, "/a")));
+}
+
 /* Nobody calls a unit or a container so. */
 Test(cgroup, hostile)
 {

@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "leak_check.h"
+#include "proc/process.h"
 
 static char dir[] = "/tmp/test_dsoXXXXXX";
 static struct dso_table table;
@@ -480,11 +481,11 @@ static void assert_root_outlives(bool chroots)
 	stop_container(&c);
 	cr_assert(eq(u64, inode_below(dso_root(first), path), chroots ? c.file.ino : 0));
 
-	dso_table_new_round(&table);
+	dso_table_new_round(&table, 0);
 	dso_use(&table, first);
 	dso_table_sweep(&table, 1, ignore_gone, NULL);
 	cr_assert(eq(int, n_open(), open_before + 2));
-	dso_table_new_round(&table);
+	dso_table_new_round(&table, 0);
 	dso_table_sweep(&table, 1, ignore_gone, NULL);
 	cr_assert(eq(int, n_open(), open_before), "with the last of its files");
 }
@@ -552,7 +553,7 @@ static void on_gone(void *ctx, const struct dso *dso)
 static void round_with(const struct dso *used)
 {
 	n_gone = 0;
-	dso_table_new_round(&table);
+	dso_table_new_round(&table, 0);
 	if (used)
 		dso_use(&table, used);
 	dso_table_sweep(&table, 2, on_gone, &table);
@@ -611,4 +612,120 @@ Test(dso, a_closed_file_gives_its_descriptor_back)
 	round_with(NULL);
 	round_with(NULL);
 	cr_assert(eq(int, fcntl(fd, F_GETFD), -1));
+}
+
+static void round_at(uint64_t now_ns, const struct dso *used)
+{
+	dso_table_new_round(&table, now_ns);
+	if (used)
+		dso_use(&table, used);
+	dso_table_sweep(&table, 100, ignore_gone, NULL);
+}
+
+/* Or what it is on could not be unmounted; the next process that has it brings it back. */
+Test(dso, a_file_that_nobody_has_mapped_is_closed)
+{
+	char path[64];
+	struct dso *dso = make_file("f", "x", path);
+	int before = n_open();
+
+	round_at(1, NULL);
+	for (unsigned i = 0; i < DSO_ATTEMPTS_MAX + 1; i++) {
+		uint64_t then = 2 + i * 2 * DSO_OPEN_NS;
+
+		cr_assert(ge(int, dso_open(dso, getpid(), 0, 4096), 0));
+		round_at(then, dso);
+		round_at(then + DSO_OPEN_NS - 1, NULL);
+		cr_assert(ge(int, dso->fd, 0));
+		round_at(then + DSO_OPEN_NS, NULL);
+		cr_assert(eq(int, dso->fd, -1));
+		cr_assert(eq(int, n_open(), before));
+		cr_assert(dso_may_open(dso));
+	}
+}
+
+/* --- a file of several containers ------------------------------------------------------------- */
+
+/* Has "ROOT/f" mapped, and "ROOT" as its root. */
+static pid_t start_below(const char *root, uint64_t *ret_at)
+{
+	char path[64];
+	int fds[2];
+	pid_t pid;
+
+	sprintf(path, "%s/f", root);
+	cr_assert(zero(int, pipe(fds)));
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		*ret_at = map(path);
+		if (chroot(root) < 0 || write(fds[1], ret_at, sizeof(*ret_at)) < 0)
+			_exit(1);
+		pause();
+	}
+	close(fds[1]);
+	cr_assert(eq(int, read(fds[0], ret_at, sizeof(*ret_at)), sizeof(*ret_at)));
+	close(fds[0]);
+	return pid;
+}
+
+static void ignore_process(void *ctx, const struct process *p)
+{
+}
+
+static void map_in(struct process_table *t, pid_t pid, uint64_t at, const struct stat *st)
+{
+	const struct mapping_event ev = { at, at + 4096, 0, { "/f", st->st_dev, st->st_ino } };
+
+	cr_assert(zero(int, process_on_mmap(t, pid, &ev)));
+}
+
+static ino_t inode_of_root(const struct dso *dso)
+{
+	struct stat st = { 0 };
+
+	(void)fstat(dso_root(dso), &st);
+	return st.st_ino;
+}
+
+/* Or its mounts would stay, and block what would remove them, as long as the other one lives. */
+Test(dso, a_container_that_is_gone_leaves_its_files_to_another)
+{
+	struct process_table t;
+	struct stat st, root;
+	uint64_t at[2];
+	char path[64];
+	pid_t pids[2];
+	struct dso *dso;
+	int before;
+
+	cr_assert(zero(int, process_table_init(&t)));
+	cr_assert(zero(int, mkdir("one", 0700)));
+	cr_assert(zero(int, mkdir("two", 0700)));
+	make_file("one/f", "shared", path);
+	cr_assert(zero(int, link("one/f", "two/f")));
+	cr_assert(zero(int, stat("one/f", &st)));
+	cr_assert(zero(int, stat("two", &root)));
+	pids[0] = start_below("one", &at[0]);
+	pids[1] = start_below("two", &at[1]);
+	for (int i = 0; i < 2; i++)
+		map_in(&t, pids[i], at[i], &st);
+	dso = process_find(&t, pids[0])->maps.data[0].dso;
+	cr_assert(eq(ptr, process_find(&t, pids[1])->maps.data[0].dso, dso));
+	cr_assert(ge(int, dso_open(dso, pids[0], at[0], at[0] + 4096), 0));
+	before = n_open();
+	process_table_adopt_dsos(&t);
+	cr_assert(ne(u64, inode_of_root(dso), root.st_ino), "its process lives");
+
+	kill(pids[0], SIGKILL);
+	waitpid(pids[0], NULL, 0);
+	process_on_exit(&t, pids[0], 1);
+	process_sweep(&t, 2, ignore_process, NULL);
+	process_table_adopt_dsos(&t);
+	cr_assert(eq(u64, inode_of_root(dso), root.st_ino));
+	assert_content(dso, "shared");
+	cr_assert(eq(int, n_open(), before));
+	kill(pids[1], SIGKILL);
+	waitpid(pids[1], NULL, 0);
+	process_table_clear(&t);
 }

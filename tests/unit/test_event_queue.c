@@ -181,3 +181,24 @@ Test(event_queue, handlers_may_add)
 	assert_flush(&q, UINT64_MAX, "2:kept ");
 	event_queue_clear(&q);
 }
+
+static void ignore(void *ctx, uint16_t kind, const void *buf, size_t len)
+{
+}
+
+/* A burst is not paid for ever. */
+Test(event_queue, room_of_a_burst_is_given_back)
+{
+	static char large[60000];
+	struct event_queue q = { 0 };
+
+	for (int i = 0; i < 200; i++)
+		cr_assert(zero(int, event_queue_add(&q, 10, 0, large, sizeof(large))));
+	cr_assert(zero(int, event_queue_flush(&q, 10, ignore, NULL)));
+	for (int i = 0; i < 3; i++) {
+		cr_assert(zero(int, event_queue_add(&q, 20, 0, large, sizeof(large))));
+		cr_assert(zero(int, event_queue_flush(&q, 20, ignore, NULL)));
+	}
+	cr_assert(lt(sz, q.batch.bytes.cap + q.spare.bytes.cap, 1000000));
+	event_queue_clear(&q);
+}

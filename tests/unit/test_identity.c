@@ -141,6 +141,34 @@ Test(identity, once_for_each_program)
 	identity_forget(identities, pid);
 }
 
+/* A daemon that begins as root; its environment stays what it was. */
+Test(identity, user_is_that_of_later)
+{
+	const struct identity *i;
+	struct process *p;
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		raise(SIGSTOP);
+		_exit(setresuid(65534, 65534, 65534) < 0 || raise(SIGSTOP));
+	}
+	cr_assert(eq(int, waitpid(pid, &status, WUNTRACED), pid));
+	p = known(pid, "daemon");
+	i = get(p);
+	cr_assert(eq(i64, i->uid, 0));
+	kill(pid, SIGCONT);
+	cr_assert(eq(int, waitpid(pid, &status, WUNTRACED), pid));
+	cr_assert(eq(int, WSTOPSIG(status), SIGSTOP));
+	cr_assert(eq(i64, get(p)->uid, 0), "not with each sample");
+	usleep(1100000);
+	cr_assert(eq(i64, get(p)->uid, 65534));
+	cr_assert(eq(ptr, (void *)get(p), (void *)i));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 /* It ended before it was looked at: its parent's parent has what is known. */
 Test(identity, ended_ones_are_as_their_parents)
 {
@@ -212,6 +240,8 @@ Test(identity, order_of_those_who_name_the_service)
 	assert_named(&claims, IDENTITY_EXECUTABLE, "program");
 	claims.identity = &i;
 	assert_named(&claims, IDENTITY_SCRIPT, "a");
+	i.known.value[PROFILE_K8S_POD_NAME] = e;
+	assert_named(&claims, IDENTITY_CONTAINER, "e");
 	i.known.value[PROFILE_K8S_CONTAINER_NAME] = f;
 	assert_named(&claims, IDENTITY_CONTAINER, "f");
 	i.known.value[PROFILE_CONTAINER_NAME] = b;

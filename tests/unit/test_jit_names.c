@@ -274,8 +274,8 @@ Test(jit_names, names_take_no_more_memory_than_they_may)
 		code_now(&process, 0x1000);
 	cr_assert(eq(int, last_error, -EFBIG));
 	cr_assert(eq(u64, counters[STAT_JIT_CUT], 1));
-	/* What was read stays. */
-	assert_name(&process, 0x1000, code_now(&process, 0x1000), "function_number_0");
+	/* What is there by now nobody has told. */
+	assert_name(&process, 0x1000, code_now(&process, 0x1000), "");
 }
 
 /* Samples wait meanwhile. */
@@ -299,6 +299,22 @@ Test(jit_names, a_huge_file_is_read_to_a_limit)
 	for (int i = 0; i < 100 && !troubles; i++)
 		code_now(&process, 0x1000);
 	assert_refused(-EFBIG);
+}
+
+/* An address that is known may be another function's by now. */
+Test(jit_names, after_the_limit_there_are_no_names)
+{
+	uint32_t code;
+
+	write_map("w", "1000 10 code\n");
+	code = code_now(&process, 0x1000);
+	assert_name(&process, 0x1000, code, "code");
+	cr_assert(zero(int, truncate(path, 10LL << 30)));
+	for (int i = 0; i < 100 && !troubles; i++)
+		code_now(&process, 0x1000);
+	cr_assert(eq(int, last_error, -EFBIG));
+	assert_name(&process, 0x1000, code_now(&process, 0x1000), "");
+	assert_name(&process, 0x1000, code, "code");
 }
 
 Test(process_root, ids_of_this_process)

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -200,6 +202,56 @@ Test(process, fork_copies_and_the_two_go_their_own_ways)
 	assert_maps(11, "1000-1800+0 /lib; 1800-2000+800 /bin/shell; ");
 }
 
+/* One that changes is not to change others. */
+Test(process, forks_of_forks_that_change)
+{
+	cr_assert(zero(int, process_on_exec(&table, 10, "shell")));
+	add_map(10, 0x1000, 0x2000, 0, "/a");
+	for (pid_t pid = 11; pid < 14; pid++)
+		cr_assert(zero(int, process_on_fork(&table, pid - 1, pid, 5)));
+	cr_assert(zero(int, process_on_exec(&table, 11, "other")));
+	add_map(11, 0x3000, 0x4000, 0, "/b");
+	add_map(12, 0x3000, 0x4000, 0, "/c");
+	cr_assert(zero(int, process_on_fork(&table, 12, 10, 6)));
+	assert_maps(10, "1000-2000+0 /a; 3000-4000+0 /c; ");
+	assert_maps(11, "3000-4000+0 /b; ");
+	assert_maps(12, "1000-2000+0 /a; 3000-4000+0 /c; ");
+	assert_maps(13, "1000-2000+0 /a; ");
+}
+
+static size_t bytes_allocated(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+}
+
+Test(process, forks_take_no_room_for_mappings)
+{
+	size_t before;
+
+	for (uint64_t i = 0; i < 10000; i++)
+		add_map(10, i * 0x2000, i * 0x2000 + 0x1000, 0, "/a");
+	before = bytes_allocated();
+	for (pid_t pid = 11; pid < 1011; pid++)
+		cr_assert(zero(int, process_on_fork(&table, 10, pid, 5)));
+	cr_assert(lt(sz, bytes_allocated() - before, 2000000));
+	cr_assert(eq(sz, find(1010)->maps.n, 10000));
+}
+
+/* Nobody tells of munmap(2). */
+Test(process, mappings_are_not_without_number)
+{
+	size_t most = 0;
+
+	for (uint64_t i = 0; i < 200000; i++) {
+		add_map(10, i * 0x2000, i * 0x2000 + 0x1000, 0, "/a");
+		most = find(10)->maps.n > most ? find(10)->maps.n : most;
+	}
+	cr_assert(lt(sz, most, 70000));
+	cr_assert(ge(sz, most, 65530), "as many as there may be");
+}
+
 Test(process, child_of_an_unknown_process_is_known)
 {
 	cr_assert(zero(int, process_on_fork(&table, NOBODY, 11, 5)));
@@ -249,6 +301,23 @@ Test(process, ids_are_never_used_again)
 		cr_assert(gt(uint, find(5)->id, last));
 		last = find(5)->id;
 	}
+}
+
+/* A host that starts 500 processes a second comes there in a month. */
+Test(process, ids_go_on_beyond_32_bits)
+{
+	struct dso *shared, *own, *other;
+
+	table.next_id = UINT32_MAX;
+	for (int i = 0; i < 3; i++)
+		cr_assert(zero(int, process_on_exec(&table, 5 + i, "x")));
+	cr_assert(eq(u64, find(7)->id, find(6)->id + 2));
+	cr_assert(gt(u64, find(7)->id, UINT32_MAX));
+	cr_assert(zero(int,
+		       dso_table_get(&table.dsos, &(struct dso_key){ "//anon", 0, 0 }, &shared)));
+	cr_assert(zero(int, dso_table_get_owned(&table.dsos, shared, 1, &own)));
+	cr_assert(zero(int, dso_table_get_owned(&table.dsos, shared, 1 + (1ULL << 32), &other)));
+	cr_assert(ne(ptr, own, other));
 }
 
 Test(process, comm_is_cut_to_its_size)
@@ -539,6 +608,34 @@ Test(process, load_of_another_program_is_another_process)
 	cr_assert(zero(int, process_on_exec(&table, pid, "old")));
 	add_map(pid, 0x1000, 0x2000, 0, "/bin/old");
 	id = find(pid)->id;
+	cr_assert(ne(uint, load(pid)->id, id));
+	stop_child(pid);
+}
+
+/* On overlayfs perf says one device and inode of a file, and /proc another one. */
+Test(process, load_of_a_file_of_other_numbers_is_the_same_process)
+{
+	char exe[PATH_MAX] = "";
+	pid_t pid = start_child();
+	uint32_t id;
+
+	cr_assert(gt(int, readlink("/proc/self/exe", exe, sizeof(exe) - 1), 0));
+	cr_assert(zero(int, process_on_exec(&table, pid, "same")));
+	add_map(pid, 0x1000, 0x2000, 0, exe);
+	id = find(pid)->id;
+	cr_assert(eq(uint, load(pid)->id, id));
+	cr_assert(eq(uint, load(pid)->id, id));
+	stop_child(pid);
+}
+
+/* News of its end were lost, and the pid is that of the same program again. */
+Test(process, load_of_the_same_program_anew_is_another_process)
+{
+	pid_t pid = start_child();
+	uint32_t id = load(pid)->id;
+
+	cr_assert(eq(uint, load(pid)->id, id));
+	find(pid)->start_stack += 16;
 	cr_assert(ne(uint, load(pid)->id, id));
 	stop_child(pid);
 }

@@ -221,8 +221,7 @@ static void report_lines(const struct dso *dso, const struct sources *from,
 }
 
 /* The reader of names fails on it: there are no lines, whatever is in it. */
-static void report_failure(const struct dso *dso, const struct symbolizer *sym,
-			   enum finding_state *worst)
+static void report_failure(const struct dso *dso, struct symbolizer *sym, enum finding_state *worst)
 {
 	const struct bad_file *bad;
 	char what[512];

@@ -63,9 +63,9 @@ static const struct command *find_command(const char *name)
 static void run_worker(char *const *arguments)
 {
 	static const struct worker_service services[] = {
-		{ WORKER_SERVICE_NAMES, names_service },
-		{ WORKER_SERVICE_ROWS, rows_service },
-		{ WORKER_SERVICE_DEMANGLE, demangle_service },
+		{ WORKER_SERVICE_NAMES, names_service, NULL },
+		{ WORKER_SERVICE_ROWS, rows_service, rows_service_tidy },
+		{ WORKER_SERVICE_DEMANGLE, demangle_service, NULL },
 		{ 0 },
 	};
 

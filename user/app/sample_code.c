@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 
-static int resolve_frame(struct process_table *procs, const struct jit_process *jp, uint32_t owner,
+static int resolve_frame(struct process_table *procs, const struct jit_process *jp, uint64_t owner,
 			 uint64_t time_ns, struct profile_frame *f)
 {
 	struct dso *own;
@@ -50,7 +50,7 @@ const char *sample_code_reason(int error)
 	case -EBADMSG:
 		return "is not used further: it is malformed";
 	case -EFBIG:
-		return "is used in part only: it is too large";
+		return "is too large: code that comes now has no names";
 	default:
 		return NULL;
 	}

@@ -15,9 +15,10 @@
 #include "proc/maps.h"
 #include "proc/remote_mem.h"
 
-#define MAPS_MAX   (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
-#define SWEEP_NS   NSEC_PER_SEC
-#define PEEK_PAUSE 20 /* times as long as looking at the last one took: 5 % of a CPU at most */
+#define MAPS_MAX     (64u << 20) /* bytes of /proc/PID/maps that we are willing to read */
+#define SWEEP_NS     NSEC_PER_SEC
+#define RESCAN_PAUSE 20 /* times the CPU time of the last one: 5 % of a CPU at most */
+#define PEEK_PAUSE   20 /* times as long as looking at the last one took: 5 % of a CPU at most */
 
 /* --- samples ---------------------------------------------------------------------------------- */
 
@@ -276,6 +277,24 @@ int session_start(struct session *s)
 	return collector_start(s->collector);
 }
 
+/*
+ * Reads all processes, as news of some were lost. Not again at once: meanwhile no ring is emptied,
+ * so that more may be lost.
+ */
+static int rescan(struct session *s)
+{
+	uint64_t cpu = thread_cpu_ns();
+	int r;
+
+	s->events_lost = false;
+	r = session_load_all(s);
+	if (r < 0)
+		return r;
+	process_end_missing(&s->procs, monotonic_ns());
+	s->rescan_ns = monotonic_ns() + RESCAN_PAUSE * (thread_cpu_ns() - cpu);
+	return 0;
+}
+
 int session_poll(struct session *s)
 {
 	uint64_t now = monotonic_ns();
@@ -284,18 +303,18 @@ int session_poll(struct session *s)
 	if (r < 0)
 		return r;
 	s->delivered_ns = now - COLLECTOR_DELAY_NS;
-	if (s->events_lost) {
-		s->events_lost = false;
-		r = session_load_all(s);
+	if (s->events_lost && now >= s->rescan_ns) {
+		r = rescan(s);
 		if (r < 0)
 			return r;
-		process_end_missing(&s->procs, monotonic_ns());
 	}
 	now = monotonic_ns();
 	context_tracker_visit_young(s->contexts, now, session_visit_young, s);
 	if (now - s->swept_ns >= SWEEP_NS) {
 		process_sweep(&s->procs, s->swept_ns, session_forget_process, s);
 		session_drop_ended_targets(s);
+		if (filter_is_set(s->opt.filter))
+			session_reconsider(s, now);
 		jit_names_read(s->jit, now);
 		s->swept_ns = now;
 	}

@@ -35,6 +35,7 @@ struct session {
 	uint64_t peek_due_ns;  /* no look ahead before */
 	uint64_t stuck_before; /* remote_mem_given_up() at the begin */
 	bool events_lost;      /* so what is known of processes may be wrong */
+	uint64_t rescan_ns;    /* not before that all of them are read again */
 };
 
 /* Takes all of a process from /proc. -ESRCH: it is gone. */
@@ -57,6 +58,9 @@ int session_find_process(struct session *s, const struct sample_record *rec, str
 
 /* The filter does not want samples of @p: none are taken from now on, if that is for good. */
 void session_leave_out(struct session *s, struct process *p);
+
+/* Those that were left out for what may have changed since are so no more. About once a second. */
+void session_reconsider(struct session *s, uint64_t now_ns);
 /* It may want them again. */
 void session_take_in(struct session *s, struct process *p);
 void session_take_in_all(struct session *s);

@@ -140,7 +140,7 @@ static void sweep_jit(struct session *s)
 /* What neither a process nor a profile points to goes. */
 static void sweep(struct session *s)
 {
-	dso_table_new_round(&s->procs.dsos);
+	dso_table_new_round(&s->procs.dsos, monotonic_ns());
 	process_table_use_dsos(&s->procs);
 	use_frames(s, s->profile);
 	use_frames(s, s->focused);
@@ -149,8 +149,12 @@ static void sweep(struct session *s)
 	for (size_t i = 0; i < s->taken.n; i++)
 		use_frames(s, s->taken.data[i]->profile);
 	dso_table_sweep(&s->procs.dsos, KEEP_ROUNDS, forget_dso, s);
-	if (!s->taken.n) /* whose answers may be in use */
-		sweep_jit(s);
+	unwinder_settle(s->unwinder);
+	if (s->taken.n)
+		return;
+	/* Nobody names: neither answers nor descriptors are in use. */
+	sweep_jit(s);
+	process_table_adopt_dsos(&s->procs);
 }
 
 static void remove_taken(struct session *s, const struct session_interval *i)

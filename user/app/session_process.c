@@ -200,6 +200,23 @@ void session_leave_out(struct session *s, struct process *p)
 		return;
 	info.unwanted = 1;
 	p->unwanted = tell_kernel(s, p, &info) == 0;
+	p->left_out_ns = monotonic_ns();
+}
+
+/* A program takes its user when it has begun: a sample is looked at again, as identity.h does. */
+void session_reconsider(struct session *s, uint64_t now_ns)
+{
+	static const uint64_t after_ns[] = { 1500 * NSEC_PER_MSEC, 10 * NSEC_PER_SEC };
+	struct process *p;
+	size_t pos = 0;
+
+	while ((p = hashmap_next(&s->procs.by_pid, &pos))) {
+		if (!p->unwanted || p->n_reconsidered == sizeof(after_ns) / sizeof(after_ns[0]) ||
+		    now_ns - p->left_out_ns < after_ns[p->n_reconsidered])
+			continue;
+		p->n_reconsidered++;
+		session_take_in(s, p);
+	}
 }
 
 void session_take_in(struct session *s, struct process *p)

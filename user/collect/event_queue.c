@@ -5,6 +5,9 @@
 
 #define ALIGN8(n) (((n) + 7) & ~(size_t)7)
 
+#define KEPT_BYTES (1U << 20) /* that a buffer may have however little of it is used */
+#define KEPT_PART  8	      /* of it must have been used otherwise */
+
 static int batch_add(struct event_queue_batch *b, const struct event_queue_entry *e,
 		     const void *buf)
 {
@@ -49,6 +52,16 @@ static void batch_reset(struct event_queue_batch *b)
 {
 	b->entries.n = 0;
 	b->bytes.n = 0;
+}
+
+/* A burst may have taken much: it is not kept for ever. */
+static void batch_shrink(struct event_queue_batch *b)
+{
+	if (b->bytes.cap > KEPT_BYTES && b->bytes.n < b->bytes.cap / KEPT_PART) {
+		vec_free(&b->bytes);
+		vec_free(&b->entries);
+	}
+	batch_reset(b);
 }
 
 /* Copies the entries from @first on to @to. */
@@ -97,7 +110,7 @@ int event_queue_flush(struct event_queue *q, uint64_t until_ns, event_queue_fn f
 
 		fn(ctx, e->kind, done.bytes.data + e->offset, e->len);
 	}
-	batch_reset(&done);
+	batch_shrink(&done);
 	q->spare = done;
 	if (until_ns > q->flushed_ns)
 		q->flushed_ns = until_ns;

@@ -32,7 +32,7 @@
 
 struct tracked {
 	pid_t pid;
-	uint32_t process_id; /* another one: the process executed something since */
+	uint64_t process_id; /* another one: the process executed something since */
 	uint64_t began_ns;   /* the first reason to expect something; 0: there was none */
 	uint64_t born_ns;    /* last reason to expect something new: fork, exec, a mapped file */
 	uint64_t due_ns;
@@ -148,7 +148,7 @@ static struct process_ctx *ctx_of(const struct tracked *tr)
 	return tr->ctx ? tr->ctx : tr->inherited;
 }
 
-static void reset(struct tracked *tr, uint32_t process_id)
+static void reset(struct tracked *tr, uint64_t process_id)
 {
 	process_ctx_free(tr->ctx);
 	process_ctx_free(tr->inherited);

@@ -4,9 +4,11 @@
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clean_text.h"
+#include "base/cleanup.h"
 #include "base/parse.h"
 
 #define UUID_LEN 36
@@ -278,7 +280,32 @@ void cgroup_identify(const char *text, size_t len, struct cgroup_facts *ret)
 	}
 }
 
-char *cgroup_path(const char *text, size_t len)
+/* "/a/b" and "/../c" are "/a/c". */
+static char *join(const char *root, const char *path)
+{
+	char *ret = malloc(strlen(root) + strlen(path) + 1), *end;
+
+	if (!ret)
+		return NULL;
+	end = stpcpy(ret, root);
+	while (*path) {
+		size_t len = 1 + strcspn(path + 1, "/");
+
+		if (len == 3 && memcmp(path, "/..", 3) == 0) {
+			while (end > ret && *--end != '/')
+				;
+		} else if (len > 1) {
+			end = mempcpy(end, path, len);
+		}
+		path += len;
+	}
+	if (end == ret)
+		*end++ = '/';
+	*end = '\0';
+	return ret;
+}
+
+static char *path_in(const char *text, size_t len)
 {
 	static const char prefix[] = "0::";
 	const char *end = text + len, *line_end;
@@ -291,6 +318,13 @@ char *cgroup_path(const char *text, size_t len)
 			return clean_text_dup(line + 3, line_end - line - 3, CGROUP_PATH_MAX);
 	}
 	return NULL;
+}
+
+char *cgroup_path(const char *text, size_t len, const char *root)
+{
+	CLEANUP(freep) char *path = path_in(text, len);
+
+	return path && *root && *path == '/' ? join(root, path) : TAKE_PTR(path);
 }
 
 /* --- names ------------------------------------------------------------------------------------ */

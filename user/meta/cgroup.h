@@ -32,10 +32,11 @@ struct cgroup_facts {
 void cgroup_identify(const char *text, size_t len, struct cgroup_facts *ret);
 
 /*
- * The path in the hierarchy of cgroup v2, below its mount, in fresh memory; also in a private
- * cgroup namespace that which the reader sees. NULL: there is none, or no memory.
+ * The path in the hierarchy of cgroup v2, below its mount, in fresh memory: below the reader's
+ * cgroup namespace, which begins at @root (cgroup_root.h). "": as it stands in the text. NULL:
+ * there is none, or no memory.
  */
-char *cgroup_path(const char *text, size_t len);
+char *cgroup_path(const char *text, size_t len, const char *root);
 
 /*
  * The service that a unit stands for: "nginx" of "nginx.service", with escapes undone. "" if it is

@@ -40,6 +40,11 @@ static bool any_service(const struct filter_rule *rules, size_t n)
 	return false;
 }
 
+bool filter_is_set(const struct filter *f)
+{
+	return f && (f->n_include || f->n_exclude);
+}
+
 bool filter_is_lasting(const struct filter *f)
 {
 	return !any_service(f->include, f->n_include) && !any_service(f->exclude, f->n_exclude);

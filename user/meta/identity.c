@@ -7,12 +7,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/hashmap.h"
 #include "meta/cgroup.h"
+#include "meta/cgroup_root.h"
 #include "meta/environ.h"
 #include "meta/host_name.h"
 #include "meta/script.h"
 #include "shared/stat.h"
+
+#define AGAIN_NS (1 * NSEC_PER_SEC) /* after the first look, the second one */
+#define LAST_NS	 (9 * NSEC_PER_SEC) /* after that one, the last */
 
 #define CGROUP_TEXT_MAX 65536
 #define STATUS_MAX	8192 /* bytes of /proc/PID/status that are looked at */
@@ -22,6 +27,7 @@ struct identity_table {
 	struct identity_options opt;
 	struct hashmap by_pid; /* of struct identity */
 	char host[HOST_NAME_LEN_MAX + 1];
+	char *cgroup_root; /* of our namespace, seen from the host's; "": not known, or the same */
 };
 
 const char *identity_source_name(enum identity_source source)
@@ -66,6 +72,11 @@ int identity_table_new(const struct identity_options *opt, struct identity_table
 	if (!t)
 		return -ENOMEM;
 	t->opt = *opt;
+	t->cgroup_root = cgroup_root();
+	if (!t->cgroup_root) {
+		free(t);
+		return -ENOMEM;
+	}
 	host_name(t->host);
 	*ret = t;
 	return 0;
@@ -81,6 +92,7 @@ void identity_table_free(struct identity_table *t)
 	while ((i = hashmap_next(&t->by_pid, &pos)))
 		identity_free(i);
 	hashmap_clear(&t->by_pid);
+	free(t->cgroup_root);
 	free(t);
 }
 
@@ -167,6 +179,8 @@ static int take_facts(const struct cgroup_facts *facts, struct identity *i)
 	if (r < 0)
 		return r;
 	cgroup_unit_service(facts->unit, service);
+	free(i->unit_service);
+	i->unit_service = NULL;
 	if (!*service)
 		return 0;
 	i->unit_service = strdup(service);
@@ -183,7 +197,8 @@ static int read_cgroup(struct identity_table *t, struct identity *i)
 	if (r < 0)
 		return r;
 	cgroup_identify(text, len, &facts);
-	i->cgroup = cgroup_path(text, len);
+	free(i->cgroup);
+	i->cgroup = cgroup_path(text, len, t->cgroup_root);
 	r = take_facts(&facts, i);
 	return r < 0 ? r : name_container(&t->opt, &i->known);
 }
@@ -317,12 +332,14 @@ static int make(struct identity_table *t, const struct process *p, int depth, st
 		return -ENOMEM;
 	*i = (struct identity){ .pid = p->pid, .id = p->id, .uid = -1, .host = t->host };
 	r = read_all(t, p, i);
+	i->again_ns = monotonic_ns() + AGAIN_NS;
 	if (r == -ESRCH) {
 		identity_free(i);
 		i = calloc(1, sizeof(*i));
 		if (!i)
 			return -ENOMEM;
 		*i = (struct identity){ .pid = p->pid, .id = p->id, .uid = -1, .host = t->host };
+		i->again_ns = UINT64_MAX;
 		r = inherit(t, p, depth, i);
 	}
 	if (r == 0)
@@ -330,15 +347,34 @@ static int make(struct identity_table *t, const struct process *p, int depth, st
 	return r;
 }
 
+/*
+ * Programs take their user, and who starts them puts them into their cgroup, when they have begun.
+ * The environment is that of the begin: some write over it.
+ */
+static void look_again(struct identity_table *t, const struct process *p, struct identity *i)
+{
+	uint64_t now = monotonic_ns();
+
+	if (now < i->again_ns)
+		return;
+	i->again_ns = i->is_looked_at ? UINT64_MAX : now + LAST_NS;
+	i->is_looked_at = true;
+	if (p->exited_ns || !runs_the_same(p))
+		return;
+	(void)read_uid(i);
+	(void)read_cgroup(t, i);
+}
+
 static int get(struct identity_table *t, const struct process *p, int depth,
 	       const struct identity **ret)
 {
 	CLEANUP(identity_freep) struct identity *fresh = NULL;
-	const struct identity *found =
-		hashmap_get(&t->by_pid, hash_u64(0, p->pid), pid_eq, &p->pid);
+	struct identity *found = hashmap_get(&t->by_pid, hash_u64(0, p->pid), pid_eq, &p->pid);
 	int r;
 
 	if (found && found->id == p->id) {
+		if (found->again_ns != UINT64_MAX)
+			look_again(t, p, found);
 		*ret = found;
 		return 0;
 	}
@@ -390,21 +426,33 @@ static void take_context(const struct context_finding *f, const char **ret)
 		set(&ret[PROFILE_SERVICE_INSTANCE_ID], pc->service_instance_id);
 }
 
+static const char *container_or_pod(const struct identity *i)
+{
+	static const enum profile_resource from[] = {
+		PROFILE_CONTAINER_NAME,
+		PROFILE_K8S_CONTAINER_NAME,
+		PROFILE_K8S_POD_NAME,
+	};
+
+	for (size_t n = 0; n < sizeof(from) / sizeof(from[0]); n++)
+		if (i->known.value[from[n]])
+			return i->known.value[from[n]];
+	return NULL;
+}
+
 static enum identity_source name_service(const struct identity_claims *c, const char **ret)
 {
 	static const struct identity nothing;
 	const struct identity *i = c->identity ? c->identity : &nothing;
 	const struct process_ctx *pc = c->finding->process_ctx;
 	const struct elastic_storage *elastic = c->finding->elastic;
-	const char *container = i->known.value[PROFILE_CONTAINER_NAME];
 	const char *names[] = {
 		[IDENTITY_CONFIG] = c->configured,
 		[IDENTITY_PROCESS_CTX] = pc ? pc->service_name : NULL,
 		[IDENTITY_ELASTIC] = elastic ? elastic->service_name : NULL,
 		[IDENTITY_ENVIRONMENT] = i->known.value[PROFILE_SERVICE_NAME],
 		[IDENTITY_UNIT] = i->unit_service,
-		[IDENTITY_CONTAINER] =
-			container ? container : i->known.value[PROFILE_K8S_CONTAINER_NAME],
+		[IDENTITY_CONTAINER] = container_or_pod(i),
 		[IDENTITY_SCRIPT] = i->script,
 		[IDENTITY_EXECUTABLE] = process_name(c->process),
 	};

@@ -32,11 +32,13 @@ const char *identity_source_name(enum identity_source source);
 /* What /proc says of one program that a process runs. */
 struct identity {
 	pid_t pid;
-	uint32_t id;		     /* struct process.id */
+	uint64_t id;		     /* struct process.id */
 	struct attributes known;     /* a service's name: of the environment */
 	char *unit_service, *script; /* that would name the service; NULL: none */
 	char *cgroup;		     /* path in the hierarchy of v2, printable; NULL: not known */
 	int64_t uid;		     /* real user id; -1: not known */
+	uint64_t again_ns;	     /* when user and cgroup are read again; UINT64_MAX: never */
+	bool is_looked_at;	     /* again */
 	const char *host;
 };
 
@@ -56,8 +58,8 @@ DEFINE_CLEANUP(struct identity_table *, identity_table_free)
 
 /*
  * Of @p, which is read now if it is not known yet: about 30 us. One that has ended already is in
- * its parent's container and unit and has its environment, if the parent is known. *@ret is valid
- * until the next call of any of these. -ENOMEM.
+ * its parent's container and unit and has its environment, if the parent is known. User and cgroup
+ * are read again 1 s and 10 s later. *@ret is valid until the next call of any of these. -ENOMEM.
  */
 int identity_get(struct identity_table *t, const struct process *p, const struct identity **ret);
 

@@ -50,7 +50,7 @@ static bool key_eq(const void *value, const void *k)
 
 struct owned_key {
 	const char *path;
-	uint32_t owner;
+	uint64_t owner;
 };
 
 static uint64_t owned_hash(const struct owned_key *key)
@@ -147,7 +147,7 @@ static int put(struct dso_table *t, struct dso *dso)
 			  : hashmap_put(&t->by_key, key_hash(&key), dso);
 }
 
-static int dso_table_add(struct dso_table *t, const struct dso_key *key, uint32_t owner,
+static int dso_table_add(struct dso_table *t, const struct dso_key *key, uint64_t owner,
 			 struct dso **ret)
 {
 	CLEANUP(dso_freep) struct dso *dso = NULL;
@@ -162,6 +162,7 @@ static int dso_table_add(struct dso_table *t, const struct dso_key *key, uint32_
 	dso->owner = owner;
 	dso->roots = &t->roots;
 	dso->used_round = t->round;
+	dso->used_ns = t->round_ns;
 	r = put(t, dso);
 	if (r < 0)
 		return r;
@@ -180,7 +181,7 @@ int dso_table_get(struct dso_table *t, const struct dso_key *key, struct dso **r
 	return 0;
 }
 
-int dso_table_get_owned(struct dso_table *t, const struct dso *shared, uint32_t owner,
+int dso_table_get_owned(struct dso_table *t, const struct dso *shared, uint64_t owner,
 			struct dso **ret)
 {
 	struct owned_key key = { shared->path, owner };
@@ -221,14 +222,36 @@ void dso_table_clear(struct dso_table *t)
 	*t = (struct dso_table){ 0 };
 }
 
-void dso_table_new_round(struct dso_table *t)
+void dso_table_new_round(struct dso_table *t, uint64_t now_ns)
 {
 	t->round++;
+	t->round_ns = now_ns;
 }
 
 void dso_use(const struct dso_table *t, const struct dso *dso)
 {
-	t->dsos[dso->id]->used_round = t->round;
+	struct dso *used = t->dsos[dso->id];
+
+	used->used_round = t->round;
+	used->used_ns = t->round_ns;
+}
+
+/* Until another process is sampled that has it mapped. */
+static void close_file(struct dso *dso)
+{
+	closep(&dso->fd);
+	root_dirs_put(dso->roots, dso->root);
+	dso->root = NULL;
+	dso->attempts = 0;
+	dso->error = 0;
+}
+
+/* An open file is a mount that cannot be unmounted, or blocks of a file that was deleted. */
+static void close_if_idle(const struct dso_table *t, struct dso *dso)
+{
+	if (dso->fd >= 0 && dso->used_round != t->round &&
+	    t->round_ns - dso->used_ns >= DSO_OPEN_NS)
+		close_file(dso);
 }
 
 static bool is_unused(const struct dso_table *t, const struct dso *dso, uint32_t n_rounds)
@@ -258,8 +281,14 @@ void dso_table_sweep(struct dso_table *t, uint32_t n_rounds, dso_gone_fn gone, v
 	for (size_t i = 0; i < t->n; i++) {
 		struct dso *dso = t->dsos[i];
 
-		if (!dso || !is_unused(t, dso, n_rounds))
+		if (!dso)
 			continue;
+		if (!is_unused(t, dso, n_rounds)) {
+			close_if_idle(t, dso);
+			if (dso->fd < 0)
+				dso->attempts = 0; /* others may have come */
+			continue;
+		}
 		gone(ctx, dso);
 		take_out(t, dso);
 		dso_free(dso);
@@ -368,7 +397,21 @@ int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end)
 
 	dso->error = fd < 0 ? fd : 0;
 	dso->fd = fd < 0 ? -1 : fd;
+	dso->opener = pid;
 	if (fd >= 0)
 		(void)root_dirs_get(dso->roots, pid, &dso->root); /* gone: files of ours remain */
 	return fd;
+}
+
+void dso_reopen(struct dso *dso, pid_t pid, uint64_t start, uint64_t end)
+{
+	int fd = open_mapping(pid, start, end, dso->ino);
+
+	if (fd < 0)
+		return;
+	close_file(dso);
+	dso->fd = fd;
+	dso->opener = pid;
+	dso->is_orphan = false;
+	(void)root_dirs_get(dso->roots, pid, &dso->root);
 }

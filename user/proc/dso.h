@@ -24,11 +24,12 @@ enum dso_kind {
 };
 
 #define DSO_ATTEMPTS_MAX 8
+#define DSO_OPEN_NS	 (60ULL * 1000000000) /* that a file stays open which nobody has mapped */
 
 struct dso {
 	uint32_t id; /* index in the table; another's once this one is gone */
 	enum dso_kind kind;
-	uint32_t owner; /* DSO_ANON: the only process (its id) that has it; 0: any may */
+	uint64_t owner; /* DSO_ANON: the only process (its id) that has it; 0: any may */
 	char *path;	/* as the process sees it, or "[kernel.kallsyms]", "[vdso]", "//anon" */
 	char *name;	/* its last component, without the kernel's " (deleted)" */
 	dev_t dev;
@@ -39,7 +40,10 @@ struct dso {
 	struct root_dir *root;	 /* of the process by way of which it is open; NULL: as ours */
 	unsigned attempts;
 	pid_t tried[DSO_ATTEMPTS_MAX]; /* the processes that it was not to be had by way of */
+	pid_t opener;		       /* the one that it is open by way of */
+	bool is_orphan;		       /* for process_table_adopt_dsos() */
 	uint32_t used_round;	       /* of dso_table.round */
+	uint64_t used_ns;	       /* when that was */
 };
 
 struct dso_table {
@@ -47,6 +51,7 @@ struct dso_table {
 	size_t n, cap;
 	VEC(uint32_t) free_ids;
 	uint32_t round;
+	uint64_t round_ns; /* when it began */
 	struct hashmap by_key;
 	struct hashmap owned; /* those with an owner */
 	struct root_dirs roots;
@@ -72,16 +77,17 @@ int dso_table_get(struct dso_table *t, const struct dso_key *key, struct dso **r
  * The entry that stands for @shared, a DSO_ANON, in process @owner (its id, not 0) only: an address
  * in such memory means something else in each process. -ENOMEM.
  */
-int dso_table_get_owned(struct dso_table *t, const struct dso *shared, uint32_t owner,
+int dso_table_get_owned(struct dso_table *t, const struct dso *shared, uint64_t owner,
 			struct dso **ret);
 
 /*
  * Giving back what is not used: dso_table_new_round(), then dso_use() for every one that anything
  * points to, then dso_table_sweep(): which frees those that were in use in none of the last
- * @n_rounds rounds (memory of a process: in this one), after it has told @gone of each.
+ * @n_rounds rounds (memory of a process: in this one), after it has told @gone of each; and closes
+ * those that were not in use for DSO_OPEN_NS. @now_ns: CLOCK_MONOTONIC.
  */
 typedef void (*dso_gone_fn)(void *ctx, const struct dso *dso);
-void dso_table_new_round(struct dso_table *t);
+void dso_table_new_round(struct dso_table *t, uint64_t now_ns);
 void dso_use(const struct dso_table *t, const struct dso *dso);
 void dso_table_sweep(struct dso_table *t, uint32_t n_rounds, dso_gone_fn gone, void *ctx);
 
@@ -95,6 +101,9 @@ void dso_table_sweep(struct dso_table *t, uint32_t n_rounds, dso_gone_fn gone, v
  * -ESTALE: the path leads to another file now; -ENOTSUP: there is no file behind this kind.
  */
 int dso_open(struct dso *dso, pid_t pid, uint64_t start, uint64_t end);
+
+/* If it can be had by way of this process, it is open by way of it from now on. */
+void dso_reopen(struct dso *dso, pid_t pid, uint64_t start, uint64_t end);
 
 /* The root of the process by way of which it is open, which may be gone by now; -1: as ours. */
 int dso_root(const struct dso *dso);

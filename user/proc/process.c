@@ -13,6 +13,12 @@
 #include "base/io.h"
 #include "proc/maps.h"
 
+/*
+ * As many as the kernel allows by itself (vm.max_map_count), executable or not: beyond them all are
+ * forgotten, and read from /proc when one is asked for.
+ */
+#define MAPPINGS_MAX 65536
+
 static uint64_t pid_hash(pid_t pid)
 {
 	return hash_u64(0, pid);
@@ -23,10 +29,71 @@ static bool pid_eq(const void *value, const void *key)
 	return ((const struct process *)value)->pid == *(const pid_t *)key;
 }
 
+/* --- mappings: a fork's are those of its parent until one of the two changes ------------------ */
+
+static void clear_maps(struct process *p)
+{
+	p->maps.n = 0;
+	if (!p->maps_users)
+		return; /* their room is used again */
+	if (--*p->maps_users == 0) {
+		free(p->maps.data);
+		free(p->maps_users);
+	}
+	p->maps_users = NULL;
+	p->maps.data = NULL;
+	p->maps.cap = 0;
+}
+
+/* Before they are changed. -ENOMEM. */
+static int own_maps(struct process *p)
+{
+	struct mapping *copy = NULL;
+	size_t n = p->maps.n;
+
+	if (!p->maps_users)
+		return 0;
+	if (*p->maps_users == 1) {
+		free(p->maps_users);
+		p->maps_users = NULL;
+		return 0;
+	}
+	copy = malloc((n + 1) * sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, p->maps.data, n * sizeof(*copy));
+	clear_maps(p);
+	p->maps.data = copy;
+	p->maps.n = n;
+	p->maps.cap = n + 1;
+	return 0;
+}
+
+/* @to has none. -ENOMEM. */
+static int share_maps(struct process *from, struct process *to)
+{
+	if (!from->maps.n)
+		return 0;
+	if (!from->maps_users) {
+		from->maps_users = malloc(sizeof(*from->maps_users));
+		if (!from->maps_users)
+			return -ENOMEM;
+		*from->maps_users = 1;
+	}
+	++*from->maps_users;
+	vec_free(&to->maps);
+	to->maps.data = from->maps.data;
+	to->maps.n = from->maps.n;
+	to->maps.cap = from->maps.cap;
+	to->maps_users = from->maps_users;
+	return 0;
+}
+
 void process_free(struct process *p)
 {
 	if (!p)
 		return;
+	clear_maps(p);
 	vec_free(&p->maps);
 	free(p);
 }
@@ -79,13 +146,15 @@ int process_get(struct process_table *t, pid_t pid, struct process **ret)
 static void process_reset(struct process_table *t, struct process *p)
 {
 	p->id = t->next_id++;
-	p->maps.n = 0;
+	clear_maps(p);
 	p->exe = NULL;
+	p->start_stack = 0;
 	p->exited_ns = 0;
 	p->scanned_ns = 0;
 	p->forked_from = 0;
 	p->forked_ns = 0;
 	p->unwanted = false;
+	p->n_reconsidered = 0;
 	memset(p->comm, 0, sizeof(p->comm));
 }
 
@@ -135,7 +204,9 @@ static int map_insert(struct process *p, const struct mapping *m)
 	size_t n = 0;
 	int r;
 
-	r = vec_reserve(&p->maps, 2);
+	r = own_maps(p);
+	if (r == 0)
+		r = vec_reserve(&p->maps, 2);
 	if (r < 0)
 		return r;
 
@@ -173,6 +244,9 @@ int process_on_mmap(struct process_table *t, pid_t pid, const struct mapping_eve
 	 */
 	if (!p->exe && m.dso->kind == DSO_FILE)
 		p->exe = m.dso;
+	/* That one is unmapped is not told. So many are some that are not there any more. */
+	if (p->maps.n >= MAPPINGS_MAX)
+		clear_maps(p);
 	return map_insert(p, &m);
 }
 
@@ -193,13 +267,11 @@ int process_on_fork(struct process_table *t, pid_t parent, pid_t child, uint64_t
 	to->parent = parent;
 	to->parent_born = from->born;
 
-	r = vec_reserve(&to->maps, from->maps.n);
+	r = share_maps(from, to);
 	if (r < 0)
 		return r;
-	if (from->maps.n)
-		memcpy(to->maps.data, from->maps.data, from->maps.n * sizeof(*from->maps.data));
-	to->maps.n = from->maps.n;
 	to->exe = from->exe;
+	to->start_stack = from->start_stack;
 	to->forked_from = from->id;
 	to->forked_ns = time_ns;
 	to->scanned_ns = from->scanned_ns;
@@ -276,12 +348,17 @@ bool process_is_over(pid_t pid)
 	return state == 'X' || (state == 'Z' && !has_other_threads(pid));
 }
 
+/* Of the memory that exec(2) has made. */
+struct image {
+	uint64_t start_code, end_code, start_stack;
+};
+
 #define SKIP_11 " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s"
 
-int process_code_range(pid_t pid, uint64_t *ret_start, uint64_t *ret_end)
+/* -EPERM: no right to look into the process. */
+static int read_image(pid_t pid, struct image *ret)
 {
 	CLEANUP(freep) char *text = NULL;
-	uint64_t start, end;
 	char path[32];
 	const char *p;
 	size_t len;
@@ -291,14 +368,23 @@ int process_code_range(pid_t pid, uint64_t *ret_start, uint64_t *ret_end)
 	r = read_whole_file(path, 4096, &text, &len);
 	if (r < 0)
 		return r;
-	/* Fields 26 and 27, proc(5); the third is the one behind the name. */
+	/* Fields 26 to 28, proc(5); the third is the one behind the name. */
 	p = strrchr(text, ')');
-	if (!p || sscanf(p + 1, " %*c" SKIP_11 SKIP_11 " %" SCNu64 " %" SCNu64, &start, &end) != 2)
+	if (!p || sscanf(p + 1, " %*c" SKIP_11 SKIP_11 " %" SCNu64 " %" SCNu64 " %" SCNu64,
+			 &ret->start_code, &ret->end_code, &ret->start_stack) != 3)
 		return -EBADMSG;
-	if (end <= 1) /* what those see who may not look into the process */
-		return -EPERM;
-	*ret_start = start;
-	*ret_end = end;
+	return ret->end_code <= 1 ? -EPERM : 0; /* what those see who may not look into it */
+}
+
+int process_code_range(pid_t pid, uint64_t *ret_start, uint64_t *ret_end)
+{
+	struct image image;
+	int r = read_image(pid, &image);
+
+	if (r < 0)
+		return r;
+	*ret_start = image.start_code;
+	*ret_end = image.end_code;
 	return 0;
 }
 
@@ -346,6 +432,38 @@ void process_table_use_dsos(struct process_table *t)
 		for (size_t i = 0; i < p->maps.n; i++)
 			dso_use(&t->dsos, p->maps.data[i].dso);
 	}
+}
+
+/* Those that are open by way of a process of another root which is gone. */
+static bool find_orphans(struct process_table *t)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < t->dsos.n; i++) {
+		struct dso *dso = t->dsos.dsos[i];
+
+		if (!dso)
+			continue;
+		dso->is_orphan = dso->root && !process_find(t, dso->opener);
+		any |= dso->is_orphan;
+	}
+	return any;
+}
+
+void process_table_adopt_dsos(struct process_table *t)
+{
+	const struct process *p;
+	size_t pos = 0;
+
+	if (!find_orphans(t))
+		return;
+	while ((p = hashmap_next(&t->by_pid, &pos)))
+		for (size_t i = 0; !p->exited_ns && i < p->maps.n; i++) {
+			const struct mapping *m = &p->maps.data[i];
+
+			if (m->dso->is_orphan)
+				dso_reopen(m->dso, p->pid, m->start, m->end);
+		}
 }
 
 static void load_comm(struct process *p)
@@ -402,21 +520,36 @@ static struct dso *find_exe(struct process_table *t, const struct process *p, co
 	return exe;
 }
 
-/* A file that was deleted or renamed has another path, but is the same. */
-static bool is_same_file(const struct dso *a, const struct dso *b)
+/*
+ * A file that was deleted or renamed has another path, but is the same; on overlayfs perf and /proc
+ * give the same one other numbers.
+ */
+static bool may_be_same_file(const struct dso *a, const struct dso *b)
 {
-	return a->dev == b->dev && a->ino == b->ino;
+	return (a->dev == b->dev && a->ino == b->ino) || strcmp(a->path, b->path) == 0;
+}
+
+/* By where its stack begins, which is random, if that was looked at before. */
+static bool is_another_image(const struct process *p, uint64_t start_stack, const struct dso *exe)
+{
+	if (p->start_stack && start_stack)
+		return p->start_stack != start_stack;
+	return p->exe && exe && !may_be_same_file(p->exe, exe);
 }
 
 /* What is known may be of an earlier user of the pid, when news of exec, exit or fork were lost. */
 static void load_identity(struct process_table *t, struct process *p, const char *maps, size_t len)
 {
 	struct dso *exe = find_exe(t, p, maps, len);
+	struct image image;
+	uint64_t start_stack = read_image(p->pid, &image) < 0 ? 0 : image.start_stack;
 
-	if (p->exe && exe && !is_same_file(p->exe, exe)) {
+	if (is_another_image(p, start_stack, exe)) {
 		p->id = p->born = t->next_id++;
 		p->parent = 0;
 	}
+	if (start_stack)
+		p->start_stack = start_stack;
 	p->exe = exe;
 	if (p->maps.n)
 		p->exited_ns = 0; /* has memory, so its main thread lives */
@@ -427,7 +560,7 @@ static int load_maps(struct process_table *t, struct process *p, const char *map
 	struct maps_cursor cursor = { .buf = maps, .len = len };
 	struct map_entry e;
 
-	p->maps.n = 0;
+	clear_maps(p);
 	while (maps_next(&cursor, &e)) {
 		int r = e.exec ? load_mapping(t, p, &e) : 0;
 

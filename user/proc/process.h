@@ -24,26 +24,30 @@ struct mapping {
 
 /* A process between fork or exec and exit or the next exec. */
 struct process {
-	uint32_t id; /* unique in the table, never used again */
+	uint64_t id; /* unique in the table, never used again */
 	pid_t pid;
 	char comm[16];
-	uint32_t born; /* its id when it was forked, or first seen: stays over exec */
+	uint64_t born; /* its id when it was forked, or first seen: stays over exec */
 	pid_t parent;  /* who forked it; 0: not known */
-	uint32_t parent_born;
-	uint32_t forked_from; /* id of the process whose memory it has a copy of; 0: none */
+	uint64_t parent_born;
+	uint64_t forked_from; /* id of the process whose memory it has a copy of; 0: none */
 	uint64_t forked_ns;
-	struct dso *exe; /* the program itself; NULL: not known (kernel threads have none) */
+	uint64_t start_stack; /* where that of its main thread begins; 0: not known */
+	struct dso *exe;      /* the program itself; NULL: not known (kernel threads have none) */
 	VEC(struct mapping) maps; /* sorted, do not overlap */
+	unsigned *maps_users;	  /* how many have the same array: forks; NULL: nobody else */
 	uint64_t exited_ns;	  /* main thread's exit; 0: lives */
 	uint64_t scanned_ns;	  /* when /proc/PID/maps was read last; 0: never */
-	bool unwanted;		  /* the kernel side was told that it is */
+	bool unwanted;		  /* the kernel side was told that it is, at left_out_ns */
+	uint8_t n_reconsidered;	  /* how often it was taken in again for that */
+	uint64_t left_out_ns;
 	bool told; /* the kernel side was told of its pid, maybe of an earlier one's */
 };
 
 struct process_table {
 	struct dso_table dsos;
 	struct hashmap by_pid;
-	uint32_t next_id;
+	uint64_t next_id;
 };
 
 int process_table_init(struct process_table *t); /* -ENOMEM */
@@ -56,7 +60,7 @@ int process_get(struct process_table *t, pid_t pid, struct process **ret);
 
 /*
  * Takes the state of @pid from /proc: name, program, executable mappings, replacing what was known.
- * One that runs another program than was known gets another id. @maps is the text of
+ * One whose memory is not that which was known gets another id. @maps is the text of
  * /proc/PID/maps. -ENOMEM.
  */
 int process_load(struct process_table *t, pid_t pid, const char *maps, size_t len,
@@ -103,6 +107,13 @@ void process_sweep(struct process_table *t, uint64_t before_ns, process_gone_fn 
 
 /* dso_use() of all that processes have mapped. */
 void process_table_use_dsos(struct process_table *t);
+
+/*
+ * Files that are open by way of a container's process which is gone are opened by way of one that
+ * has them mapped and lives: else its mounts would stay as long as anybody has the file. Not while
+ * somebody has a dso's descriptor.
+ */
+void process_table_adopt_dsos(struct process_table *t);
 
 /*
  * [*ret_start, *ret_end): where exec(2) has mapped the code of the program, whatever lies there

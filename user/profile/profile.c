@@ -48,7 +48,7 @@ void profile_free(struct profile *p)
 
 static bool process_eq(const void *value, const void *key)
 {
-	return ((const struct profile_process *)value)->id == *(const uint32_t *)key;
+	return ((const struct profile_process *)value)->id == *(const uint64_t *)key;
 }
 
 const char *profile_resource_key(enum profile_resource which)

@@ -75,7 +75,7 @@ const char *profile_resource_key(enum profile_resource which);
 
 /* The names are those at the last sample: a service is known only when its context was found. */
 struct profile_process {
-	uint32_t id; /* struct process.id */
+	uint64_t id; /* struct process.id */
 	pid_t pid;
 	/* Clean text (base/clean_text.h), the profile's own; equal ones are one; NULL: not known.
 	 */

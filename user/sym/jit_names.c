@@ -27,6 +27,8 @@
 #define FILE_MAX   (256u << 20) /* bytes of a file that are read, all in all */
 #define MEMORY_MAX (512u << 20) /* bytes, of all processes */
 
+#define LIVING_BUCKETS 4096
+
 /* A process that writes a dump may be late: what it has not told of yet is kept apart by time. */
 #define CODE_LATE    0x80000000u
 #define LATE_STEP_NS (250 * NSEC_PER_MSEC)
@@ -35,8 +37,10 @@
 #define CODE_FORK_SHIFT 24
 #define CODE_FORKS_MAX	127
 
+#define CODE_UNKNOWN UINT32_MAX /* nobody will tell */
+
 struct jit_process {
-	uint32_t id;
+	uint64_t id;
 	pid_t pid;
 	bool is_used;		    /* as far as the sweep at hand knows */
 	struct jit_process *parent; /* whose memory it has a copy of, NULL: of none */
@@ -50,6 +54,7 @@ struct jit_process {
 	struct code_names *names;
 	uint64_t began_ns; /* of the session */
 	uint64_t read_ns;  /* the last look at its files */
+	uint64_t cut_ns;   /* from here on it is not heard of what becomes code; 0: it is */
 	bool map_refused, map_old;
 	char dump_name[32];
 	char *dump_path; /* as the process mapped it; NULL: it has none */
@@ -63,11 +68,17 @@ struct jit_names {
 	struct jit_observer observer;
 	struct hashmap by_id;
 	VEC(struct jit_process *) living;
-	size_t turn; /* whose files are read next */
+	uint32_t n_living[LIVING_BUCKETS]; /* by pid: of each process that ends it is asked */
+	size_t turn;			   /* whose files are read next */
 	struct name_table names;
 	uint64_t began_ns;
 	size_t memory; /* of the names of all processes */
 };
+
+static uint32_t *n_living_of(struct jit_names *jn, pid_t pid)
+{
+	return &jn->n_living[(unsigned)pid % LIVING_BUCKETS];
+}
 
 static void close_files(struct jit_process *jp)
 {
@@ -236,6 +247,8 @@ static void read_map(struct jit_names *jn, struct jit_process *jp, uint64_t now_
 	text.time_ns = written_ns(jp, now_ns);
 	r = growing_file_read(&jp->map, max, on_text, &text);
 	jn->observer.counters[STAT_JIT_MALFORMED] += jp->parser.malformed - malformed;
+	if (r == -EFBIG && max != READ_END)
+		jp->cut_ns = now_ns;
 	if (r < 0 || (r > 0 && max == READ_END))
 		refuse_map(jn, jp, r < 0 ? r : -EFBIG);
 }
@@ -302,6 +315,8 @@ static void read_dump(struct jit_names *jn, struct jit_process *jp, uint64_t now
 	struct new_bytes bytes = { jn, jp, now_ns };
 	int r = jp->dump.fd < 0 ? 0 : growing_file_read(&jp->dump, max, on_dump, &bytes);
 
+	if (r == -EFBIG && max != READ_END)
+		jp->cut_ns = now_ns;
 	if (r < 0 || (r > 0 && max == READ_END))
 		refuse_dump(jn, jp, r < 0 ? r : -EFBIG);
 }
@@ -321,10 +336,10 @@ static size_t read_files(struct jit_names *jn, struct jit_process *jp, uint64_t 
 
 static bool id_eq(const void *value, const void *key)
 {
-	return ((const struct jit_process *)value)->id == *(const uint32_t *)key;
+	return ((const struct jit_process *)value)->id == *(const uint64_t *)key;
 }
 
-static struct jit_process *find(const struct jit_names *jn, uint32_t id)
+static struct jit_process *find(const struct jit_names *jn, uint64_t id)
 {
 	return hashmap_get(&jn->by_id, hash_u64(0, id), id_eq, &id);
 }
@@ -364,6 +379,7 @@ static int add_process(struct jit_names *jn, const struct process *p, struct jit
 	if (!p->exited_ns)
 		find_files(jp);
 	jn->living.data[jn->living.n++] = jp;
+	++*n_living_of(jn, jp->pid);
 	*ret = TAKE_PTR(jp);
 	return 0;
 }
@@ -425,6 +441,8 @@ void jit_names_end(struct jit_names *jn, pid_t pid)
 {
 	LOCKED(jn);
 
+	if (pid && !*n_living_of(jn, pid))
+		return;
 	for (size_t i = jn->living.n; i-- > 0;) {
 		struct jit_process *jp = jn->living.data[i];
 
@@ -432,6 +450,7 @@ void jit_names_end(struct jit_names *jn, pid_t pid)
 			continue;
 		read_files(jn, jp, monotonic_ns(), READ_END);
 		close_files(jp);
+		--*n_living_of(jn, jp->pid);
 		jn->living.data[i] = jn->living.data[--jn->living.n];
 	}
 }
@@ -443,7 +462,7 @@ static void use(struct jit_process *jp)
 		jp->is_used = true;
 }
 
-void jit_names_use(struct jit_names *jn, uint32_t owner)
+void jit_names_use(struct jit_names *jn, uint64_t owner)
 {
 	use(find(jn, owner));
 }
@@ -481,8 +500,11 @@ void jit_names_sweep(struct jit_names *jn)
 static uint32_t find_told(const struct jit_process *jp, uint64_t addr, uint64_t time_ns)
 {
 	for (uint32_t forks = 0; jp && forks <= CODE_FORKS_MAX; forks++, jp = jp->parent) {
-		uint32_t n = code_names_at(jp->names, addr, time_ns);
+		uint32_t n;
 
+		if (jp->cut_ns && time_ns > jp->cut_ns)
+			return 0;
+		n = code_names_at(jp->names, addr, time_ns);
 		if (n)
 			return forks << CODE_FORK_SHIFT | n;
 		if (jp->forked_ns < time_ns)
@@ -493,8 +515,12 @@ static uint32_t find_told(const struct jit_process *jp, uint64_t addr, uint64_t 
 
 uint32_t jit_code_at(const struct jit_process *jp, uint64_t addr, uint64_t time_ns)
 {
-	uint32_t code = find_told(jp, addr, time_ns);
+	uint32_t code;
 
+	/* Runtimes use addresses again: what was there before may be anything by now. */
+	if (jp->cut_ns && time_ns > jp->cut_ns)
+		return CODE_UNKNOWN;
+	code = find_told(jp, addr, time_ns);
 	if (code || !jp->dump_path || time_ns < jp->began_ns)
 		return code;
 	return CODE_LATE | (uint32_t)((time_ns - jp->began_ns) / LATE_STEP_NS);
@@ -512,6 +538,8 @@ static uint32_t find_late(const struct jit_process *jp, uint64_t addr, uint64_t 
 
 static const struct code_name *find_code(const struct jit_process *jp, uint64_t addr, uint32_t code)
 {
+	if (code == CODE_UNKNOWN)
+		return NULL;
 	if (code & CODE_LATE)
 		code = find_late(jp, addr, jp->began_ns + ((code & ~CODE_LATE) + 1) * LATE_STEP_NS);
 	else if (!code)

@@ -61,12 +61,12 @@ void jit_names_end(struct jit_names *jn, pid_t pid);
  * places may still be asked for, then jit_names_sweep(), which forgets all other ones that have
  * ended, and all results of jit_names_answer().
  */
-void jit_names_use(struct jit_names *jn, uint32_t owner);
+void jit_names_use(struct jit_names *jn, uint64_t owner);
 void jit_names_sweep(struct jit_names *jn);
 
 /* The places of one process (struct process.id). */
 struct jit_places {
-	uint32_t owner;
+	uint64_t owner;
 	size_t n;
 	const uint64_t *addrs;
 	const uint32_t *codes; /* of jit_code_at() */

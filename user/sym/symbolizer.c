@@ -242,7 +242,7 @@ const struct bad_file *symbolizer_bad_file(const struct symbolizer *s, size_t i)
 	return bad_files_get(&s->bad, i);
 }
 
-const struct bad_file *symbolizer_bad_file_of(const struct symbolizer *s, int fd)
+const struct bad_file *symbolizer_bad_file_of(struct symbolizer *s, int fd)
 {
 	return bad_files_find(&s->bad, fd);
 }

@@ -100,7 +100,7 @@ int symbolizer_file(struct symbolizer *s, int fd, const struct sym_file_source *
 const struct bad_file *symbolizer_bad_file(const struct symbolizer *s, size_t i);
 
 /* Which of them @fd is; NULL: none. */
-const struct bad_file *symbolizer_bad_file_of(const struct symbolizer *s, int fd);
+const struct bad_file *symbolizer_bad_file_of(struct symbolizer *s, int fd);
 
 /*
  * The same for kernel addresses, from /proc/kallsyms (modules and BPF programs too), which is kept

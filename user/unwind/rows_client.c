@@ -15,6 +15,8 @@ struct question {
 	bool is_open; /* there is one */
 	unsigned kind;
 	struct rows_client_file file;
+	dev_t dev; /* of it: its descriptor may be another file's before the answer comes */
+	ino_t ino;
 	struct rows_ask ask;
 	uint64_t patience_ends_ns;
 	bool is_opened;
@@ -72,12 +74,17 @@ uint64_t rows_client_number(struct rows_client *c)
 	return ++c->n_files;
 }
 
+void rows_client_tidy(const struct rows_client *c)
+{
+	bad_files_tidy(&c->bad);
+}
+
 const struct bad_file *rows_client_bad_file(const struct rows_client *c, size_t i)
 {
 	return bad_files_get(&c->bad, i);
 }
 
-const struct bad_file *rows_client_bad_file_of(const struct rows_client *c, int fd)
+const struct bad_file *rows_client_bad_file_of(struct rows_client *c, int fd)
 {
 	return bad_files_find(&c->bad, fd);
 }
@@ -122,6 +129,14 @@ static bool forgive(struct rows_client *c, enum worker_failure_kind kind)
 	return true;
 }
 
+static bool is_still_open(const struct question *q)
+{
+	struct stat st;
+
+	return q->file.fd >= 0 && fstat(q->file.fd, &st) == 0 && st.st_dev == q->dev &&
+	       st.st_ino == q->ino;
+}
+
 /* The file is to blame for what has become of its reader, unless that did not even start. */
 static int blame(struct rows_client *c)
 {
@@ -131,7 +146,7 @@ static int blame(struct rows_client *c)
 
 	if (why->kind == WORKER_NOT_STARTED || forgive(c, why->kind))
 		return -EAGAIN;
-	if (q->file.fd < 0) /* it is gone */
+	if (!is_still_open(q))
 		return -EREMOTEIO;
 	worker_failure_print(why, reason);
 	return bad_files_add(&c->bad, q->file.fd, reason, true) == -ENOMEM ? -ENOMEM : -EREMOTEIO;
@@ -182,11 +197,15 @@ static int send(struct rows_client *c, unsigned kind, const struct rows_client_f
 		const struct rows_ask *ask)
 {
 	struct question *q = &c->q;
+	struct stat st = { 0 };
 	int r;
 
+	(void)fstat(f->fd, &st);
 	*q = (struct question){
 		.kind = kind,
 		.file = *f,
+		.dev = st.st_dev,
+		.ino = st.st_ino,
 		.ask = *ask,
 		.patience_ends_ns = monotonic_ns() + ROWS_PATIENCE_MS * NSEC_PER_MSEC,
 		.answer = { .first = ask->first, .wanted = ask->wanted },

@@ -67,11 +67,14 @@ int rows_client_compile(struct rows_client *c, const struct rows_client_file *f,
 /* Pages of it that still come are nobody's. */
 void rows_client_forget(struct rows_client *c, uint64_t id);
 
+/* Closes files that were kept for a while. Now and then. */
+void rows_client_tidy(const struct rows_client *c);
+
 /* Files that the worker failed on, oldest first. NULL: there are no more. */
 const struct bad_file *rows_client_bad_file(const struct rows_client *c, size_t i);
 
 /* Which of them @fd is; NULL: none. */
-const struct bad_file *rows_client_bad_file_of(const struct rows_client *c, int fd);
+const struct bad_file *rows_client_bad_file_of(struct rows_client *c, int fd);
 
 const struct worker *rows_client_worker(const struct rows_client *c);
 

@@ -5,12 +5,14 @@
 #include <malloc.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "elf/elf_unwind.h"
 #include "unwind/rows_protocol.h"
 #include "unwind/unwind_table.h"
 
 #define TABLES_MAX 192	      /* open at a time; each has a descriptor */
 #define KEPT_BYTES (16 << 20) /* of memory, with which others than the one at hand are kept */
+#define KEPT_NS	   (60 * NSEC_PER_SEC) /* as long as nobody asks for it: see proc/dso.h */
 
 #if defined(UNWIND_ARCH_AARCH64)
 #define MACHINE EM_AARCH64
@@ -20,7 +22,8 @@
 
 struct open_table {
 	uint64_t file;
-	uint64_t used;	   /* when last, in requests */
+	uint64_t used; /* when last, in requests */
+	uint64_t used_ns;
 	uint64_t bad_fdes; /* when it was opened */
 	struct elf_file *ef;
 	struct unwind_table *table;
@@ -40,6 +43,13 @@ static void table_clear(struct open_table *t)
 	*t = (struct open_table){ 0 };
 }
 
+static void drop(size_t i)
+{
+	table_clear(&tables[i]);
+	tables[i] = tables[--n_tables];
+	tables[n_tables] = (struct open_table){ 0 };
+}
+
 static void drop_oldest(void)
 {
 	size_t oldest = 0;
@@ -47,9 +57,17 @@ static void drop_oldest(void)
 	for (size_t i = 1; i < n_tables; i++)
 		if (tables[i].used < tables[oldest].used)
 			oldest = i;
-	table_clear(&tables[oldest]);
-	tables[oldest] = tables[--n_tables];
-	tables[n_tables] = (struct open_table){ 0 };
+	drop(oldest);
+}
+
+bool rows_service_tidy(void)
+{
+	uint64_t now = monotonic_ns();
+
+	for (size_t i = n_tables; i-- > 0;)
+		if (now - tables[i].used_ns >= KEPT_NS)
+			drop(i);
+	return n_tables;
 }
 
 void rows_service_close(void)
@@ -90,9 +108,11 @@ static int get_table(uint64_t file, int fd, struct open_table **ret)
 {
 	int r;
 
+	(void)rows_service_tidy();
 	for (size_t i = 0; i < n_tables; i++)
 		if (tables[i].file == file) {
 			tables[i].used = ++n_requests;
+			tables[i].used_ns = monotonic_ns();
 			*ret = &tables[i];
 			return 0;
 		}
@@ -106,6 +126,7 @@ static int get_table(uint64_t file, int fd, struct open_table **ret)
 		return r;
 	tables[n_tables].file = file;
 	tables[n_tables].used = ++n_requests;
+	tables[n_tables].used_ns = monotonic_ns();
 	*ret = &tables[n_tables++];
 	return 0;
 }

@@ -8,6 +8,9 @@
 /* Answers one request that is link->in. Negative errno: nobody is there to be answered. */
 int rows_service(struct worker_link *link);
 
+/* Closes what nobody has asked for in the last minute. False: nothing is open. */
+bool rows_service_tidy(void);
+
 /* Closes what is kept open for the next requests. */
 void rows_service_close(void);
 

@@ -317,6 +317,14 @@ void unwinder_forget(struct unwinder *u, const struct dso *dso)
 	unwind_sources_forget(&u->sources, u->store, dso);
 }
 
+void unwinder_settle(struct unwinder *u)
+{
+	/* If nobody can be waited for, it waits for the next time. */
+	(void)row_store_settle(u->store);
+	if (unwinder_reader(u))
+		rows_client_tidy(unwinder_reader(u));
+}
+
 void unwinder_read_stats(const struct unwinder *u, uint64_t *counters)
 {
 	struct unwind_source_failures f = unwind_sources_failures(&u->sources);

@@ -51,6 +51,9 @@ bool unwinder_knows(const struct process *p, const struct sample_rest *rest);
 /* @dso goes: nothing points to it any more. */
 void unwinder_forget(struct unwinder *u, const struct dso *dso);
 
+/* After those that went: the kernel's memory of them is free again, for which it waits once. */
+void unwinder_settle(struct unwinder *u);
+
 /* Adds its own to @counters[STAT_COUNT]. */
 void unwinder_read_stats(const struct unwinder *u, uint64_t *counters);
 

@@ -8,15 +8,18 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #define FILES_MAX   256
-#define KEPT_MAX    32		 /* that stay open, to know their copies by */
-#define COMPARE_MAX (512U << 20) /* bytes */
+#define KEPT_MAX    32			/* that stay open, to know their copies by: */
+#define KEPT_NS	    (60 * NSEC_PER_SEC) /* so long, as an open file is a mount that stays */
+#define COMPARE_MAX (512U << 20)	/* bytes */
 
 struct kept_file {
 	struct bad_file said;
 	struct stat st;
 	int fd; /* -1: not kept */
+	uint64_t since_ns;
 };
 
 static void kept_file_free(struct kept_file *f)
@@ -60,11 +63,21 @@ static bool is_copy(const struct kept_file *f, int fd, const struct stat *st, of
 	return true;
 }
 
-const struct bad_file *bad_files_find(const struct bad_files *bf, int fd)
+void bad_files_tidy(const struct bad_files *bf)
+{
+	uint64_t now = monotonic_ns(), max = bf->kept_ns ? bf->kept_ns : KEPT_NS;
+
+	for (size_t i = 0; i < bf->list.n; i++)
+		if (now - bf->list.data[i]->since_ns >= max)
+			closep(&bf->list.data[i]->fd);
+}
+
+const struct bad_file *bad_files_find(struct bad_files *bf, int fd)
 {
 	off_t max = bf->compare_max ? bf->compare_max : COMPARE_MAX;
 	struct stat st;
 
+	bad_files_tidy(bf);
 	if (bf->list.n == 0 || fstat(fd, &st) < 0)
 		return NULL;
 	for (size_t i = 0; i < bf->list.n; i++) {
@@ -113,6 +126,7 @@ int bad_files_add(struct bad_files *bf, int fd, const char *reason, bool hopeles
 	if (bf->list.n >= KEPT_MAX)
 		closep(&bf->list.data[bf->list.n - KEPT_MAX]->fd);
 	f->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	f->since_ns = monotonic_ns();
 
 	r = vec_push(&bf->list, f);
 	if (r == 0)

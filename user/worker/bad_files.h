@@ -4,6 +4,7 @@
 #define WORKER_BAD_FILES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "base/vec.h"
@@ -18,10 +19,14 @@ struct bad_file {
 struct bad_files {
 	VEC(struct kept_file *) list;
 	off_t compare_max; /* bytes of a file that copies are known by; 0: 512 MiB */
+	uint64_t kept_ns;  /* how long copies are known; 0: a minute */
 };
 
 /* Which one @fd is, or is a copy of. NULL: of none. */
-const struct bad_file *bad_files_find(const struct bad_files *bf, int fd);
+const struct bad_file *bad_files_find(struct bad_files *bf, int fd);
+
+/* Closes what copies are not known by any more, which bad_files_find() does, too. */
+void bad_files_tidy(const struct bad_files *bf);
 
 /* @reason is copied. -ENOMEM. */
 int bad_files_add(struct bad_files *bf, int fd, const char *reason, bool hopeless);

@@ -12,6 +12,7 @@
 #include "worker/sandbox.h"
 
 #define IDLE_MS 100
+#define TIDY_MS 10000
 
 static int send_header(struct worker_link *link, struct worker_header *h, const void *payload)
 {
@@ -44,13 +45,25 @@ static int serve_one(struct worker_link *link, const struct worker_service *serv
 	return -EBADMSG;
 }
 
+static bool tidy(const struct worker_service *services)
+{
+	bool any = false;
+
+	for (; services->serve; services++)
+		any |= services->tidy && services->tidy();
+	return any;
+}
+
 /* It may be long until the next one: what was given back meanwhile is nobody's. */
-static int receive_request(struct worker_link *link)
+static int receive_request(struct worker_link *link, const struct worker_service *services)
 {
 	struct pollfd pfd = { .fd = link->sock, .events = POLLIN };
+	bool more = true;
 
-	if (poll(&pfd, 1, IDLE_MS) == 0)
+	for (int ms = IDLE_MS; more && poll(&pfd, 1, ms) == 0; ms = TIDY_MS) {
+		more = tidy(services);
 		malloc_trim(0);
+	}
 	return worker_link_receive(link);
 }
 
@@ -60,7 +73,7 @@ int worker_serve(int sock, const struct worker_service *services)
 	int r;
 
 	link.sock = sock;
-	while ((r = receive_request(&link)) == 0) {
+	while ((r = receive_request(&link, services)) == 0) {
 		r = serve_one(&link, services);
 		closep(&link.in.fd);
 		if (r < 0)

@@ -3,6 +3,8 @@
 #ifndef WORKER_SERVICE_H
 #define WORKER_SERVICE_H
 
+#include <stdbool.h>
+
 #include "worker/message.h"
 
 #define WORKER_SOCKET 3 /* the descriptor that it starts with */
@@ -28,6 +30,11 @@ struct worker_service {
 	enum worker_service_id id;
 	/* Answers the request whose first message is link->in. Negative: as above. */
 	int (*serve)(struct worker_link *link);
+	/*
+	 * Or NULL. Called now and then while nothing is asked: gives back what has not been used
+	 * for long. False: there is nothing left that it could.
+	 */
+	bool (*tidy)(void);
 };
 
 /* Serves what comes over @sock until the parent goes. @services end with one without serve(). */
