@@ -523,11 +523,12 @@ def drip(sockets, until):
     return len(closed)
 
 
-def test_slow_clients_keep_nobody_out(spanprof, tmp_path):
-    """As many connections as there are places, and more; of the address that others have, too."""
+@pytest.mark.parametrize("addresses", [range(2, 8), [1] * 2])
+def test_slow_clients_keep_nobody_out(spanprof, tmp_path, addresses):
+    """As many connections as there are places, and more; or not so many, of the address that all have."""
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
         slow = [socket.create_connection(("127.0.0.1", agent.port), source_address=(f"127.0.0.{n}", 0))
-                for n in (1, 1, 1, 2, 3, 4) for _ in range(22)]  # fmt: skip
+                for n in addresses for _ in range(22)]  # fmt: skip
         for s in slow:
             s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ")
         with ThreadPoolExecutor() as pool:
@@ -758,14 +759,15 @@ def test_endpoint_that_is_removed_is_not_down(spanprof, busy, tmp_path):
 
 def test_endpoint_that_is_removed_does_not_hang(spanprof, only_mine, tmp_path):
     """It has the time that it was given, though no other endpoint has so much."""
-    with server(lambda conn, head, n: time.sleep(100)) as (url, heads):
-        slow = {"name": "slow", "type": "pyroscope", "url": url, "timeout": "2m"}
-        with Agent(spanprof, tmp_path, [directory(tmp_path / "out"), slow], filters=only_mine) as agent:
+    never, quick = server(lambda conn, head, n: time.sleep(100)), server(good)
+    with never as (slow_url, heads), quick as (quick_url, arrived):
+        slow = {"name": "slow", "type": "pyroscope", "url": slow_url, "timeout": "2m"}
+        with Agent(spanprof, tmp_path, [slow], filters=only_mine) as agent:
             agent.wait(lambda: heads)
-            time.sleep(33)  # longer than what is "stuck" without it
-            agent.config["endpoints"] = [{**directory(tmp_path / "new", "new")}]
+            time.sleep(33)  # 22 s are too long for an endpoint whose timeout is 1 s
+            agent.config["endpoints"] = [{"name": "quick", "type": "pyroscope", "url": quick_url, "timeout": "1s"}]
             agent.reload()
-            agent.wait(lambda: profiles(tmp_path / "new"))
+            agent.wait(lambda: arrived)
             assert agent.metric("courier_starts_total") == 1
             assert agent.metric("courier_stuck_total") == 0
             agent.stop()

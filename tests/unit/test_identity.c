@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -146,27 +147,31 @@ Test(identity, user_is_that_of_later)
 {
 	const struct identity *i;
 	struct process *p;
-	pid_t pid = fork();
-	int status;
+	int socks[2];
+	char byte = 0;
+	pid_t pid;
 
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		raise(SIGSTOP);
-		_exit(setresuid(65534, 65534, 65534) < 0 || raise(SIGSTOP));
+	cr_assert(zero(int, socketpair(AF_UNIX, SOCK_STREAM, 0, socks)));
+	pid = fork();
+	if (pid == 0) { /* until our end is closed, whatever becomes of us */
+		close(socks[0]);
+		if (read(socks[1], &byte, 1) == 1 && setresuid(65534, 65534, 65534) == 0 &&
+		    write(socks[1], &byte, 1) == 1)
+			(void)!read(socks[1], &byte, 1);
+		_exit(0);
 	}
-	cr_assert(eq(int, waitpid(pid, &status, WUNTRACED), pid));
+	close(socks[1]);
 	p = known(pid, "daemon");
 	i = get(p);
 	cr_assert(eq(i64, i->uid, 0));
-	kill(pid, SIGCONT);
-	cr_assert(eq(int, waitpid(pid, &status, WUNTRACED), pid));
-	cr_assert(eq(int, WSTOPSIG(status), SIGSTOP));
+	cr_assert(eq(int, write(socks[0], &byte, 1), 1));
+	cr_assert(eq(int, read(socks[0], &byte, 1), 1));
 	cr_assert(eq(i64, get(p)->uid, 0), "not with each sample");
 	usleep(1100000);
 	cr_assert(eq(i64, get(p)->uid, 65534));
 	cr_assert(eq(ptr, (void *)get(p), (void *)i));
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	close(socks[0]);
+	cr_assert(eq(int, waitpid(pid, NULL, 0), pid));
 }
 
 /* It ended before it was looked at: its parent's parent has what is known. */

@@ -275,111 +275,114 @@ Test(spool, what_expires_for_an_endpoint_of_an_earlier_process_is_counted)
 	command_remove_folder(dir);
 }
 
+/* A spool without limits, and what reads its first queue. */
+struct rig {
+	struct delivery_stats stats[2];
+	char *dir;
+	struct spool *s;
+	struct spool_queue *q;
+};
+
+static struct rig *rig_new(void)
+{
+	struct rig *t = calloc(1, sizeof(*t));
+
+	t->dir = command_make_folder();
+	t->s = open_spool(t->dir, t->stats, 0, 0);
+	t->q = open_queue(t->dir, "one", t->stats);
+	return t;
+}
+
+static void rig_free(struct rig *t)
+{
+	assert_sums(t->stats);
+	spool_queue_close(t->q);
+	spool_close(t->s);
+	command_remove_folder(t->dir);
+	free(t);
+}
+
 Test(spool, a_postponed_one_comes_after_all_others)
 {
-	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
-	char *dir = command_make_folder();
-	struct spool *s = open_spool(dir, stats, 0, 0);
-	struct spool_queue *q = open_queue(dir, "one", stats);
+	struct rig *t = rig_new();
 	static const char order[] = "bca";
 	struct spool_entry e;
 	uint64_t oldest_ns;
 
-	put_bytes(s, 'a', 1000);
-	cr_assert(zero(int, spool_queue_take(q, &e)));
+	put_bytes(t->s, 'a', 1000);
+	cr_assert(zero(int, spool_queue_take(t->q, &e)));
 	oldest_ns = e.name.time_s * 1000000000;
-	spool_queue_postpone(q, &e);
-	put_bytes(s, 'b', 1000);
-	spool_queue_look(q); /* as with each profile that comes */
+	spool_queue_postpone(t->q, &e);
+	put_bytes(t->s, 'b', 1000);
+	spool_queue_look(t->q); /* as with each profile that comes */
 	for (size_t i = 0; i < 3; i++) {
-		cr_assert(zero(int, spool_queue_take(q, &e)));
+		cr_assert(zero(int, spool_queue_take(t->q, &e)));
 		cr_assert(eq(chr, e.pprof[0], order[i]));
-		cr_assert(eq(u64, stats[0].queue_oldest_ns, oldest_ns));
-		cr_assert(zero(int, note(q, &e, SPOOL_TAKEN, SAMPLES, 0)));
-		spool_queue_done(q, &e);
+		cr_assert(eq(u64, t->stats[0].queue_oldest_ns, oldest_ns));
+		cr_assert(zero(int, note(t->q, &e, SPOOL_TAKEN, SAMPLES, 0)));
+		spool_queue_done(t->q, &e);
 		if (i == 0)
-			put_bytes(s, 'c', 1000);
+			put_bytes(t->s, 'c', 1000);
 	}
-	cr_assert(eq(int, spool_queue_take(q, &e), -ENOENT));
-	assert_sums(stats);
-	spool_queue_close(q);
-	spool_close(s);
-	command_remove_folder(dir);
+	cr_assert(eq(int, spool_queue_take(t->q, &e), -ENOENT));
+	rig_free(t);
 }
 
 /* What of its only profile is done cannot be noted on disk. */
-static struct spool_queue *hold_one(const char *dir, struct spool *s, struct delivery_stats *stats)
+static void hold_one(struct rig *t)
 {
-	struct spool_queue *q = open_queue(dir, "one", stats);
 	struct spool_entry e;
 
-	put_bytes(s, 'a', 1000);
-	cr_assert(zero(int, spool_queue_take(q, &e)));
-	cr_assert(zero(int, note(q, &e, SPOOL_TAKEN, 10, 0)));
+	put_bytes(t->s, 'a', 1000);
+	cr_assert(zero(int, spool_queue_take(t->q, &e)));
+	cr_assert(zero(int, note(t->q, &e, SPOOL_TAKEN, 10, 0)));
 	free(command_output("cd %s/queue/one && rm *.progress && mkdir 0000000000000001.progress",
-			    dir));
-	cr_assert(zero(int, note(q, &e, SPOOL_TAKEN, 30, 1)));
-	cr_assert(eq(u64, stats->progress_unsaved, 1));
-	spool_queue_release(q, &e);
-	return q;
+			    t->dir));
+	cr_assert(zero(int, note(t->q, &e, SPOOL_TAKEN, 30, 1)));
+	cr_assert(eq(u64, t->stats[0].progress_unsaved, 1));
+	spool_queue_release(t->q, &e);
 }
 
 Test(spool, what_is_noted_in_memory_only_is_not_in_the_queue)
 {
-	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
-	char *dir = command_make_folder();
-	struct spool *s = open_spool(dir, stats, 0, 0);
-	struct spool_queue *q = hold_one(dir, s, stats);
+	struct rig *t = rig_new();
 
-	assert_sums(stats);
-	spool_queue_look(q);
-	cr_assert(eq(u64, stats[0].queue_samples, SAMPLES - 40));
-	assert_sums(stats);
-	spool_queue_close(q);
-	spool_close(s);
-	command_remove_folder(dir);
+	hold_one(t);
+	assert_sums(t->stats);
+	spool_queue_look(t->q);
+	cr_assert(eq(u64, t->stats[0].queue_samples, SAMPLES - 40));
+	rig_free(t);
 }
 
 Test(spool, a_held_one_that_somebody_removes_holds_up_nothing)
 {
-	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
-	char *dir = command_make_folder();
-	struct spool *s = open_spool(dir, stats, 0, 0);
-	struct spool_queue *q = hold_one(dir, s, stats);
+	struct rig *t = rig_new();
 	struct spool_entry e;
 
-	free(command_output("rm -rf %s/queue/one/*", dir));
-	put_bytes(s, 'b', 1000);
-	cr_assert(zero(int, spool_queue_take(q, &e)));
+	hold_one(t);
+	free(command_output("rm -rf %s/queue/one/*", t->dir));
+	put_bytes(t->s, 'b', 1000);
+	cr_assert(zero(int, spool_queue_take(t->q, &e)));
 	cr_assert(eq(chr, e.pprof[0], 'b'));
-	cr_assert(eq(u64, stats[0].damaged, SAMPLES - 40));
-	cr_assert(zero(int, note(q, &e, SPOOL_TAKEN, SAMPLES, 0)));
-	spool_queue_done(q, &e);
-	assert_sums(stats);
-	spool_queue_close(q);
-	spool_close(s);
-	command_remove_folder(dir);
+	cr_assert(eq(u64, t->stats[0].damaged, SAMPLES - 40));
+	cr_assert(zero(int, note(t->q, &e, SPOOL_TAKEN, SAMPLES, 0)));
+	spool_queue_done(t->q, &e);
+	rig_free(t);
 }
 
 Test(spool, what_was_sent_of_a_damaged_one_is_not_counted_again)
 {
-	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
-	char *dir = command_make_folder();
-	struct spool *s = open_spool(dir, stats, 0, 0);
-	struct spool_queue *q = open_queue(dir, "one", stats);
+	struct rig *t = rig_new();
 	struct spool_entry e;
 
-	put_bytes(s, 'a', 1000);
-	cr_assert(zero(int, spool_queue_take(q, &e)));
-	cr_assert(zero(int, note(q, &e, SPOOL_TAKEN, 30, 0)));
-	spool_queue_release(q, &e);
-	overwrite(dir, "0000000000000001-*", 700);
-	cr_assert(eq(int, spool_queue_take(q, &e), -ENOENT));
-	cr_assert(eq(u64, stats[0].damaged, SAMPLES - 30));
-	assert_sums(stats);
-	spool_queue_close(q);
-	spool_close(s);
-	command_remove_folder(dir);
+	put_bytes(t->s, 'a', 1000);
+	cr_assert(zero(int, spool_queue_take(t->q, &e)));
+	cr_assert(zero(int, note(t->q, &e, SPOOL_TAKEN, 30, 0)));
+	spool_queue_release(t->q, &e);
+	overwrite(t->dir, "0000000000000001-*", 700);
+	cr_assert(eq(int, spool_queue_take(t->q, &e), -ENOENT));
+	cr_assert(eq(u64, t->stats[0].damaged, SAMPLES - 30));
+	rig_free(t);
 }
 
 Test(spool, damaged_and_foreign_files_are_set_aside)

@@ -61,6 +61,7 @@ void session_leave_out(struct session *s, struct process *p);
 
 /* Those that were left out for what may have changed since are so no more. About once a second. */
 void session_reconsider(struct session *s, uint64_t now_ns);
+
 /* It may want them again. */
 void session_take_in(struct session *s, struct process *p);
 void session_take_in_all(struct session *s);
