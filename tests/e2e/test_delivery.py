@@ -7,6 +7,7 @@ that was put is delivered, in the spool, or counted as what became of it.
 import gzip
 import json
 import os
+import select
 import socket
 import ssl
 import subprocess
@@ -45,6 +46,7 @@ class Deliver:
     def ask(self, command):
         self.program.stdin.write(command + "\n")
         self.program.stdin.flush()
+        assert select.select([self.program.stdout], [], [], 60)[0], "it does not answer"
         return self.program.stdout.readline().strip()
 
     def put(self, n=1, ago_s=0):
