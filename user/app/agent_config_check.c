@@ -156,7 +156,7 @@ static void check_endpoints(const struct check *ck)
 		agent_endpoint_check(ck->c, i, ck->p);
 	if (!ck->c->n_endpoints && !ck->p->errors.n)
 		config_warning(ck->p, (struct config_origin){ 0 },
-			       "no endpoint is configured: profiles go nowhere");
+			       "no endpoint is configured: profiles would go nowhere");
 }
 
 int agent_config_check(const struct agent_config *c, struct config_problems *p)
