@@ -81,10 +81,10 @@ static __always_inline const struct unwind_file *file_entry(const void *arena, _
 
 static __always_inline const struct unwind_file *file_find(const struct unwind_file_key *key)
 {
-	/* At once: they are replaced together. */
-	__u64 both = *(volatile __u64 *)&unwind_control.file_table;
-	__u32 table = both, mask = both >> 32;
 	__u32 hash = unwind_file_hash(key);
+	/* At once: they are replaced together. */
+	__u64 both = *(volatile __u64 *)&unwind_control.files[unwind_file_table_of(hash)];
+	__u32 table = both, mask = both >> 32;
 	const void *arena = table ? arena_of(table) : NULL;
 
 	if (!arena)

@@ -4,7 +4,7 @@
  * and fills, and BPF reads. An arena is cut into lines of 64 bytes, numbered through all arenas;
  * line 0 is never used. Everything is found by a short way that touches few cache lines:
  *
- *   file table   hash of (inode, device, change time) -> what is known of a file        1 line
+ *   file tables  hash of (inode, device, change time) -> what is known of a file        1 line
  *   directory    page of the file -> packed page                                        1 line
  *   packed page  rows of the 4 KiB                                                      2 or 3
  *
@@ -92,16 +92,24 @@ struct unwind_packed {
 
 _Static_assert(sizeof(struct unwind_packed) == 40, "map value ABI");
 
-/* What BPF starts from; changed as a whole. */
+/* A table of files lies in one arena: there are several, by high bits of the key's hash. */
+#define UNWIND_FILE_TABLES 16
+
+/* Changed and read as a whole. */
+struct unwind_file_table {
+	__u32 line; /* 0: there is none yet */
+	__u32 mask; /* number of its entries - 1 */
+} __attribute__((aligned(8)));
+
+/* What BPF starts from. */
 struct unwind_control {
-	__u32 file_table;	/* line; 0: there is none yet */
-	__u32 file_mask;	/* number of its entries - 1 */
+	struct unwind_file_table files[UNWIND_FILE_TABLES];
 	__u32 generation;	/* of all that was read from a struct unwind_file */
 	__u32 procs_generation; /* of the map `procs` */
 	struct unwind_file vdso;
 };
 
-#define UNWIND_FILE_PROBES 8 /* entries that are looked at, from the key's own on */
+#define UNWIND_FILE_PROBES 16 /* entries that are looked at, from the key's own on */
 
 /* xorshift-multiply; inode numbers and times are no secrets, and a full table is no harm. */
 static inline __u32 unwind_file_hash(const struct unwind_file_key *key)
@@ -111,6 +119,12 @@ static inline __u32 unwind_file_hash(const struct unwind_file_key *key)
 	h ^= h >> 32;
 	h *= 0x9e3779b97f4a7c15ULL;
 	return h >> 32;
+}
+
+/* Which of the tables has the files of this hash; the low bits are for the entry in it. */
+static inline __u32 unwind_file_table_of(__u32 hash)
+{
+	return hash >> 24 & (UNWIND_FILE_TABLES - 1);
 }
 
 static inline int unwind_file_is(const struct unwind_file *f, const struct unwind_file_key *key)

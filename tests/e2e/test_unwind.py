@@ -4,6 +4,7 @@ Whole stacks, frame by frame, of programs without frame pointers whose chains of
 their source (tests/workloads/burn.h).
 """
 
+import shutil
 import subprocess
 import time
 from bisect import bisect_right
@@ -363,6 +364,25 @@ def test_loaded_libraries(burn, mode):
     for which in ("alpha", "beta"):
         n = sum(s.values[0] for s in of_program(r, "plugins")[0] if f"leaf_{which}" in s.names)
         assert n > 0.3 * CPU_SECONDS * FREQUENCY
+
+
+LIBRARIES = 600  # as on a host of many containers, each with files of its own
+
+
+def test_more_files_than_one_table_of_the_kernel_has_entries(record, workloads, tmp_path):
+    """Once they are known, the kernel side unwinds alone: none is asked for again and again."""
+    shutil.copy2(workloads / "plugins", tmp_path)
+    for i in range(LIBRARIES):
+        shutil.copy2(workloads / "libplugin_alpha.so", tmp_path / f"libplugin_{i:03}.so")
+    r = record("--", tmp_path / "plugins", "many", "--cpu-seconds", 4, frequency=FREQUENCY)
+
+    found = [s for s in of_program(r, "plugins")[0] if "leaf_alpha" in s.names]
+    assert len({f.mapping for s in found for f in s.frames}) > LIBRARIES
+    n = sum(s.values[0] for s in found)
+    assert n > 4 * LIBRARIES, "each is sampled some times"
+    asked = r.stats["user_stacks_finished"]
+    print(f"{asked} of {n} stacks unwound by user space")
+    assert asked < n / 2
 
 
 # --- threads and languages ----------------------------------------------------------------------

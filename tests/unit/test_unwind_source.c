@@ -106,13 +106,14 @@ static struct unwind_source *source_of(const struct dso *dso)
 /* NULL: not known. */
 static const struct unwind_file *find_file(const struct unwind_file_key *key)
 {
-	const struct unwind_file *table =
-		(const void *)(arenas[control.file_table / UNWIND_ARENA_LINES] +
-			       unwind_line_at(control.file_table));
+	const struct unwind_file_table table =
+		control.files[unwind_file_table_of(unwind_file_hash(key))];
+	const struct unwind_file *entries = (const void *)(arenas[table.line / UNWIND_ARENA_LINES] +
+							   unwind_line_at(table.line));
 
-	for (uint32_t i = 0; i <= control.file_mask; i++)
-		if (table[i].state != UNWIND_FILE_FREE && unwind_file_is(&table[i], key))
-			return &table[i];
+	for (uint32_t i = 0; table.line && i <= table.mask; i++)
+		if (entries[i].state != UNWIND_FILE_FREE && unwind_file_is(&entries[i], key))
+			return &entries[i];
 	return NULL;
 }
 

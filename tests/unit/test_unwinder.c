@@ -86,11 +86,13 @@ static const void *at_line(uint32_t line)
 /* NULL: not known. */
 static const struct unwind_file *find_file(const struct unwind_file_key *key)
 {
-	const struct unwind_file *table = at_line(control.file_table);
+	const struct unwind_file_table table =
+		control.files[unwind_file_table_of(unwind_file_hash(key))];
+	const struct unwind_file *entries = at_line(table.line);
 
-	for (uint32_t i = 0; i <= control.file_mask; i++)
-		if (table[i].state != UNWIND_FILE_FREE && unwind_file_is(&table[i], key))
-			return &table[i];
+	for (uint32_t i = 0; table.line && i <= table.mask; i++)
+		if (entries[i].state != UNWIND_FILE_FREE && unwind_file_is(&entries[i], key))
+			return &entries[i];
 	return NULL;
 }
 

@@ -6,8 +6,10 @@
  *   plugins once    both are loaded, and used in turns
  *   plugins loop    alpha is loaded, used for 2 ms and unloaded, then beta, which comes to lie at
  *                   the same addresses, and so on
+ *   plugins many    all that lie there are loaded, and used in turns
  */
 #include <dlfcn.h>
+#include <glob.h>
 #include <libgen.h>
 #include <limits.h>
 #include <unistd.h>
@@ -24,15 +26,22 @@ static void die(void)
 	exit(1);
 }
 
-static void *load(const char *name)
+/* Of what lies beside the program; into static memory. */
+static const char *path_of(const char *name)
 {
-	char self[PATH_MAX] = "", path[2 * PATH_MAX];
-	void *handle;
+	static char path[2 * PATH_MAX];
+	char self[PATH_MAX] = "";
 
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
 		exit(1);
 	snprintf(path, sizeof(path), "%s/%s", dirname(self), name);
-	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	return path;
+}
+
+static void *load(const char *path)
+{
+	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
 	if (!handle)
 		die();
 	return handle;
@@ -54,7 +63,7 @@ WORK_FUNCTION static void mode_once(void)
 
 	for (int i = 0; i < 2; i++) {
 		if (!run[i])
-			run[i] = function_of(load(names[i]));
+			run[i] = function_of(load(path_of(names[i])));
 		run[i]();
 		BURN_NO_TAIL_CALL();
 	}
@@ -63,7 +72,7 @@ WORK_FUNCTION static void mode_once(void)
 WORK_FUNCTION static void mode_loop(void)
 {
 	for (int i = 0; i < 2; i++) {
-		void *handle = load(names[i]);
+		void *handle = load(path_of(names[i]));
 		void (*run)(void) = function_of(handle);
 
 		for (int j = 0; j < USES; j++)
@@ -72,11 +81,27 @@ WORK_FUNCTION static void mode_loop(void)
 	}
 }
 
+WORK_FUNCTION static void mode_many(void)
+{
+	static glob_t found;
+
+	if (!found.gl_pathc && glob(path_of("libplugin_*.so"), 0, NULL, &found) != 0)
+		exit(1);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		/* Loaded once, and then only found. */
+		void (*run)(void) = function_of(load(found.gl_pathv[i]));
+
+		run();
+		BURN_NO_TAIL_CALL();
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct burn_mode modes[] = {
 		{ "once", mode_once },
 		{ "loop", mode_loop },
+		{ "many", mode_many },
 		{ NULL, NULL },
 	};
 

@@ -6,7 +6,7 @@
 #include "base/vec.h"
 #include "unwind/line_alloc.h"
 
-#define TABLE_ENTRIES_MIN 64u
+#define TABLE_ENTRIES_MIN 16u
 #define TABLE_ENTRIES_MAX (UNWIND_ARENA_LINES / 2) /* line 0 is not to be had */
 #define EVICT_SHARE	  16			   /* of the loaded pages, at a time */
 #define USED_SHIFT	  30			   /* of struct unwind_packed.used */
@@ -32,7 +32,7 @@ struct row_store {
 	const struct row_file *at_hand; /* keeps its directory; NULL: none does */
 	size_t hand; /* where the walk over the files begins: not always the same ones go */
 	VEC(struct run) leaving; /* out of sight, but a program may still be reading them */
-	uint32_t n_keys;
+	uint32_t n_keys[UNWIND_FILE_TABLES];
 	struct row_store_stats stats;
 };
 
@@ -197,19 +197,25 @@ int row_store_add_file(struct row_store *s, const struct row_extent *code, struc
 
 /* --- table of files --------------------------------------------------------------------------- */
 
-static struct unwind_file *table_entry(const struct row_store *s, uint32_t table, uint32_t i)
+static struct unwind_file *table_entry(const struct row_store *s, struct unwind_file_table t,
+				       uint32_t i)
 {
-	return (struct unwind_file *)line_ptr(s, table) + i;
+	return (struct unwind_file *)line_ptr(s, t.line) + i;
+}
+
+static uint32_t table_size(struct unwind_file_table t)
+{
+	return t.line ? t.mask + 1 : 0;
 }
 
 /* The entry of @key, or a free one for it; NULL: no room. */
-static struct unwind_file *table_find(const struct row_store *s, uint32_t table, uint32_t mask,
+static struct unwind_file *table_find(const struct row_store *s, struct unwind_file_table t,
 				      const struct unwind_file_key *key)
 {
 	uint32_t hash = unwind_file_hash(key);
 
-	for (uint32_t i = 0; i < UNWIND_FILE_PROBES; i++) {
-		struct unwind_file *f = table_entry(s, table, (hash + i) & mask);
+	for (uint32_t i = 0; t.line && i < UNWIND_FILE_PROBES; i++) {
+		struct unwind_file *f = table_entry(s, t, (hash + i) & t.mask);
 
 		if (f->state == UNWIND_FILE_FREE || unwind_file_is(f, key))
 			return f;
@@ -225,19 +231,19 @@ static bool is_forgotten(const struct unwind_file *f)
 	return unwind_file_is(f, &none);
 }
 
-/* All entries of the table in force into another one. */
-static bool table_copy(const struct row_store *s, uint32_t to, uint32_t mask, uint32_t *ret_n)
+/* All entries of a table into another one. False: that has no room for one of them. */
+static bool table_copy(const struct row_store *s, struct unwind_file_table from,
+		       struct unwind_file_table to, uint32_t *ret_n)
 {
-	const struct unwind_control *c = s->backing.control;
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; c->file_table && i <= c->file_mask; i++) {
-		const struct unwind_file *f = table_entry(s, c->file_table, i);
+	for (uint32_t i = 0; i < table_size(from); i++) {
+		const struct unwind_file *f = table_entry(s, from, i);
 		struct unwind_file *slot;
 
 		if (f->state == UNWIND_FILE_FREE || is_forgotten(f))
 			continue;
-		slot = table_find(s, to, mask, &f->key);
+		slot = table_find(s, to, &f->key);
 		if (!slot)
 			return false;
 		*slot = *f;
@@ -247,40 +253,40 @@ static bool table_copy(const struct row_store *s, uint32_t to, uint32_t mask, ui
 	return true;
 }
 
-/* The two numbers are read by 64 bits at once, where it matters; see the order of the fields. */
-static void table_publish(struct unwind_control *c, uint32_t table, uint32_t mask)
+/* The kernel side reads the two numbers at once. */
+static void table_publish(struct unwind_file_table *to, struct unwind_file_table table)
 {
-	struct {
-		uint32_t table, mask;
-	} now = { table, mask };
 	uint64_t both;
 
-	memcpy(&both, &now, sizeof(both));
-	__atomic_store_n((uint64_t *)&c->file_table, both, __ATOMIC_RELEASE);
+	_Static_assert(sizeof(both) == sizeof(table), "one store");
+	memcpy(&both, &table, sizeof(both));
+	__atomic_store_n((uint64_t *)to, both, __ATOMIC_RELEASE);
 }
 
-/* A table of @entries in place of the one in force, with what is in that, or @empty. */
-static int table_replace(struct row_store *s, uint32_t entries, bool empty)
+/* A table of @entries in place of number @k, with what is in that, or @empty. */
+static int table_replace(struct row_store *s, uint32_t k, uint32_t entries, bool empty)
 {
-	struct unwind_control *c = s->backing.control;
-	uint32_t old = c->file_table, old_entries = c->file_mask + 1, table, n = 0;
+	struct unwind_file_table *current = &s->backing.control->files[k], old;
+	struct unwind_file_table table = { .mask = entries - 1 };
+	uint32_t n = 0;
 	int r;
 
-	r = take_lines(s, entries, &table);
+	r = take_lines(s, entries, &table.line);
 	if (r < 0)
 		return r;
+	old = *current;
 	r = vec_reserve(&s->leaving, 1);
-	if (r == 0 && !empty && !table_copy(s, table, entries - 1, &n))
+	if (r == 0 && !empty && !table_copy(s, old, table, &n))
 		r = -EAGAIN;
 	if (r < 0) {
-		line_alloc_give(&s->lines, table, entries);
+		line_alloc_give(&s->lines, table.line, entries);
 		return r;
 	}
-	s->n_keys = n;
-	table_publish(c, table, entries - 1);
-	if (!old)
+	s->n_keys[k] = n;
+	table_publish(current, table);
+	if (!old.line)
 		return 0;
-	let_go(s, old, old_entries);
+	let_go(s, old.line, table_size(old));
 	return give_back(s);
 }
 
@@ -288,16 +294,16 @@ static int table_replace(struct row_store *s, uint32_t entries, bool empty)
  * A larger table; once it is as large as an arena, an empty one: whoever is still in use is asked
  * for again, and files that were deleted long ago are not.
  */
-static int table_grow(struct row_store *s)
+static int table_grow(struct row_store *s, uint32_t k)
 {
-	uint32_t entries = s->backing.control->file_table ? s->backing.control->file_mask + 1 : 0;
+	uint32_t entries = table_size(s->backing.control->files[k]);
 	int r;
 
 	do {
 		bool is_largest = entries == TABLE_ENTRIES_MAX;
 
 		entries = is_largest ? entries : entries ? entries * 2 : TABLE_ENTRIES_MIN;
-		r = table_replace(s, entries, is_largest);
+		r = table_replace(s, k, entries, is_largest);
 	} while (r == -EAGAIN);
 	return r;
 }
@@ -326,23 +332,23 @@ static void forget_copies(struct row_store *s)
 static int set_key(struct row_store *s, const struct unwind_file_key *key,
 		   const struct row_file *file)
 {
-	struct unwind_control *c = s->backing.control;
-	struct unwind_file *slot =
-		c->file_table ? table_find(s, c->file_table, c->file_mask, key) : NULL;
+	uint32_t k = unwind_file_table_of(unwind_file_hash(key));
+	const struct unwind_file_table *table = &s->backing.control->files[k];
+	struct unwind_file *slot = table_find(s, *table, key);
 	int r = 0;
 
 	while (r == 0 && (!slot || (slot->state == UNWIND_FILE_FREE &&
-				    4 * (s->n_keys + 1) > 3 * (c->file_mask + 1)))) {
-		r = table_grow(s);
+				    4 * (s->n_keys[k] + 1) > 3 * table_size(*table)))) {
+		r = table_grow(s, k);
 		if (r == -ENOSPC && slot)
 			break; /* it is crowded, and serves all the same */
-		slot = r < 0 ? NULL : table_find(s, c->file_table, c->file_mask, key);
+		slot = r < 0 ? NULL : table_find(s, *table, key);
 	}
 	if (!slot)
 		return r;
 	r = 0;
 	if (slot->state == UNWIND_FILE_FREE) {
-		s->n_keys++;
+		s->n_keys[k]++;
 		slot->key = *key;
 		describe(slot, file);
 		return 0;
@@ -506,13 +512,11 @@ static void let_go_dirs(struct row_store *s, struct row_file *f)
 	f->dir = 0;
 }
 
-/* @forget: it is asked for again; else it is told that there are no rows. */
-static void take_off_keys(struct row_store *s, const struct row_file *f, bool forget)
+static void take_off_table(struct row_store *s, struct unwind_file_table table,
+			   const struct row_file *f, bool forget)
 {
-	const struct unwind_control *c = s->backing.control;
-
-	for (uint32_t i = 0; c->file_table && i <= c->file_mask; i++) {
-		struct unwind_file *entry = table_entry(s, c->file_table, i);
+	for (uint32_t i = 0; i < table_size(table); i++) {
+		struct unwind_file *entry = table_entry(s, table, i);
 
 		if (entry->state != UNWIND_FILE_ROWS || entry->dir != f->dir)
 			continue;
@@ -520,6 +524,13 @@ static void take_off_keys(struct row_store *s, const struct row_file *f, bool fo
 		if (forget)
 			memset(&entry->key, 0, sizeof(entry->key));
 	}
+}
+
+/* @forget: it is asked for again; else it is told that there are no rows. */
+static void take_off_keys(struct row_store *s, const struct row_file *f, bool forget)
+{
+	for (uint32_t k = 0; k < UNWIND_FILE_TABLES; k++)
+		take_off_table(s, s->backing.control->files[k], f, forget);
 	forget_copies(s);
 }
 
@@ -693,7 +704,7 @@ int row_store_new(const struct row_store_backing *backing, size_t budget, struct
 	s->arenas_max = budget / UNWIND_ARENA_SIZE;
 	if (s->arenas_max > UNWIND_ARENAS_MAX)
 		s->arenas_max = UNWIND_ARENAS_MAX;
-	r = table_grow(s);
+	r = add_arena(s);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(s);
