@@ -181,6 +181,14 @@ def test_unit_of_systemd_runs(spanprof, workloads, tmp_path):
                 names = Counter(n for s in mine for n in s.names)
                 assert names["do_span"] and names["worker_main"], names.most_common(5)
 
+                # What systemd hides of /proc is not what kernel functions are named by.
+                reads = machine.command("dd", "if=/dev/zero", "of=/dev/null", "bs=64k", "status=none")
+                with subprocess.Popen(reads) as dd:
+                    its = wait(lambda: of_service(machine.profiles(), "dd"), machine)
+                    dd.kill()
+                names = Counter(n for s in its for n in s.names)
+                assert names["vfs_read"], names.most_common(5)
+
                 # By the unit's capabilities; each run is a tick, most of them samples.
                 status = machine.status()
                 assert float(status["bpf_run_seconds"]) > 0, status

@@ -99,9 +99,24 @@ int naming_demangle(struct naming *n, struct pprof *p)
 	return 0;
 }
 
-void naming_tell_bad_files(struct naming *n)
+static void tell_of_kernel(struct naming *n)
+{
+	int r = symbolizer_kernel_error(n->sym);
+
+	if (r == 0 || n->kernel_told)
+		return;
+	n->kernel_told = true;
+	log_warning(
+		"functions of the kernel have no names: /proc/kallsyms %s; kernel.kptr_restrict "
+		"must be 0, or 1 with CAP_SYSLOG, and ProtectKernelTunables= of systemd off",
+		r == -EPERM ? "shows no addresses" : strerror(-r));
+}
+
+void naming_tell_troubles(struct naming *n)
 {
 	const struct bad_file *bad;
+
+	tell_of_kernel(n);
 
 	for (; (bad = symbolizer_bad_file(n->sym, n->n_bad_told)); n->n_bad_told++) {
 		if (n->n_bad_told < BAD_FILES_SHOWN)
@@ -148,7 +163,7 @@ void naming_finish(struct naming *n)
 			report_cache(n->cache, n->cache_folder);
 	}
 	worker_report(n->worker, "ELF files", "functions show as [file+0x…]");
-	naming_tell_bad_files(n);
+	naming_tell_troubles(n);
 	if (n->servers)
 		report_servers(n->servers);
 }

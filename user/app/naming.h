@@ -20,6 +20,7 @@ struct naming {
 	struct debuginfod_files *servers; /* NULL: none is asked */
 	enum demangle_style demangle;
 	size_t n_bad_told; /* files that could not be read, and were named */
+	bool kernel_told;
 };
 
 /* Logs; negative errno. */
@@ -34,8 +35,8 @@ DEFINE_CLEANUP(struct naming *, naming_close)
  */
 int naming_demangle(struct naming *n, struct pprof *p);
 
-/* Logs which files could not be read since the last time. */
-void naming_tell_bad_files(struct naming *n);
+/* Logs what could not be read since the last time: files, or the names of the kernel. */
+void naming_tell_troubles(struct naming *n);
 
 /* Once everything has its name: keeps what is new, logs what could not be had. */
 void naming_finish(struct naming *n);

@@ -25,6 +25,7 @@ struct symbolizer {
 	struct bad_files bad;
 	struct kallsyms *kernel; /* NULL: not read yet */
 	uint64_t kernel_read_ns;
+	int kernel_error; /* 0: none so far */
 	bool may_map;
 	enum symbolizer_detail detail;
 	struct symbolizer_counts counts;
@@ -318,7 +319,7 @@ static int answer_kernel(struct symbolizer *s, const uint64_t *addrs, size_t n,
 	return kallsyms_answer(s->kernel, &b);
 }
 
-int symbolizer_kernel(struct symbolizer *s, const uint64_t *addrs, size_t n,
+static int ask_kernel(struct symbolizer *s, const uint64_t *addrs, size_t n,
 		      struct sym_result *results)
 {
 	bool is_fresh = !s->kernel;
@@ -333,4 +334,19 @@ int symbolizer_kernel(struct symbolizer *s, const uint64_t *addrs, size_t n,
 		return r;
 	r = read_kernel(s);
 	return r < 0 ? r : answer_kernel(s, addrs, n, results);
+}
+
+int symbolizer_kernel(struct symbolizer *s, const uint64_t *addrs, size_t n,
+		      struct sym_result *results)
+{
+	int r = ask_kernel(s, addrs, n, results);
+
+	if (r < 0 && r != -ENOMEM)
+		s->kernel_error = r;
+	return r;
+}
+
+int symbolizer_kernel_error(const struct symbolizer *s)
+{
+	return s->kernel_error;
 }

@@ -105,10 +105,13 @@ const struct bad_file *symbolizer_bad_file_of(struct symbolizer *s, int fd);
 /*
  * The same for kernel addresses, from /proc/kallsyms (modules and BPF programs too), which is kept
  * (sym/kallsyms.h), and read again for what is not of the kernel proper: after 60 s, or if unknown.
- * -EPERM if the kernel hides its addresses (kptr_restrict).
+ * -EPERM if the kernel hides its addresses (kptr_restrict), or something else does.
  */
 int symbolizer_kernel(struct symbolizer *s, const uint64_t *addrs, size_t n,
 		      struct sym_result *results);
+
+/* Why it could not name any of them, the last time that was so; 0: it always could. */
+int symbolizer_kernel_error(const struct symbolizer *s);
 
 /* The same for the vDSO, whose image is read from our own process; offsets from its start. */
 int symbolizer_vdso(struct symbolizer *s, const uint64_t *offsets, size_t n,
