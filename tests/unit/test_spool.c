@@ -10,8 +10,10 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "export/spool_queue.h"
@@ -20,6 +22,24 @@
 TestSuite(spool, .fini = leak_check);
 
 #define SAMPLES 100
+
+/* In place of libc's: what was asked for, in this order. */
+static char synced[8][256];
+static unsigned n_synced;
+static bool sync_fails;
+
+int fsync(int fd)
+{
+	char self[32];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (n_synced < 8 && readlink(self, synced[n_synced], sizeof(synced[0]) - 1) > 0)
+		n_synced++;
+	if (!sync_fails)
+		return syscall(SYS_fsync, fd);
+	errno = EIO;
+	return -1;
+}
 
 static struct spool *open_spool(const char *dir, struct delivery_stats *stats, uint64_t max_bytes,
 				uint64_t max_age_s)
@@ -42,7 +62,7 @@ static int put_bytes(struct spool *s, char fill, size_t len)
 	int r;
 
 	memset(bytes, fill, len);
-	r = spool_put(s, &p);
+	r = spool_put(s, &p, 0);
 	free(bytes);
 	return r;
 }
@@ -579,6 +599,203 @@ Test(spool, a_queue_that_may_be_read_later_keeps_what_it_has)
 	cr_assert(zero(int, strncmp(last, "0000000000000004", 16)), "%s", last);
 	free(last);
 	spool_close(s);
+	command_remove_folder(dir);
+}
+
+/* --- what survives the machine's fall --------------------------------------------------------- */
+
+Test(spool, bytes_are_durable_before_their_names)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	char *dir = command_make_folder();
+	struct spool *s = open_spool(dir, stats, 0, 0);
+
+	n_synced = 0;
+	cr_assert(zero(int, put_bytes(s, 'a', 1000)));
+	cr_assert(eq(u32, n_synced, 3));
+	cr_assert(ne(ptr, strstr(synced[0], "/tmp/"), NULL), "%s", synced[0]);
+	cr_assert(ne(ptr, strstr(synced[0], ".profile"), NULL), "%s", synced[0]);
+	cr_assert(ne(ptr, strstr(synced[1], "/queue/one"), NULL), "%s", synced[1]);
+	cr_assert(ne(ptr, strstr(synced[2], "/queue/two"), NULL), "%s", synced[2]);
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
+Test(spool, what_cannot_be_made_durable_is_not_there)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	char *dir = command_make_folder();
+	struct spool *s = open_spool(dir, stats, 0, 0);
+
+	sync_fails = true;
+	cr_assert(eq(int, put_bytes(s, 'a', 1000), -EIO));
+	cr_assert(eq(u64, stats[0].unspooled, SAMPLES));
+	cr_assert(zero(u64, stats[0].put));
+	cr_assert(zero(sz, files_in(dir, "queue/one")));
+	cr_assert(zero(sz, files_in(dir, "tmp")));
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
+/* --- what is kept ----------------------------------------------------------------------------- */
+
+static uint64_t keep(struct spool *s, const char *text, uint64_t time_ns)
+{
+	struct spool_profile p = { text, strlen(text), SAMPLES, time_ns };
+	uint64_t kept = 0;
+
+	cr_assert(zero(int, spool_keep(s, &p, &kept)));
+	cr_assert(gt(u64, kept, 0));
+	return kept;
+}
+
+/* The next one, which has this text; its number. */
+static uint64_t take_kept(struct spool *s, const char *text, struct spool_profile *ret,
+			  uint8_t **ret_file)
+{
+	uint64_t kept = 0;
+
+	cr_assert(zero(int, spool_take_kept(s, ret, ret_file, &kept)));
+	cr_assert(eq(sz, ret->len, strlen(text)));
+	cr_assert(zero(int, memcmp(ret->pprof, text, ret->len)));
+	return kept;
+}
+
+static int no_more(struct spool *s)
+{
+	struct spool_profile p;
+	uint8_t *file = NULL;
+	uint64_t kept;
+
+	return spool_take_kept(s, &p, &file, &kept);
+}
+
+Test(spool, what_was_kept_is_had_by_the_next_process)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	CLEANUP(freep) uint8_t *first = NULL, *second = NULL;
+	char *dir = command_make_folder();
+	struct spool *s = open_spool(dir, stats, 0, 0);
+	struct spool_profile p;
+	uint64_t kept;
+
+	keep(s, "first", 11);
+	keep(s, "second", 12);
+	spool_close(s);
+	cr_assert(eq(sz, files_in(dir, "queue/one"), 0));
+
+	s = open_spool(dir, stats, 0, 0);
+	kept = take_kept(s, "first", &p, &first);
+	cr_assert(eq(u64, p.samples, SAMPLES));
+	cr_assert(eq(u64, p.time_ns, 11));
+	cr_assert(zero(int, spool_put(s, &p, kept)));
+	kept = take_kept(s, "second", &p, &second);
+	spool_drop_kept(s, kept);
+	cr_assert(eq(int, no_more(s), -ENODATA));
+	cr_assert(eq(sz, files_in(dir, "queue/one"), 1));
+	cr_assert(eq(sz, files_in(dir, "queue/two"), 1));
+	cr_assert(eq(sz, files_in(dir, "kept"), 0));
+	cr_assert(eq(u64, stats[0].put, SAMPLES));
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
+/* Whatever became of it, the next process does not have it once more. */
+Test(spool, what_is_put_is_kept_no_more)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	struct spool_profile p = { "text", 4, SAMPLES, 7 };
+	char *dir = command_make_folder();
+	struct spool *s = open_spool(dir, stats, 0, 0);
+
+	cr_assert(zero(int, spool_put(s, &p, keep(s, "unnamed", 7))));
+	cr_assert(eq(sz, files_in(dir, "kept"), 0));
+	p.len = SIZE_MAX;
+	cr_assert(eq(int, spool_put(s, &p, keep(s, "unnamed", 7)), -EFBIG));
+	cr_assert(eq(sz, files_in(dir, "kept"), 0));
+	p.len = 4;
+	cr_assert(zero(int, spool_set_queues(s, NULL, 0)));
+	cr_assert(eq(int, spool_put(s, &p, keep(s, "unnamed", 7)), -EDESTADDRREQ));
+	cr_assert(eq(sz, files_in(dir, "kept"), 0));
+	cr_assert(eq(sz, files_in(dir, "queue/one"), 1));
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
+/* Else an agent would end by it again and again. */
+Test(spool, what_ended_its_reader_is_set_aside)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	CLEANUP(freep) uint8_t *first = NULL, *second = NULL;
+	char *dir = command_make_folder();
+	struct spool *s = open_spool(dir, stats, 0, 0);
+	struct spool_profile p;
+
+	keep(s, "first", 7);
+	keep(s, "second", 7);
+	spool_close(s);
+	s = open_spool(dir, stats, 0, 0);
+	take_kept(s, "first", &p, &first);
+	spool_close(s);
+
+	s = open_spool(dir, stats, 0, 0);
+	cr_assert(eq(int, no_more(s), -EBADMSG));
+	cr_assert(eq(sz, files_in(dir, "damaged"), 1));
+	take_kept(s, "second", &p, &second);
+	cr_assert(eq(int, no_more(s), -EBADMSG));
+	cr_assert(eq(int, no_more(s), -ENODATA));
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
+Test(spool, kept_ones_that_are_damaged)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	CLEANUP(freep) uint8_t *third = NULL;
+	char *dir = command_make_folder();
+	struct spool *s = open_spool(dir, stats, 0, 0);
+	struct spool_profile p;
+
+	keep(s, "first", 7);
+	keep(s, "second", 7);
+	keep(s, "third", 7);
+	free(command_output(
+		"cd %s/kept && truncate -s -1 $(ls | head -1) && f=$(ls | sed -n 2p) && "
+		"rm $f && ln -s /etc/passwd $f && echo x >foreign",
+		dir));
+	spool_close(s);
+	s = open_spool(dir, stats, 0, 0);
+	cr_assert(eq(int, no_more(s), -EBADMSG));
+	cr_assert(eq(int, no_more(s), -EBADMSG));
+	spool_drop_kept(s, take_kept(s, "third", &p, &third));
+	cr_assert(eq(int, no_more(s), -ENODATA));
+	cr_assert(eq(sz, files_in(dir, "damaged"), 2));
+	spool_close(s);
+	command_remove_folder(dir);
+}
+
+/* Its numbers are above those that are there; and a disk that is full keeps nothing, not half. */
+Test(spool, keeping_beside_what_is_kept)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	CLEANUP(freep) char *large = calloc(1, 2000000);
+	struct spool_profile p = { large, 2000000, SAMPLES, 7 };
+	char *dir = command_make_folder();
+	uint64_t before, after;
+	struct spool *s;
+
+	cr_assert(zero(int, mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0700")));
+	s = open_spool(dir, stats, 0, 0);
+	before = keep(s, "first", 7);
+	spool_close(s);
+	s = open_spool(dir, stats, 0, 0);
+	after = keep(s, "second", 7);
+	cr_assert(gt(u64, after, before));
+	cr_assert(eq(int, spool_keep(s, &p, &after), -ENOSPC));
+	cr_assert(eq(sz, files_in(dir, "kept"), 2));
+	cr_assert(eq(sz, files_in(dir, "tmp"), 0));
+	spool_close(s);
+	cr_assert(zero(int, umount(dir)));
 	command_remove_folder(dir);
 }
 

@@ -40,12 +40,16 @@ enum agent_number_kind {
 	X(INTERVALS_WAITING, GAUGE, "intervals_waiting", "profiles that wait to be named")         \
 	X(INTERVALS_FAILED, COUNTER, "intervals_failed",                                           \
 	  "profiles that could not be named or put into the spool")                                \
+	X(INTERVALS_NOT_KEPT, COUNTER, "intervals_not_kept",                                       \
+	  "profiles that a kill of the agent would have cost while they had no names")             \
 	X(SAMPLES, COUNTER, "samples_profiled", "samples in profiles that were taken")             \
 	X(SAMPLES_DROPPED, COUNTER, "samples_dropped_by_rules", "by relabel_configs")              \
 	X(SAMPLES_FAILED, COUNTER, "samples_failed", "samples in intervals_failed")                \
+	X(SAMPLES_RECOVERED, COUNTER, "samples_recovered",                                         \
+	  "samples that an earlier process had not named when it was killed")                      \
 	X(SAMPLES_EXPIRED_ELSEWHERE, COUNTER, "samples_expired_elsewhere",                         \
 	  "samples for endpoints that are not configured any more, dropped as the spool's "        \
-	  "limits say")                                                                            \
+	  "limits say, or to make room on a full disk")                                            \
 	X(RELABEL_LIMIT, COUNTER, "relabel_match_limit",                                           \
 	  "matches of relabel_configs that took too many steps")                                   \
 	X(RELABEL_TOO_LARGE, COUNTER, "relabel_labels_too_large",                                  \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/namer.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -9,23 +10,22 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#include "app/agent_spool.h"
 #include "app/naming.h"
 #include "app/naming_budget.h"
+#include "app/outbox.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "export/pprof_relabel.h"
 #include "export/profile_pprof.h"
-#include "export/spool.h"
 #include "sym/debuginfod_files.h"
 #include "sym/symbol_cache.h"
 #include "sym/symbolizer.h"
 #include "worker/worker.h"
 
-#define NICE	   10
-#define ROUND_NS   (60 * NSEC_PER_SEC) /* of the cache of names, which then is written */
-#define BEHIND_NS  (10 * NSEC_PER_SEC) /* so long a profile may wait in any case */
-#define AWAITED_NS (10 * NSEC_PER_SEC) /* so long the end may take, and the file at hand */
+#define NICE	      10
+#define ROUND_NS      (60 * NSEC_PER_SEC) /* of the cache of names, which then is written */
+#define BEHIND_NS     (10 * NSEC_PER_SEC) /* so long a profile may wait in any case */
+#define KEEP_AFTER_NS NSEC_PER_SEC	  /* naming takes less in general, and keeping it costs */
+#define AWAITED_NS    (10 * NSEC_PER_SEC) /* so long the end may take, and the file at hand */
 
 struct job_queue {
 	struct namer_job jobs[NAMER_WAITING_MAX + NAMER_LAST_MAX];
@@ -34,19 +34,19 @@ struct job_queue {
 
 struct namer {
 	struct agent_shared *shared;
-	struct spool *spool;
+	struct outbox outbox;
 	struct naming *naming;
 	uint64_t memory_max;
 
-	pthread_t thread;
-	pthread_mutex_t lock; /* of the next three */
-	pthread_cond_t pushed;
+	pthread_t thread, keeper;
+	pthread_mutex_t lock; /* of those up to finish */
+	pthread_cond_t changed;
 	struct job_queue waiting, done;
+	const struct session_interval *keeping; /* by the keeper right now; NULL: none */
 	bool finish;
 	_Atomic uint64_t finish_ns; /* since then somebody waits for the end; 0: nobody does */
 
 	/* The thread's own. */
-	unsigned queues_of; /* number of the configuration whose endpoints the spool knows */
 	struct naming_budget budget;
 	uint64_t rows_cpu_ns; /* of unwind tables, that the budget has paid */
 	enum symbolizer_detail detail;
@@ -135,101 +135,37 @@ static void choose_detail(struct namer *n, const struct namer_job *job, uint64_t
 
 /* --- one interval ----------------------------------------------------------------------------- */
 
-static int apply_rules(struct namer *n, const struct agent_config *c, struct pprof *p)
+/* What is kept of the job at hand; from now on nothing is. */
+static uint64_t claim(struct namer *n)
 {
-	CLEANUP(relabel_freep) struct relabel *rules = NULL;
-	CLEANUP(freep) struct pprof_label *fixed = calloc(c->n_labels + 1, sizeof(*fixed));
-	struct pprof_relabel how = { fixed, c->n_labels, NULL };
-	const struct relabel_counts *counts;
-	struct relabel_problem why;
-	uint64_t dropped = 0;
-	int r = 0;
+	struct namer_job *job = &n->waiting.jobs[0];
+	uint64_t kept;
 
-	if (!fixed)
-		return -ENOMEM;
-	for (size_t i = 0; i < c->n_labels; i++)
-		fixed[i] = (struct pprof_label){ c->labels[i].name, c->labels[i].value, 0, "" };
-	if (c->n_relabel_rules)
-		r = relabel_new(c->relabel_rules, c->n_relabel_rules, &why, &rules);
-	how.rules = rules;
-	if (r == 0)
-		r = pprof_relabel(p, &how, &dropped);
-	agent_shared_add(n->shared, AGENT_NUMBER_SAMPLES_DROPPED, dropped);
-	if (r < 0 || !rules)
-		return r;
-	counts = relabel_get_counts(rules);
-	agent_shared_add(n->shared, AGENT_NUMBER_RELABEL_LIMIT, counts->match_limit);
-	agent_shared_add(n->shared, AGENT_NUMBER_RELABEL_TOO_LARGE, counts->too_large);
-	return 0;
-}
-
-/* What cannot be had now is tried again with the next profile; the others are served. */
-static void set_queues(struct namer *n, const struct namer_job *job)
-{
-	if (n->queues_of != job->number &&
-	    agent_spool_set_queues(n->spool, job->config, n->shared) == 0)
-		n->queues_of = job->number;
-}
-
-static uint64_t samples_of(const struct pprof *p)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < p->n_samples; i++)
-		sum += p->samples[i].values[0];
-	return sum;
-}
-
-static int put(struct namer *n, const struct pprof *p)
-{
-	CLEANUP(freep) uint8_t *bytes = NULL;
-	struct spool_profile profile = { .time_ns = p->time_nanos };
-	int r;
-
-	profile.samples = samples_of(p);
-	if (!profile.samples) { /* an idle host */
-		spool_trim(n->spool);
-		return 0;
-	}
-	r = pprof_encode(p, true, &bytes, &profile.len);
-	if (r < 0)
-		return r;
-	profile.pprof = bytes;
-	agent_shared_set(n->shared, AGENT_NUMBER_PROFILE_BYTES, profile.len);
-	/* What it could not put it has counted for each endpoint, if there is one. */
-	r = spool_put(n->spool, &profile);
-	if (r == -EDESTADDRREQ)
-		return r;
-	if (r < 0)
-		log_error_errno(r, "cannot put a profile of %llu samples into the spool",
-				(unsigned long long)profile.samples);
-	return 0;
-}
-
-static int put_into_queues(struct namer *n, const struct namer_job *job, const struct pprof *p)
-{
-	int r;
-
-	set_queues(n, job);
-	r = put(n, p);
-	agent_shared_set(n->shared, AGENT_NUMBER_SAMPLES_EXPIRED_ELSEWHERE,
-			 spool_expired_elsewhere(n->spool));
-	return r;
+	pthread_mutex_lock(&n->lock);
+	job->keep_no_more = true;
+	while (n->keeping == job->interval)
+		pthread_cond_wait(&n->changed, &n->lock);
+	kept = job->kept;
+	pthread_mutex_unlock(&n->lock);
+	return kept;
 }
 
 static int name(struct namer *n, const struct namer_job *job)
 {
 	CLEANUP(pprof_freep) struct pprof *p = NULL;
+	const struct outbox_rules by = { job->config, job->number };
 	struct session_interval *i = job->interval;
+	uint64_t kept;
 	const struct name_sources from = { &i->files, n->naming->sym, n->naming->servers, i->jit };
 	int r;
 
 	r = profile_to_pprof(i->profile, &from, i->counters, &p);
 	if (r == 0)
 		r = naming_demangle(n->naming, p);
-	if (r == 0)
-		r = apply_rules(n, job->config, p);
-	return r < 0 ? r : put_into_queues(n, job, p);
+	kept = claim(n);
+	if (r < 0)
+		outbox_drop(&n->outbox, kept);
+	return r < 0 ? r : outbox_put(&n->outbox, &by, p, kept);
 }
 
 /* Names cost most of the memory: what is not wanted for long goes, and comes back when it is. */
@@ -281,7 +217,7 @@ static void work_on(struct namer *n, const struct namer_job *job)
 		log_error_errno(r, "cannot name a profile of %llu samples",
 				(unsigned long long)samples);
 	}
-	naming_tell_bad_files(n->naming);
+	naming_tell_troubles(n->naming);
 	bound_memory(n);
 	forget_names(n);
 	used = cpu_since(n->naming, &mark);
@@ -311,6 +247,60 @@ static void lower_priority(void)
 	(void)setpriority(PRIO_PROCESS, syscall(SYS_gettid), NICE);
 }
 
+/* NULL: there is none. */
+static struct namer_job *first_unkept(struct namer *n)
+{
+	for (unsigned i = 0; i < n->waiting.n; i++)
+		if (!n->waiting.jobs[i].keep_no_more)
+			return &n->waiting.jobs[i];
+	return NULL;
+}
+
+static void wait_until(struct namer *n, uint64_t ns)
+{
+	const struct timespec at = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
+
+	(void)pthread_cond_timedwait(&n->changed, &n->lock, &at);
+}
+
+/* Called and returns with the lock held. */
+static void keep_one(struct namer *n, struct session_interval *i)
+{
+	uint64_t kept;
+
+	n->keeping = i;
+	pthread_mutex_unlock(&n->lock);
+	kept = outbox_keep(&n->outbox, i);
+	(void)malloc_trim(0);
+	pthread_mutex_lock(&n->lock);
+	n->keeping = NULL;
+	for (unsigned k = 0; k < n->waiting.n; k++)
+		if (n->waiting.jobs[k].interval == i)
+			n->waiting.jobs[k].kept = kept;
+	pthread_cond_broadcast(&n->changed);
+}
+
+static void *keep(void *arg)
+{
+	struct namer *n = arg;
+
+	(void)prctl(PR_SET_NAME, "spanprof-keeper");
+	lower_priority();
+	pthread_mutex_lock(&n->lock);
+	for (struct namer_job *next; (next = first_unkept(n)) || !n->finish;) {
+		if (!next)
+			pthread_cond_wait(&n->changed, &n->lock);
+		else if (monotonic_ns() < next->pushed_ns + KEEP_AFTER_NS)
+			wait_until(n, next->pushed_ns + KEEP_AFTER_NS);
+		else {
+			next->keep_no_more = true;
+			keep_one(n, next->interval);
+		}
+	}
+	pthread_mutex_unlock(&n->lock);
+	return NULL;
+}
+
 static void *run(void *arg)
 {
 	struct namer *n = arg;
@@ -322,7 +312,7 @@ static void *run(void *arg)
 		struct namer_job job;
 
 		if (!n->waiting.n) {
-			pthread_cond_wait(&n->pushed, &n->lock);
+			pthread_cond_wait(&n->changed, &n->lock);
 			continue;
 		}
 		job = n->waiting.jobs[0];
@@ -338,16 +328,49 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static int start_thread(struct namer *n)
+/* Signals are for the main thread. */
+static int start_thread(struct namer *n, void *(*fn)(void *), pthread_t *ret)
 {
 	sigset_t all, before;
 	int r;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&n->thread, NULL, run, n);
+	r = -pthread_create(ret, NULL, fn, n);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
+}
+
+static void finish(struct namer *n)
+{
+	pthread_mutex_lock(&n->lock);
+	n->finish = true;
+	pthread_cond_broadcast(&n->changed);
+	pthread_mutex_unlock(&n->lock);
+}
+
+static int start_threads(struct namer *n)
+{
+	int r = start_thread(n, keep, &n->keeper);
+
+	if (r < 0)
+		return r;
+	r = start_thread(n, run, &n->thread);
+	if (r < 0) {
+		finish(n);
+		pthread_join(n->keeper, NULL);
+	}
+	return r;
+}
+
+static void init_cond(pthread_cond_t *c)
+{
+	pthread_condattr_t by;
+
+	pthread_condattr_init(&by);
+	pthread_condattr_setclock(&by, CLOCK_MONOTONIC);
+	pthread_cond_init(c, &by);
+	pthread_condattr_destroy(&by);
 }
 
 int namer_start(const struct agent_config *config, struct agent_shared *s, struct spool *spool,
@@ -366,16 +389,17 @@ int namer_start(const struct agent_config *config, struct agent_shared *s, struc
 	if (!n)
 		return log_error_errno(-ENOMEM, "cannot name functions");
 	n->shared = s;
-	n->spool = spool;
+	n->outbox = (struct outbox){ .shared = s, .spool = spool };
 	n->memory_max = config->budgets.memory;
 	n->round_ns = monotonic_ns();
 	naming_budget_start(&n->budget, n->round_ns);
 	pthread_mutex_init(&n->lock, NULL);
-	pthread_cond_init(&n->pushed, NULL);
+	init_cond(&n->changed);
 	r = naming_open(&opt, &n->naming);
 	if (r < 0)
 		return r;
-	r = start_thread(n);
+	outbox_recover(&n->outbox, &(struct outbox_rules){ config, 1 });
+	r = start_threads(n);
 	if (r < 0) {
 		naming_close(n->naming);
 		return log_error_errno(r, "cannot start a thread to name functions");
@@ -402,7 +426,7 @@ void namer_push(struct namer *n, const struct namer_job *job)
 	pushed.pushed_ns = monotonic_ns();
 	pthread_mutex_lock(&n->lock);
 	n->waiting.jobs[n->waiting.n++] = pushed;
-	pthread_cond_signal(&n->pushed);
+	pthread_cond_broadcast(&n->changed);
 	pthread_mutex_unlock(&n->lock);
 }
 
@@ -423,10 +447,8 @@ void namer_finish(struct namer *n)
 	atomic_store(&n->finish_ns, monotonic_ns());
 	if (n->naming->servers)
 		debuginfod_files_cancel(n->naming->servers);
-	pthread_mutex_lock(&n->lock);
-	n->finish = true;
-	pthread_cond_signal(&n->pushed);
-	pthread_mutex_unlock(&n->lock);
+	finish(n);
+	pthread_join(n->keeper, NULL);
 	pthread_join(n->thread, NULL);
 }
 
@@ -434,7 +456,7 @@ void namer_free(struct namer *n)
 {
 	if (!n)
 		return;
-	pthread_cond_destroy(&n->pushed);
+	pthread_cond_destroy(&n->changed);
 	pthread_mutex_destroy(&n->lock);
 	free(n);
 }

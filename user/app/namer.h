@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names intervals of a session and puts them into the spool, in a thread of low priority, while
- * sampling goes on. Its CPU time is bounded in the long run (app/naming_budget.h): beyond that
- * there are names from symbol tables only, then of what is known already.
+ * sampling goes on; a second one keeps those there that take long (app/outbox.h). The CPU
+ * time of naming is bounded in the long run (app/naming_budget.h): beyond that there are names from
+ * symbol tables only, then of what is known already.
  */
 #ifndef APP_NAMER_H
 #define APP_NAMER_H
@@ -31,6 +32,9 @@ struct namer_job {
 	const struct agent_config *config; /* by which labels and queues are made */
 	unsigned number;		   /* of the configuration: another one, another number */
 	uint64_t pushed_ns;		   /* set by namer_push() */
+	/* The namer's own. */
+	uint64_t kept; /* outbox_keep() */
+	bool keep_no_more;
 };
 
 /* True: it may be given one more interval. */

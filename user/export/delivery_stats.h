@@ -49,10 +49,10 @@ struct delivery_stats {
 	/* Samples. */
 	_Atomic uint64_t found;	    /* in the queue when the spool was opened */
 	_Atomic uint64_t put;	    /* into the queue since */
-	_Atomic uint64_t unspooled; /* never entered the queue: disk full or broken; not in put */
+	_Atomic uint64_t unspooled; /* never entered the queue, for want of a disk; not in put */
 	_Atomic uint64_t delivered;
 	_Atomic uint64_t rejected;  /* by the server, or larger than it takes */
-	_Atomic uint64_t expired;   /* older or more than the spool's limits allow */
+	_Atomic uint64_t expired;   /* beyond the spool's limits, or to make room on a full disk */
 	_Atomic uint64_t damaged;   /* as far as the files' names still tell */
 	_Atomic uint64_t uncertain; /* sent without an answer and not repeated */
 

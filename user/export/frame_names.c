@@ -86,7 +86,8 @@ void frame_names_clear(struct frame_names *fn)
 
 /* --- one file --------------------------------------------------------------------------------- */
 
-static void read_elf_facts(struct batch *b)
+/* Names come with addresses; without them the segments tell. */
+static void read_elf_facts(struct batch *b, bool has_names)
 {
 	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
 	const uint8_t *id;
@@ -95,6 +96,8 @@ static void read_elf_facts(struct batch *b)
 	if (elf_file_open_fd(b->file->fd, &ef) < 0)
 		return;
 	b->entry = elf_file_entry(ef);
+	for (size_t i = 0; !has_names && i < b->names.n; i++)
+		(void)elf_file_offset_to_vaddr(ef, b->offsets[i], &b->results[i].vaddr);
 	if (elf_file_build_id(ef, &id, &len) < 0)
 		return;
 	for (size_t i = 0; i < len && 2 * i + 2 < sizeof(b->build_id); i++)
@@ -108,7 +111,9 @@ static int resolve_file(struct batch *b, const struct name_sources *from)
 
 	if (b->file->fd < 0)
 		return b->file->error ? b->file->error : -ENOENT;
-	read_elf_facts(b);
+	read_elf_facts(b, from->sym != NULL);
+	if (!from->sym)
+		return 0;
 	r = file_finder_new(b->dso->path, b->file->root, &finder);
 	if (r == -ENOMEM)
 		return r;
@@ -127,6 +132,8 @@ static int resolve_code(struct batch *b, struct jit_names *jit)
 
 static int resolve(struct batch *b, const struct name_sources *from)
 {
+	if (!from->sym && b->dso->kind != DSO_FILE)
+		return 0;
 	switch (b->dso->kind) {
 	case DSO_KERNEL:
 		return symbolizer_kernel(from->sym, b->offsets, b->names.n, b->results);
@@ -235,7 +242,8 @@ static int add_mapping(struct pprof_builder *builder, const struct batch *b,
 	return pprof_builder_mapping(builder, &m, ret);
 }
 
-static int add_batch(struct pprof_builder *builder, struct batch *b)
+/* Without names nobody can tell, and no stack is said to be truncated. */
+static int add_batch(struct pprof_builder *builder, struct batch *b, bool has_names)
 {
 	const struct pprof_mapping *mapping;
 	int r = add_mapping(builder, b, &mapping);
@@ -244,7 +252,7 @@ static int add_batch(struct pprof_builder *builder, struct batch *b)
 		struct frame_name *name = b->names.data[i];
 
 		r = add_location(builder, mapping, b->dso, &b->results[i], &name->location);
-		name->is_entry = symbol_is_entry(&b->results[i], b->entry);
+		name->is_entry = !has_names || symbol_is_entry(&b->results[i], b->entry);
 	}
 	return r;
 }
@@ -260,7 +268,7 @@ static int do_batch(struct batch *b, const struct name_sources *from, struct ppr
 	if (b->error == -ENOMEM)
 		return -ENOMEM;
 	count(b, counters);
-	return add_batch(builder, b);
+	return add_batch(builder, b, from->sym != NULL);
 }
 
 /* Those of one file lie together. */
@@ -315,6 +323,8 @@ int frame_names_resolve(struct frame_names *fn, const struct name_sources *from,
 
 	for (next = all; r == 0 && *next;)
 		next = do_file(next, from, builder, counters, &r);
+	if (!from->sym)
+		return r;
 	taken = symbolizer_take_counts(from->sym);
 	counters[STAT_DEBUG_LEFT_OUT] += taken.debug_left_out;
 	counters[STAT_SYMBOL_WORKER_FAILED] += taken.worker_failed;

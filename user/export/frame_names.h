@@ -19,7 +19,7 @@ struct frame_name {
 /* Where names come from. */
 struct name_sources {
 	const struct profile_files *files; /* of the profile */
-	struct symbolizer *sym;
+	struct symbolizer *sym; /* NULL: nothing has a name, jit and servers are not asked */
 	struct debuginfod_files *servers; /* of debug files; NULL: none */
 	struct jit_names *jit;
 };

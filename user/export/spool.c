@@ -12,12 +12,16 @@
 #include "base/io.h"
 #include "base/vec.h"
 #include "export/spool_dir.h"
+#include "export/spool_kept.h"
+
+#define PAYLOAD_MAX (SPOOL_PROFILE_MAX - sizeof(struct spool_header))
 
 struct queue {
 	char *name;
 	int fd;			      /* -1: it cannot be made, which is tried with each profile */
 	struct delivery_stats *stats; /* NULL: nobody counts, or no longer configured */
 	bool configured;
+	bool linked; /* the profile that is being put is in it */
 };
 
 struct queues {
@@ -27,7 +31,7 @@ struct queues {
 struct spool {
 	struct spool_dir dir;
 	uint64_t max_bytes, max_age_s;
-	uint64_t next_seq;
+	uint64_t next_seq, next_kept;
 	uint64_t expired_elsewhere;
 	struct queues queues;
 };
@@ -233,20 +237,11 @@ static bool is_full(int r)
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-static DIR *stream_of(int fd)
-{
-	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = own < 0 ? NULL : fdopendir(own);
-
-	if (!dir)
-		closep(&own);
-	return dir;
-}
-
 static void remove_temporaries(struct spool *s)
 {
-	CLEANUP(closedirp) DIR *dir = stream_of(s->dir.tmp);
+	CLEANUP(closedirp) DIR *dir = NULL;
 
+	(void)spool_dir_stream(s->dir.tmp, &dir);
 	for (struct dirent *e; dir && (e = readdir(dir));)
 		if (e->d_name[0] != '.')
 			(void)unlinkat(s->dir.tmp, e->d_name, 0);
@@ -285,8 +280,8 @@ static int tidy_queue(struct spool *s, struct queue *q)
 
 static int find_queues(struct spool *s)
 {
-	CLEANUP(closedirp) DIR *dir = stream_of(s->dir.queues);
-	int r = dir ? 0 : -errno;
+	CLEANUP(closedirp) DIR *dir = NULL;
+	int r = spool_dir_stream(s->dir.queues, &dir);
 
 	for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
 		struct queue *q;
@@ -317,7 +312,10 @@ int spool_open(const struct spool_options *opt, struct spool **ret)
 	if (flock(s->dir.root, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
 	remove_temporaries(s);
-	r = find_queues(s);
+	r = spool_kept_last(&s->dir, &s->next_kept);
+	s->next_kept++;
+	if (r >= 0)
+		r = find_queues(s);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(s);
@@ -394,14 +392,12 @@ static int write_file(int fd, const struct spool_header *h, const struct spool_p
 {
 	int r = write_whole_fd(fd, h, sizeof(*h));
 
-	if (r >= 0)
-		r = write_whole_fd(fd, p->pprof, p->len);
-	if (r >= 0 && fsync(fd) < 0)
-		r = -errno;
-	return r;
+	return r < 0 ? r : write_whole_fd(fd, p->pprof, p->len);
 }
 
-static int write_temporary(struct spool *s, const char *file, const struct spool_profile *p)
+/* @durable: it survives the machine's fall, too. */
+static int write_temporary(struct spool *s, const char *file, const struct spool_profile *p,
+			   bool durable)
 {
 	struct spool_header h = { .time_ns = p->time_ns, .samples = p->samples };
 	CLEANUP(closep) int fd = -1;
@@ -412,6 +408,8 @@ static int write_temporary(struct spool *s, const char *file, const struct spool
 	spool_header_fill(&h, p->pprof, p->len);
 	fd = openat(s->dir.tmp, file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	r = fd < 0 ? -errno : write_file(fd, &h, p);
+	if (r >= 0 && durable && fsync(fd) < 0)
+		r = -errno;
 	if (r < 0)
 		(void)unlinkat(s->dir.tmp, file, 0);
 	return r;
@@ -436,14 +434,12 @@ static int link_into(struct spool *s, struct queue *q, const char *file, uint64_
 	if (r < 0)
 		return r;
 	delivery_stats_add(q->stats, put, samples);
-	r = linkat(s->dir.tmp, file, q->fd, file, 0) < 0 ? -errno : 0;
-	if (r == 0 && fsync(q->fd) < 0) {
-		r = -errno;
-		if (unlinkat(q->fd, file, 0) < 0)
-			return 0; /* its reader has it */
+	if (linkat(s->dir.tmp, file, q->fd, file, 0) == 0) {
+		q->linked = true;
+		return 0;
 	}
-	if (r < 0)
-		delivery_stats_add(q->stats, put, -samples);
+	r = -errno;
+	delivery_stats_add(q->stats, put, -samples);
 	return r;
 }
 
@@ -458,6 +454,20 @@ static int put_into(struct spool *s, struct queue *q, const char *file,
 	return r;
 }
 
+/* What cannot be made durable is taken back, unless its reader has it. */
+static int sync_queue(struct queue *q, const char *file, uint64_t samples)
+{
+	int r;
+
+	if (fsync(q->fd) == 0)
+		return 0;
+	r = -errno;
+	if (unlinkat(q->fd, file, 0) < 0)
+		return 0;
+	delivery_stats_add(q->stats, put, -samples);
+	return r;
+}
+
 static void count_unspooled(struct spool *s, uint64_t samples)
 {
 	for (size_t i = 0; i < s->queues.all.n; i++)
@@ -465,18 +475,35 @@ static void count_unspooled(struct spool *s, uint64_t samples)
 			delivery_stats_add(s->queues.all.data[i].stats, unspooled, samples);
 }
 
-static int put_into_all(struct spool *s, const char *file, const struct spool_name *name)
+static int note(struct queue *q, int r, uint64_t samples, int first)
+{
+	if (r < 0)
+		delivery_stats_add(q->stats, unspooled, samples);
+	return first < 0 ? first : r;
+}
+
+/*
+ * @kept goes as soon as the profile is in the queues: who is killed between the two, which follow
+ * each other at once, has it twice.
+ */
+static int put_into_all(struct spool *s, const char *file, const struct spool_name *name,
+			uint64_t kept)
 {
 	int first = 0;
 
 	for (size_t i = 0; i < s->queues.all.n; i++) {
 		struct queue *q = &s->queues.all.data[i];
-		int r = q->configured ? put_into(s, q, file, name) : 0;
 
-		if (r < 0)
-			delivery_stats_add(q->stats, unspooled, name->samples);
-		if (first == 0)
-			first = r;
+		q->linked = false;
+		if (q->configured)
+			first = note(q, put_into(s, q, file, name), name->samples, first);
+	}
+	spool_kept_remove(&s->dir, kept);
+	for (size_t i = 0; i < s->queues.all.n; i++) {
+		struct queue *q = &s->queues.all.data[i];
+
+		if (q->linked)
+			first = note(q, sync_queue(q, file, name->samples), name->samples, first);
 	}
 	return first;
 }
@@ -489,7 +516,7 @@ static bool has_queues(const struct spool *s)
 	return false;
 }
 
-static int put_file(struct spool *s, const struct spool_profile *p)
+static int put_file(struct spool *s, const struct spool_profile *p, uint64_t kept)
 {
 	struct spool_name name;
 	char file[SPOOL_FILE_NAME];
@@ -503,28 +530,77 @@ static int put_file(struct spool *s, const struct spool_profile *p)
 	name.samples = p->samples;
 	spool_name_format(&name, file);
 	do
-		r = write_temporary(s, file, p);
+		r = write_temporary(s, file, p, true);
 	while (is_full(r) && make_room(s, name.seq));
 	if (r < 0) {
 		count_unspooled(s, p->samples);
 		return r;
 	}
-	r = put_into_all(s, file, &name);
+	r = put_into_all(s, file, &name, kept);
 	(void)unlinkat(s->dir.tmp, file, 0);
 	return r;
 }
 
-int spool_put(struct spool *s, const struct spool_profile *p)
+static int put(struct spool *s, const struct spool_profile *p, uint64_t kept)
 {
-	int r;
+	int r = -EFBIG;
 
-	if (!has_queues(s))
-		return -EDESTADDRREQ;
-	if (p->len > SPOOL_PROFILE_MAX - sizeof(struct spool_header)) {
+	if (p->len > PAYLOAD_MAX)
 		count_unspooled(s, p->samples);
-		return -EFBIG;
-	}
-	r = put_file(s, p);
+	else
+		r = put_file(s, p, kept);
 	spool_trim(s);
 	return r;
+}
+
+int spool_put(struct spool *s, const struct spool_profile *p, uint64_t kept)
+{
+	int r = has_queues(s) ? put(s, p, kept) : -EDESTADDRREQ;
+
+	spool_kept_remove(&s->dir, kept);
+	return r;
+}
+
+/* --- keeping ---------------------------------------------------------------------------------- */
+
+int spool_keep(struct spool *s, const struct spool_profile *p, uint64_t *ret)
+{
+	char file[SPOOL_FILE_NAME];
+	int r;
+
+	if (p->len > PAYLOAD_MAX)
+		return -EFBIG;
+	spool_kept_format(s->next_kept, file);
+	r = write_temporary(s, file, p, false);
+	if (r < 0)
+		return r;
+	if (renameat(s->dir.tmp, file, s->dir.kept, file) < 0) {
+		r = -errno;
+		(void)unlinkat(s->dir.tmp, file, 0);
+		return r;
+	}
+	*ret = s->next_kept++;
+	return 0;
+}
+
+void spool_drop_kept(struct spool *s, uint64_t kept)
+{
+	spool_kept_remove(&s->dir, kept);
+}
+
+int spool_take_kept(struct spool *s, struct spool_profile *ret, uint8_t **ret_file,
+		    uint64_t *ret_kept)
+{
+	struct spool_header h;
+	int r = spool_kept_take(&s->dir, &h, ret_file, ret_kept);
+
+	if (r < 0)
+		return r;
+	*ret = (struct spool_profile){
+		.pprof = *ret_file + sizeof(h),
+		.len = h.payload_len,
+		.samples = h.samples,
+		.time_ns = h.time_ns,
+	};
+	return 0;
 }

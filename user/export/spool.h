@@ -50,7 +50,7 @@ void spool_set_limits(struct spool *s, uint64_t max_bytes, uint64_t max_age_s);
 int spool_set_queues(struct spool *s, const struct spool_target *targets, size_t n);
 
 struct spool_profile {
-	const void *pprof; /* gzip'd */
+	const void *pprof; /* gzip'd, if it is to be sent */
 	size_t len;
 	uint64_t samples; /* sum of samples/count */
 	uint64_t time_ns; /* CLOCK_REALTIME at its start */
@@ -60,9 +60,29 @@ struct spool_profile {
  * When it returns 0 the profile is on disk, in every queue. When the disk is full the oldest
  * profiles make room. Else the samples are counted as unspooled where it could not be put, and the
  * result says why: -ENOSPC, -EIO, …; -EFBIG. -EDESTADDRREQ: there are no queues, nothing is
- * counted.
+ * counted. In any case what was @kept of it (spool_keep(); 0: nothing was) is gone.
  */
-int spool_put(struct spool *s, const struct spool_profile *p);
+int spool_put(struct spool *s, const struct spool_profile *p, uint64_t kept);
+
+/*
+ * Keeps a profile that is not ready to be put, so that it outlives this process, if not the
+ * machine. *ret is never 0. May be called while another thread is in any other function of the
+ * spool. Makes no room: -ENOSPC, -EIO, …; -EFBIG.
+ */
+int spool_keep(struct spool *s, const struct spool_profile *p, uint64_t *ret);
+
+/* It will not be put. */
+void spool_drop_kept(struct spool *s, uint64_t kept);
+
+/*
+ * Before the first spool_keep(): what processes before this one have kept and not put, the oldest
+ * first. Whatever comes of it, spool_put() or spool_drop_kept() with *ret_kept. *ret is of
+ * *ret_file, which the caller frees. -ENODATA: there is no more. -EBADMSG: one is damaged, or a
+ * process has died of it: it was set aside, the next call gives the next one. -ENOMEM; what open(2)
+ * says.
+ */
+int spool_take_kept(struct spool *s, struct spool_profile *ret, uint8_t **ret_file,
+		    uint64_t *ret_kept);
 
 /*
  * Samples that the limits cost in queues whose endpoints were configured once, before this process:

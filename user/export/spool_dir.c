@@ -51,6 +51,8 @@ int spool_dir_open(const char *path, struct spool_dir *ret)
 	if (r >= 0)
 		r = make_folder(d.root, "tmp", &d.tmp);
 	if (r >= 0)
+		r = make_folder(d.root, "kept", &d.kept);
+	if (r >= 0)
 		r = make_folder(d.root, "queue", &d.queues);
 	if (r >= 0)
 		r = make_folder(d.root, "damaged", &d.damaged);
@@ -65,6 +67,7 @@ void spool_dir_close(struct spool_dir *d)
 {
 	closep(&d->root);
 	closep(&d->tmp);
+	closep(&d->kept);
 	closep(&d->queues);
 	closep(&d->damaged);
 }
@@ -78,8 +81,7 @@ int spool_dir_queue(const struct spool_dir *d, const char *name, int *ret_fd)
 
 /* --- walks ------------------------------------------------------------------------------------ */
 
-/* A stream of its own: that of @fd would go on where the last one ended. */
-static int open_stream(int fd, DIR **ret)
+int spool_dir_stream(int fd, DIR **ret)
 {
 	CLEANUP(closep) int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = own < 0 ? NULL : fdopendir(own);
@@ -109,7 +111,7 @@ int spool_dir_list(const struct spool_dir *d, int queue, const char *name,
 		   struct delivery_stats *stats, struct spool_list *ret)
 {
 	CLEANUP(closedirp) DIR *dir = NULL;
-	int r = open_stream(queue, &dir);
+	int r = spool_dir_stream(queue, &dir);
 
 	for (struct dirent *e; r >= 0 && (e = readdir(dir));) {
 		struct spool_name file;
@@ -136,7 +138,7 @@ static size_t drop_oldest_damaged(int fd)
 	struct timespec when = { 0 };
 	size_t n = 0;
 
-	if (open_stream(fd, &dir) < 0)
+	if (spool_dir_stream(fd, &dir) < 0)
 		return 0;
 	for (struct dirent *e; (e = readdir(dir));) {
 		struct stat st;
@@ -160,7 +162,7 @@ static size_t count_damaged(int fd)
 	CLEANUP(closedirp) DIR *dir = NULL;
 	size_t n = 0;
 
-	if (open_stream(fd, &dir) < 0)
+	if (spool_dir_stream(fd, &dir) < 0)
 		return 0;
 	for (struct dirent *e; (e = readdir(dir));)
 		n += e->d_name[0] != '.';
@@ -208,14 +210,12 @@ int spool_unlink(int queue, const struct spool_name *name)
 	return unlinkat(queue, file, 0) < 0 ? -errno : 0;
 }
 
-static int open_file(int queue, const struct spool_name *name, int *ret)
+static int open_plain(int folder, const char *file, int *ret)
 {
-	CLEANUP(closep) int fd = -1;
-	char file[SPOOL_FILE_NAME];
+	CLEANUP(closep)
+	int fd = openat(folder, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
 
-	spool_name_format(name, file);
-	fd = openat(queue, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ELOOP ? -EBADMSG : -errno;
 	if (fstat(fd, &st) < 0)
@@ -226,12 +226,20 @@ static int open_file(int queue, const struct spool_name *name, int *ret)
 	return 0;
 }
 
-int spool_load(int queue, const struct spool_name *name, size_t max, uint8_t **ret, size_t *ret_len)
+int spool_dir_load(int folder, const char *file, size_t max, uint8_t **ret, size_t *ret_len)
 {
 	CLEANUP(closep) int fd = -1;
-	int r = open_file(queue, name, &fd);
+	int r = open_plain(folder, file, &fd);
 
 	return r < 0 ? r : read_whole_fd(fd, max, (char **)ret, ret_len);
+}
+
+int spool_load(int queue, const struct spool_name *name, size_t max, uint8_t **ret, size_t *ret_len)
+{
+	char file[SPOOL_FILE_NAME];
+
+	spool_name_format(name, file);
+	return spool_dir_load(queue, file, max, ret, ret_len);
 }
 
 int spool_progress_load(int queue, const struct spool_name *name, uint64_t id,
@@ -250,8 +258,12 @@ int spool_progress_load(int queue, const struct spool_name *name, uint64_t id,
 int spool_progress_of(int queue, const struct spool_name *name, struct spool_progress *ret)
 {
 	CLEANUP(closep) int fd = -1;
+	char file[SPOOL_FILE_NAME];
 	struct spool_header h;
-	int r = open_file(queue, name, &fd);
+	int r;
+
+	spool_name_format(name, file);
+	r = open_plain(queue, file, &fd);
 
 	if (r < 0)
 		return r;

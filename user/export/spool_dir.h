@@ -3,6 +3,7 @@
  * The folders of the spool, seen from both of its sides: inside of spool.c and spool_queue.c.
  *
  *   DIR/tmp       profiles that are being written
+ *   DIR/kept      profiles that are not ready to be sent
  *   DIR/queue/X   endpoint X's: hard links to profiles, and their progress
  *   DIR/damaged   what could not be read, the newest SPOOL_DAMAGED_MAX files
  *
@@ -13,6 +14,7 @@
 #ifndef EXPORT_SPOOL_DIR_H
 #define EXPORT_SPOOL_DIR_H
 
+#include <dirent.h>
 #include <stdbool.h>
 
 #include "base/cleanup.h"
@@ -22,11 +24,11 @@
 #define SPOOL_DAMAGED_MAX 16
 
 struct spool_dir {
-	int root, tmp, queues, damaged; /* -1: not open */
+	int root, tmp, kept, queues, damaged; /* -1: not open */
 };
 #define SPOOL_DIR_CLOSED                                                                           \
 	{                                                                                          \
-		-1, -1, -1, -1                                                                     \
+		-1, -1, -1, -1, -1                                                                 \
 	}
 
 /*
@@ -38,6 +40,12 @@ void spool_dir_close(struct spool_dir *d); /* its fields become -1 */
 
 /* The folder of a queue, which is made. The same errors; -EINVAL: @name cannot be one. */
 int spool_dir_queue(const struct spool_dir *d, const char *name, int *ret_fd);
+
+/*
+ * A stream of its own over the folder @fd, whose own one would go on where the last one ended; the
+ * caller closes it. What opendir(3) says.
+ */
+int spool_dir_stream(int fd, DIR **ret);
 
 /* All files of a queue, sorted by their numbers; of equal ones the profile is before its progress.
  */
@@ -73,7 +81,8 @@ int spool_progress_load(int queue, const struct spool_name *name, uint64_t id,
 /* The same, of the id that is in the profile's own header. */
 int spool_progress_of(int queue, const struct spool_name *name, struct spool_progress *ret);
 
-/* All of a file of the queue. -EFBIG, -ENOMEM, what open(2) says; -EBADMSG: it is no plain file. */
+/* All of a file. -EFBIG, -ENOMEM, what open(2) says; -EBADMSG: it is no plain file. */
+int spool_dir_load(int folder, const char *file, size_t max, uint8_t **ret, size_t *ret_len);
 int spool_load(int queue, const struct spool_name *name, size_t max, uint8_t **ret,
 	       size_t *ret_len);
 
