@@ -59,7 +59,7 @@ Test(governor, goes_up_in_steps_when_it_is_cheap_again)
 Test(governor, never_below_a_tenth)
 {
 	cr_expect(eq(u32, settle(1000, 0.01, 0, 0.5), 100));
-	cr_expect(eq(u32, settle(19, 0.01, 0, 0.5), 1));
+	cr_expect(eq(u32, settle(19, 0.01, 0, 0.5), 2));
 	cr_expect(eq(u32, settle(1, 0.01, 0, 0.5), 1));
 }
 

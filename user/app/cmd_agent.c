@@ -8,6 +8,7 @@
 #include "app/agent.h"
 #include "app/agent_ctl.h"
 #include "app/agent_options.h"
+#include "app/host_limits.h"
 #include "base/core_dump.h"
 #include "base/log.h"
 
@@ -54,6 +55,8 @@ int cmd_agent(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (opt.check)
-		return EXIT_SUCCESS;
+		return host_limits_check_frequency("frequency", config->frequency) < 0
+			       ? EXIT_FAILURE
+			       : EXIT_SUCCESS;
 	return agent_run(&opt.sources, TAKE_PTR(config)) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

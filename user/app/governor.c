@@ -22,7 +22,7 @@ void governor_start(struct governor *g, unsigned frequency)
 
 unsigned governor_afford(unsigned wanted, unsigned frequency, double share, double budget)
 {
-	unsigned least = wanted / LEAST ? wanted / LEAST : 1;
+	unsigned least = (wanted + LEAST - 1) / LEAST;
 	double next = frequency;
 
 	if (share > budget)
