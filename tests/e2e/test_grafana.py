@@ -20,13 +20,30 @@ def recipe():
     return next(c for c in found if "processors" in c)
 
 
-def send(url, spans):
+def of_local_roots():
+    """The same with the statement for local roots in place of its own."""
+    config, text = recipe(), (ROOT / "docs" / "grafana.md").read_text()
+    [statement] = re.findall(r"^ *- (set\(.* where .*)$", text, re.MULTILINE)
+    config["processors"]["transform/profiles"]["trace_statements"][0]["statements"] = [statement]
+    return config
+
+
+def send(url, spans, **more):
     spans = [{"traceId": TRACE, "spanId": s, "name": "checkout", "kind": 2, "startTimeUnixNano": "1",
-              "endTimeUnixNano": "2"} for s in spans]  # fmt: skip
+              "endTimeUnixNano": "2", **more} for s in spans]  # fmt: skip
     body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}).encode()
     request = urllib.request.Request(f"{url}/v1/traces", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.status == 200
+
+
+def attributes(path):
+    """Of each span that the Collector wrote there."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {
+        span["spanId"]: {a["key"]: a["value"].get("stringValue") for a in span.get("attributes", [])}
+        for line in lines for r in line["resourceSpans"] for scope in r["scopeSpans"] for span in scope["spans"]
+    }  # fmt: skip
 
 
 def test_collector_gives_spans_their_profile_id(tmp_path):
@@ -34,12 +51,19 @@ def test_collector_gives_spans_their_profile_id(tmp_path):
     assert config["service"]["pipelines"]["traces"]["processors"] == list(config["processors"])
     with collector(tmp_path, "traces", config["processors"]) as urls:
         send(urls["otlp_http"], SPANS)
-    lines = [json.loads(line) for line in (tmp_path / "otlp.json").read_text().splitlines()]
-    got = {
-        span["spanId"]: {a["key"]: a["value"].get("stringValue") for a in span.get("attributes", [])}
-        for line in lines for r in line["resourceSpans"] for scope in r["scopeSpans"] for span in scope["spans"]
-    }  # fmt: skip
-    assert got == {s: {"pyroscope.profile.id": s} for s in SPANS}
+    assert attributes(tmp_path / "otlp.json") == {s: {"pyroscope.profile.id": s} for s in SPANS}
+
+
+def test_collector_gives_local_roots_their_profile_id(tmp_path):
+    """Of any kind if they have no parent; of two kinds if they have one, which is elsewhere."""
+    kinds = range(1, 6)  # internal, server, client, producer, consumer
+    with collector(tmp_path, "traces", of_local_roots()["processors"]) as urls:
+        for kind in kinds:
+            send(urls["otlp_http"], [f"a{kind:015}"], kind=kind)
+            send(urls["otlp_http"], [f"b{kind:015}"], kind=kind, parentSpanId=SPANS[0])
+    got = attributes(tmp_path / "otlp.json")
+    assert len(got) == 10
+    assert {s for s in got if got[s]} == {*(f"a{kind:015}" for kind in kinds), "b" + "2".zfill(15), "b" + "5".zfill(15)}
 
 
 def test_data_source_selects_what_the_agent_sends():

@@ -39,6 +39,9 @@ def test_debian_package(package, tmp_path):
     done = run(program, "agent", "--check-config", "-c", config)
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert (root / "usr" / "share" / "man" / "man1" / "spanprof.1.gz").exists()
+    named = re.findall(r"/(usr/share/\S+\.\w+)", config.read_text())
+    assert len(named) == 2 and all((root / path).is_file() for path in named), named
+    assert (root / "usr" / "share" / "doc" / "spanprof" / "examples" / "alerts.yaml").is_file()
     fields = run("dpkg-deb", "-f", package, "Depends").stdout
     for library in "libbpf1", "libdw1", "libmicrohttpd12", "libsystemd0":
         assert library in fields
