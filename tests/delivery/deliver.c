@@ -78,6 +78,8 @@ static void set_option(struct endpoint_options *e, struct endpoint_header *h, ch
 		e->timeout_ms = number(value);
 	if (strcmp(word, "max_bytes") == 0)
 		e->max_bytes = number(value);
+	if (strcmp(word, "min_version") == 0)
+		e->tls.min_version = strcmp(value, "1.3") == 0 ? TLS_VERSION_1_3 : TLS_VERSION_1_2;
 	if (strcmp(word, "insecure") == 0)
 		e->tls.insecure_skip_verify = true;
 	if (strcmp(word, "header") == 0) {
@@ -154,7 +156,7 @@ static int put(struct spool *s, const char *words)
 		p->time_nanos = profile.time_ns;
 		fixture_check(pprof_encode(p, true, &bytes, &profile.len));
 		profile.pprof = bytes;
-		err = spool_put(s, &profile);
+		err = spool_put(s, &profile, 0);
 		if (r == 0)
 			r = err;
 		free(bytes);

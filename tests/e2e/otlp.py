@@ -7,6 +7,7 @@ entries that nothing points to, equal ones, a first entry that is not the empty 
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 
 TABLES = (
     "mappingTable", "locationTable", "functionTable", "linkTable", "stringTable",
@@ -16,6 +17,14 @@ TABLES = (
 
 def _number(value):
     return int(value or 0)
+
+
+@dataclass
+class Location:
+    names: list  # of its functions, innermost first
+    file: str  # that is mapped there
+    attributes: dict
+    file_attributes: dict
 
 
 class Dictionary:
@@ -60,16 +69,15 @@ class Dictionary:
     def location(self, index):
         entry = self.get("locationTable", index)
         mapping = self.get("mappingTable", entry.get("mappingIndex"))
-        self.string(mapping.get("filenameStrindex"))
-        self.attributes(mapping.get("attributeIndices"))
-        self.attributes(entry.get("attributeIndices"))
         names = []
         for line in entry.get("lines", []):
             function = self.get("functionTable", line.get("functionIndex"))
             names.append(self.string(function.get("nameStrindex")))
             self.string(function.get("systemNameStrindex"))
             self.string(function.get("filenameStrindex"))
-        return names
+        return Location(names, self.string(mapping.get("filenameStrindex")),
+                        self.attributes(entry.get("attributeIndices")),
+                        self.attributes(mapping.get("attributeIndices")))  # fmt: skip
 
     def assert_no_orphans(self):
         for name, table in self.tables.items():
@@ -78,7 +86,7 @@ class Dictionary:
 
 
 class Sample:
-    """One of the samples: its count, labels (resource and own), span and function names."""
+    """One of the samples: its count, labels (resource and own), span, locations and function names."""
 
     def __init__(self, d, resource, profile, s):
         times, values = s.get("timestampsUnixNano", []), [int(v) for v in s.get("values", [])]
@@ -90,7 +98,8 @@ class Sample:
         link = d.get("linkTable", s.get("linkIndex"))
         self.trace_id, self.span_id = link.get("traceId", ""), link.get("spanId", "")
         stack = d.get("stackTable", s.get("stackIndex"))
-        self.names = [n for i in stack.get("locationIndices", []) for n in d.location(i)]
+        self.locations = [d.location(i) for i in stack.get("locationIndices", [])]
+        self.names = [n for l in self.locations for n in l.names]
 
 
 def _read_request(request):

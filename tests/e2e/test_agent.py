@@ -16,7 +16,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ import pytest
 import pprof
 from conftest import ROOT, open_shop, wait_until_busy
 from program import NOBODY, assert_refused, errors, folder_of_nobody, run
-from test_delivery import good, server
+from test_delivery import Authority, good, http_answer, server, tls_server
 from test_push import sink
 from test_targets import cgroup2_root
 
@@ -55,11 +55,14 @@ class Agent:
     def write_config(self):
         (self.folder / "agent.yaml").write_text(json.dumps(self.config))
 
-    def start(self):
+    def launch(self):
         self.steady = {e["name"] for e in self.config["endpoints"]}
         self.write_config()
         words = [*self.prefix, self.spanprof, "agent", "-c", self.folder / "agent.yaml"]
         self.program = subprocess.Popen(words, stderr=self.log, env={**os.environ, "no_proxy": "*"})
+
+    def start(self):
+        self.launch()
         self.wait(lambda: self.get("/readyz")[0] == 200)
         return self
 
@@ -153,7 +156,7 @@ def unaccounted(m, endpoints, late=0):
         return sum(m[f'endpoint_samples_{n}_total{{endpoint="{endpoint}"}}'] for n in names)
 
     second = os.cpu_count() * max(m["sampling_frequency_hertz"], m["sampling_frequency_configured_hertz"])
-    put = total("profiled") - total("dropped_by_rules", "failed")
+    put = total("profiled", "recovered") - total("dropped_by_rules", "failed")
     # (what is missing, how much of that is in a ring buffer, the interval at hand, or waits)
     sums = {
         "taken": (total("taken") - total("delivered", "unwanted", "lost_ring", "malformed", "dropped"), second),
@@ -308,6 +311,42 @@ def test_a_server_comes_back(spanprof, busy, tmp_path):
             agent.stop()
     at_server = received(tmp_path / "got")
     assert at_server == samples(tmp_path / "out")
+
+
+def stop_workers(agent):
+    found = [pid for pid in children(agent.program.pid)
+             if Path(f"/proc/{pid}/comm").read_text() == "spanprof-worker\n"]  # fmt: skip
+    for pid in found:
+        os.kill(pid, signal.SIGSTOP)
+    return found
+
+
+def test_what_has_no_names_yet_outlives_a_kill(spanprof, workloads, busy, tmp_path):
+    """What reads files hangs: all but the interval at hand arrives, once, with addresses."""
+    out = directory(tmp_path / "out")
+    fresh = shutil.copy(workloads / "split-le", tmp_path / "fresh")
+    with Agent(spanprof, tmp_path, [out], labels={"run": "first"}) as agent:
+        agent.wait(lambda: profiles(tmp_path / "out") and stop_workers(agent))
+        with programs([fresh, "--cpu-seconds", "1000"]) as [program]:
+            agent.wait(lambda: agent.metric("intervals_waiting") == 3 and agent.metric("intervals_late_total"))
+            agent.wait(lambda: len(os.listdir(tmp_path / "spool" / "kept")) == 3)
+            taken = agent.metric("samples_profiled_total")
+            named = samples(tmp_path / "out")
+            agent.program.kill()
+            agent.program.wait()
+    nobody = {"include": [{"process_name": "nobody-has-this-name"}]}
+    with Agent(spanprof, tmp_path, [out], labels={"run": "second"}, filters=nobody) as agent:
+        assert agent.metric("samples_recovered_total") == taken - named > 100
+        agent.wait(lambda: samples(tmp_path / "out") == taken)
+        agent.stop()
+        assert "before 3 profiles of" in agent.messages()
+    found = [s for p in profiles(tmp_path / "out") for s in p.samples if s.labels["run"] == "second"]
+    assert sum(s.values[0] for s in found) == taken - named
+    assert not os.listdir(tmp_path / "spool" / "kept")
+    its = [s for s in found if s.labels["pid"] == program.pid]
+    frames = [f for s in its for f in s.frames if f.mapping == str(fresh)]
+    assert frames and all(f.name == f"[fresh+0x{f.address:x}]" for f in frames)
+    assert not any("truncated" in n for s in its for n in s.names)
 
 
 def maps_of(pid):
@@ -474,6 +513,24 @@ def test_delivery_that_hangs_is_started_again(spanprof, busy, tmp_path):
             agent.stop()
 
 
+def test_health_sees_a_thread_that_hangs(spanprof, busy, tmp_path):
+    """One that opens a pipe, for certificates, which nobody writes to; until they are in a file."""
+    def answer(conn, head, n):
+        conn.sendall(http_answer(200))
+
+    ca, pipe = Authority(tmp_path, "authority"), tmp_path / "ca"
+    os.mkfifo(pipe)
+    with server(answer, tls_server(*ca.issue("server", "localhost"))) as (url, heads):
+        e = {"name": "server", "type": "otlp_http", "url": url, "timeout": "1s", "tls": {"ca_file": str(pipe)}}
+        with Agent(spanprof, tmp_path, [e]) as agent:
+            agent.wait(lambda: agent.get("/healthz") == (503, "delivery is stuck\n"), 60)
+            assert agent.get("/metrics")[0] == 200 and not heads
+            ca.path.rename(pipe)
+            agent.wait(lambda: agent.get("/healthz") == (200, "ok\n") and heads)
+            assert agent.metric("courier_stuck_total") == 1
+            agent.stop()
+
+
 # --- watching it ---------------------------------------------------------------------------------
 
 
@@ -482,9 +539,38 @@ def test_health_sees_a_stopped_process(spanprof, tmp_path):
         assert agent.get("/healthz") == (200, "ok\n")
         agent.program.send_signal(signal.SIGSTOP)
         agent.wait(lambda: agent.get("/healthz")[0] == 503)
-        assert agent.get("/healthz")[1] == "sampling is stuck\n"
+        assert agent.get("/healthz")[1] == agent.get("/readyz")[1] == "sampling is stuck\n"
+        assert agent.get("/readyz")[0] == 503
         agent.program.send_signal(signal.SIGCONT)
         agent.wait(lambda: agent.get("/healthz")[0] == 200)
+        agent.stop()
+
+
+def open_to_write(pipe):
+    """None: nobody reads it."""
+    try:
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+
+
+def test_not_ready_before_it_samples(spanprof, tmp_path):
+    """Though it is healthy: something that it reads when it loads its programs takes its time."""
+    pipe, writers = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    slow = 'mount --bind "$1" /proc/sys/kernel/perf_event_max_stack && shift && exec "$@"'
+    prefix = ["unshare", "--mount", "sh", "-c", slow, "sh", pipe]
+    with ExitStack() as stack:
+        agent = Agent(spanprof, tmp_path, [directory(tmp_path / "out")], prefix)
+        agent.launch()
+        stack.push(agent)
+        agent.wait(lambda: writers.append(open_to_write(pipe)) or writers[-1])
+        agent.wait(lambda: agent.get("/readyz")[0])
+        assert agent.get("/readyz") == (503, "sampling has not begun\n")
+        assert agent.get("/healthz") == (200, "ok\n")
+        with open(writers[-1], "w", encoding="utf-8") as f:
+            f.write("127\n")
+        agent.wait(lambda: agent.get("/readyz") == (200, "ok\n"))
         agent.stop()
 
 
@@ -820,6 +906,25 @@ def test_labels_and_rules(spanprof, busy, tmp_path):
     assert taken > 0
 
 
+def test_reload_of_labels_and_rules(spanprof, busy, tmp_path):
+    """Those that hold when a profile ends are those of all of its samples."""
+    rules = [{"source_labels": ["team"], "target_label": "kind", "replacement": "old-$1"}]
+    with Agent(
+        spanprof, tmp_path, [directory(tmp_path / "out")], relabel_configs=rules, labels={"team": "a"}
+    ) as agent:
+        agent.wait(lambda: agent.metric("intervals_total") >= 2)
+        before = int(agent.metric("intervals_total"))
+        agent.config["relabel_configs"] = [{**rules[0], "replacement": "new-$1"}]
+        agent.config["labels"] = {"team": "b"}
+        agent.reload()
+        after = int(agent.metric("intervals_total"))
+        agent.wait(lambda: len(profiles(tmp_path / "out")) >= after + 2)
+        agent.stop()
+    found = [{(s.labels["team"], s.labels["kind"]) for s in p.samples} for p in profiles(tmp_path / "out")]
+    assert all(kinds == {("a", "old-a")} for kinds in found[:before]), found
+    assert all(kinds == {("b", "new-b")} for kinds in found[after:]), found
+
+
 def test_filter_by_user(spanprof, busy, tmp_path):
     filters = {"include": [{"uid": NOBODY}]}
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")], filters=filters) as agent:
@@ -1054,15 +1159,19 @@ def test_alert_rules_are_rules():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("grows", [*FATES, "unspooled", "failed"])
+OF_HOST = "failed", "dropped", "malformed", "expired_elsewhere"
+
+
+@pytest.mark.parametrize("grows", [*FATES, "unspooled", *OF_HOST])
 def test_alert_of_lost_samples(tmp_path, grows):
     """Whatever became of them but to be delivered, with the endpoint where there is one."""
     series = [(f'spanprof_endpoint_samples_{f}_total{{instance="h",endpoint="e"}}', f)
               for f in (*FATES, "unspooled")]
-    series += [('spanprof_samples_failed_total{instance="h"}', "failed")]
-    labels = {"severity": "warning", "instance": "h", **({} if grows == "failed" else {"endpoint": "e"})}
-    where = "h has lost samples" + ("" if grows == "failed" else " for endpoint e")
-    text = where + ": refused, too old, damaged, sent without an answer, not named, or the disk was full"
+    series += [(f'spanprof_samples_{f}_total{{instance="h"}}', f) for f in OF_HOST]
+    labels = {"severity": "warning", "instance": "h", **({} if grows in OF_HOST else {"endpoint": "e"})}
+    where = "h has lost samples" + ("" if grows in OF_HOST else " for endpoint e")
+    text = where + (": refused, dropped from the queue, damaged, sent without an answer, not spooled, not named, "
+                    "not decoded, or out of memory")  # fmt: skip
     alerts = [] if grows == "delivered" else [{"exp_labels": labels, "exp_annotations": {"summary": text}}]
     test = {
         "interval": "1m",

@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -408,6 +409,57 @@ def test_retry_after_in_a_storm(tmp_path):
     assert times[1] - times[0] >= 3
 
 
+def test_retry_after_a_date(tmp_path):
+    """No request comes before it."""
+    times = []
+
+    def answer(conn, head, n):
+        times.append(time.time())
+        date = formatdate(int(times[0]) + 4, usegmt=True)
+        conn.sendall(http_answer(503, b"", f"Retry-After: {date}") if n == 1 else OK)
+
+    with server(answer) as (url, _), Deliver(tmp_path, pyroscope(url)) as d:
+        d.put()
+        d.wait("p", lambda s: s["delivered"] == PROFILE)
+        d.quit()
+    assert times[1] >= int(times[0]) + 4
+
+
+def test_storm_of_429(tmp_path):
+    """Each sample arrives once, whether the server says when to come again or not."""
+    storm = [http_answer(429, b"", *h) for h in (["Retry-After: 3"], [], ["Retry-After: 0"], ["Retry-After: soon"])]
+    with sink(tmp_path / "got") as url, proxy(first=storm) as (proxy_url, asked):
+        with Deliver(tmp_path, pyroscope(url, proxy=proxy_url)) as d:
+            d.put(2)
+            s = d.wait("p", lambda s: s["delivered"] == 2 * PROFILE, 60)
+            d.quit()
+    assert received(tmp_path / "got") == 2 * PROFILE
+    assert s["later"] == len(storm) and s["refused"] + s["rejected"] + s["uncertain"] == 0
+    assert len(asked) == len(storm) + 2 * SERVICES
+
+
+def test_backoff(tmp_path):
+    """Twice as long each time, give or take a quarter, which is another one for each endpoint."""
+    names, times = "abcd", {}
+
+    def answer(conn, head, n):
+        times.setdefault(head.split("X-Scope-OrgID: ")[1][0], []).append(time.monotonic())
+        conn.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+
+    with server(answer) as (url, _):
+        with Deliver(tmp_path, *({**pyroscope(url, tenant=n), "name": n} for n in names)) as d:
+            d.put()
+            for n in names:
+                d.wait(n, lambda s: s["later"] >= 4)
+            d.quit()
+    gaps = [[b - a for a, b in zip(times[n], times[n][1:4])] for n in names]
+    for of_one in gaps:
+        for gap, seconds in zip(of_one, (1, 2, 4), strict=True):
+            assert 0.75 * seconds <= gap < 1.25 * seconds + 1, gaps
+    thirds = [of_one[2] for of_one in gaps]  # random within 2 s
+    assert max(thirds) - min(thirds) > 0.05, gaps
+
+
 def hang(conn, head, n):
     time.sleep(5)
 
@@ -667,7 +719,7 @@ def test_outside_of_the_server_s_window(tmp_path):
 
 
 def openssl(*words, cwd):
-    subprocess.run(["openssl", *words], cwd=cwd, check=True, capture_output=True)
+    return subprocess.run(["openssl", *words], cwd=cwd, check=True, capture_output=True, text=True).stdout
 
 
 class Authority:
@@ -709,9 +761,9 @@ def ca(tmp_path):
     return Authority(tmp_path, "authority")
 
 
-def deliver_to(tmp_path, context, **options):
+def deliver_to(tmp_path, context, env=None, **options):
     """One profile; the statistics when it is delivered or has failed."""
-    with server(good, context) as (url, heads), Deliver(tmp_path, pyroscope(url, **options)) as d:
+    with server(good, context) as (url, heads), Deliver(tmp_path, pyroscope(url, **options), env=env) as d:
         d.put()
         d.wait("p", lambda s: s["delivered"] == PROFILE or s["unreached"] + s["no_answer"])
         return d.quit()["p"], heads
@@ -746,9 +798,27 @@ def systems_authorities(tmp_path, ca):
     return tls_server(*ca.issue("server", "localhost")), {}
 
 
+# Or OpenSSL would refuse by itself, as distributions configure it, what is older than TLS 1.2.
+WILLING = """
+openssl_conf = init
+[init]
+ssl_conf = ssl
+[ssl]
+system_default = defaults
+[defaults]
+MinProtocol = TLSv1
+CipherString = DEFAULT:@SECLEVEL=0
+"""
+
+
 def old_tls(tmp_path, ca):
+    (tmp_path / "openssl.cnf").write_text(WILLING)
+    env = {"OPENSSL_CONF": str(tmp_path / "openssl.cnf")}
     context = tls_server(*ca.issue("server", "localhost"), newest=ssl.TLSVersion.TLSv1_1)
-    return context, {"ca": ca.path}
+    with server(good, context) as (url, _):  # libcurl would speak it, too
+        words = ["curl", "--silent", "--show-error", "--noproxy", "*", "--cacert", ca.path, "--tlsv1.1", url]
+        subprocess.run(words, check=True, timeout=20, env={**os.environ, **env})
+    return context, {"ca": ca.path, "env": env}
 
 
 BAD_TLS = [expired, wrong_host, unknown_authority, systems_authorities, old_tls]
@@ -760,6 +830,20 @@ def test_bad_tls_gets_nothing(tmp_path, ca, make):
     s, heads = deliver_to(tmp_path, context, **options)
     assert s["queue_samples"] == PROFILE and s["unreached"] and not heads
     assert "SSL" in s["error"] or "certificate" in s["error"] or "TLS" in s["error"], s["error"]
+
+
+@pytest.mark.parametrize(
+    "oldest, newest, fate",
+    [("1.2", ssl.TLSVersion.TLSv1_2, "delivered"), ("1.3", ssl.TLSVersion.TLSv1_2, "queue_samples"),
+     ("1.3", ssl.TLSVersion.TLSv1_3, "delivered")],
+)  # fmt: skip
+def test_oldest_version_of_tls(tmp_path, ca, oldest, newest, fate):
+    """A server gets what is for it if its newest version is not older."""
+    context = tls_server(*ca.issue("server", "localhost"), newest=newest)
+    s, heads = deliver_to(tmp_path, context, ca=ca.path, min_version=oldest)
+    assert s[fate] == PROFILE, s
+    if fate != "delivered":
+        assert s["unreached"] and not heads and ("SSL" in s["error"] or "TLS" in s["error"]), s
 
 
 def test_insecure(tmp_path, ca):
@@ -782,6 +866,31 @@ def test_client_certificate_is_read_again(tmp_path, ca):
             d.wait("p", lambda s: s["queue_entries"] == 0)
             s = d.quit()["p"]
     assert s["delivered"] + s["uncertain"] == PROFILE and s["delivered"] > 0
+
+
+def test_client_certificate_is_renewed(tmp_path, ca):
+    """The next request has the new one, though a connection that was made with the old one is kept."""
+    cert, key = ca.issue("client", "client")
+    context = tls_server(*ca.issue("server", "localhost"), client_ca=ca.path)
+    serials, ports = [], []
+
+    def issued():
+        return openssl("x509", "-in", cert, "-noout", "-serial", cwd=tmp_path).strip().removeprefix("serial=")
+
+    def answer(conn, head, n):
+        serials.append(conn.getpeercert()["serialNumber"])
+        ports.append(conn.getpeername()[1])
+        if n == 3:
+            ca.issue("client", "client")
+        conn.sendall(OK)
+
+    first = issued()
+    with server(answer, context) as (url, _):
+        with Deliver(tmp_path, pyroscope(url, ca=ca.path, cert=cert, key=key, timeout=10000)) as d:
+            d.put()
+            assert d.quit(10000)["p"]["delivered"] == PROFILE
+    assert serials == 3 * [first] + 2 * [issued()] and first != issued()
+    assert len(set(ports[:3])) == len(set(ports[3:])) == 1
 
 
 def test_key_that_needs_a_password(tmp_path, ca):
@@ -929,8 +1038,11 @@ def take(conn, n):
 
 
 @contextmanager
-def grpc_server(answer):
-    """answer(conn, stream, n) when a request is whole; yields (URL, bodies)."""
+def grpc_server(answer, tls=None, heads=None):
+    """
+    answer(conn, stream, n) when a request is whole; yields (URL, bodies). `heads`: a list that gets
+    what frames of HEADERS hold.
+    """
     bodies = []
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -938,6 +1050,7 @@ def grpc_server(answer):
 
     def serve(conn):
         try:
+            conn = tls.wrap_socket(conn, server_side=True) if tls else conn
             assert take(conn, 24).startswith(b"PRI * HTTP/2.0")
             conn.sendall(frame(SETTINGS, 0, 0))
             body = b""
@@ -947,6 +1060,8 @@ def grpc_server(answer):
                 kind, flags, stream = head[3], head[4], int.from_bytes(head[5:9], "big")
                 if kind == SETTINGS and not flags & 1:
                     conn.sendall(frame(SETTINGS, 1, 0))
+                if kind == HEADERS and heads is not None:
+                    heads.append(payload)
                 if kind == DATA:
                     body += payload
                 if kind == DATA and flags & END_STREAM:
@@ -959,8 +1074,9 @@ def grpc_server(answer):
         finally:
             conn.close()
 
+    at = "https://localhost" if tls else "http://127.0.0.1"
     with accepting(listener, serve):
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", bodies
+        yield f"{at}:{listener.getsockname()[1]}", bodies
 
 
 def grpc_ok(conn, stream, n):
@@ -977,6 +1093,34 @@ def test_grpc(tmp_path):
     for body in bodies:  # compressed, and the length of what follows
         assert body[0] == 1 and int.from_bytes(body[1:5], "big") == len(body) - 5
         assert gzip.decompress(body[5:])
+
+
+LONG = 20 * "~"  # in HPACK's code: what ends so is sent as it is
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_grpc_headers_and_secrets(tmp_path, ca, tls):
+    """Token, tenant and header of each request; over TLS it is agreed upon that it is HTTP/2."""
+    (tmp_path / "token").write_text("geheim" + LONG)
+    context = tls_server(*ca.issue("server", "localhost")) if tls else None
+    if tls:
+        context.set_alpn_protocols(["h2"])
+    agreed, heads = [], []
+
+    def answer(conn, stream, n):
+        agreed.append(conn.selected_alpn_protocol() if tls else "h2")
+        grpc_ok(conn, stream, n)
+
+    with grpc_server(answer, context, heads) as (url, bodies):
+        e = otlp(url, "grpc", token=tmp_path / "token", tenant="team" + LONG, header="x" + LONG,
+                 **({"ca": ca.path} if tls else {}))  # fmt: skip
+        with Deliver(tmp_path, e) as d:
+            d.put(3)
+            assert d.quit(10000)["o"]["delivered"] == 3 * PROFILE
+            assert "geheim" not in d.events()
+    assert len(bodies) == len(heads) == 3 and agreed == 3 * ["h2"]
+    for head in heads:
+        assert all((text + LONG).encode() in head for text in ("Bearer geheim", "team", "x")), head
 
 
 @pytest.mark.parametrize(
@@ -1065,8 +1209,11 @@ def forward(client, head, body):
 
 
 @contextmanager
-def proxy(refuse=None):
-    """Forwards, and connects to what CONNECT says; or answers `refuse`. Yields (URL, heads)."""
+def proxy(refuse=None, first=()):
+    """
+    Forwards, and connects to what CONNECT says; or answers `refuse`, and to the first requests what
+    is in `first`. Yields (URL, heads).
+    """
     heads = []
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -1079,8 +1226,8 @@ def proxy(refuse=None):
                 if not head:
                     return
                 heads.append(head)
-                if refuse:
-                    conn.sendall(refuse)
+                if refuse or len(heads) <= len(first):
+                    conn.sendall(refuse or first[len(heads) - 1])
                 elif head.startswith("CONNECT "):
                     return tunnel(conn, *head.split()[1].split(":"))
                 else:

@@ -5,27 +5,36 @@ the same agent wrote. It validates no references; otlp.py does.
 """
 
 import json
+import re
 import subprocess
 import time
 from collections import Counter
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 import otlp
 from conftest import BUILD, open_shop
+from program import run
 from test_agent import Agent, directory, free_port, profiles
+from test_delivery import PROFILE, Authority, Deliver
+from test_delivery import otlp as endpoint
 
 
 @contextmanager
-def collector(folder, signal="profiles", processors=None):
-    """Yields {type: URL}; what it received is in folder/otlp.json once it has ended."""
+def collector(folder, signal="profiles", processors=None, tls=None):
+    """
+    Yields {type: URL}; what it received is in folder/otlp.json once it has ended. `tls`: what its
+    receivers are told of it, with a certificate for localhost.
+    """
     path = BUILD / "otelcol" / "collector"
     assert path.exists(), f"{path} is missing: make otelcol"
     ports = {"grpc": free_port(), "http": free_port()}
+    at, more = ("https://localhost", {"tls": tls}) if tls else ("http://127.0.0.1", {})
     config = {
         "receivers": {"otlp": {"protocols": {
-            k: {"endpoint": f"127.0.0.1:{p}"} for k, p in ports.items()}}},
+            k: {"endpoint": f"127.0.0.1:{p}", **more} for k, p in ports.items()}}},
         "processors": processors or {},
         "exporters": {"file": {"path": f"{folder}/otlp.json"}},
         "service": {
@@ -41,7 +50,7 @@ def collector(folder, signal="profiles", processors=None):
             for line in program.stderr:
                 if "Everything is ready" in line:
                     break
-            yield {f"otlp_{k}": f"http://127.0.0.1:{p}" for k, p in ports.items()}
+            yield {f"otlp_{k}": f"{at}:{p}" for k, p in ports.items()}
         finally:
             program.terminate()
             program.stderr.read()
@@ -102,3 +111,50 @@ def test_threads(received):
     got, files, _ = received
     want = sums(all_of(files), lambda s: (s.labels["thread.name"], s.labels["tid"]))
     assert want == sums(got, lambda s: (s.labels["thread.name"], s.labels["thread.id"]))
+
+
+BUILD_ID, TYPE = "process.executable.build_id.gnu", "profile.frame.type"
+
+
+def test_a_program_s_frames(received, workloads):
+    """They are native, and of the build that readelf(1) says the program is."""
+    got, _, shop = received
+    program = workloads / "shop"
+    build_id = re.search(r"Build ID: ([0-9a-f]{40})\n", run("readelf", "-n", program).stdout)[1]
+    own = [l for s in got if s.labels["process.pid"] == shop for l in s.locations if l.file == str(program)]
+    assert own
+    for l in own:
+        assert l.attributes == {TYPE: "native"} and l.file_attributes == {BUILD_ID: build_id}, l
+
+
+def test_the_kernel_s_frames(received):
+    """They are those that have names of /proc/kallsyms."""
+    rows = Path("/proc/kallsyms").read_text(encoding="utf-8", errors="replace").splitlines()
+    known = {row.split(" ", 2)[2].replace("\t", " ") for row in rows}
+    found = {}
+    for l in (l for s in received[0] for l in s.locations):
+        found.setdefault(l.attributes.get(TYPE), []).append(l)
+    names = [n for l in found["kernel"] for n in l.names]
+    assert sum(n in known for n in names) > 0.9 * len(names)
+    assert {l.file for l in found.pop("kernel")} == {"[kernel.kallsyms]"}
+    assert not any(l.file == "[kernel.kallsyms]" for others in found.values() for l in others)
+
+
+@pytest.mark.parametrize("kind", ["grpc", "http"])
+@pytest.mark.parametrize("lacks", [["ca"], ["cert", "key"]])
+def test_tls(tmp_path, kind, lacks):
+    """Without its authority, or a certificate of ours, the Collector gets nothing; then it gets all."""
+    ca = Authority(tmp_path, "authority")
+    cert, key = ca.issue("server", "localhost")
+    tls = {"cert_file": str(cert), "key_file": str(key), "client_ca_file": str(ca.path)}
+    options = {"ca": ca.path, **dict(zip(("cert", "key"), ca.issue("client", "client"))), "timeout": 10000}
+    some = {k: v for k, v in options.items() if k not in lacks}
+    with collector(tmp_path, tls=tls) as urls:
+        url = urls[f"otlp_{kind}"]
+        with Deliver(tmp_path, endpoint(url, kind, **some)) as d:
+            d.put()
+            d.wait("o", lambda s: "certificate" in s["error"])
+            assert d.quit()["o"]["queue_samples"] == PROFILE
+        with Deliver(tmp_path, endpoint(url, kind, **options)) as d:
+            assert d.quit(10000)["o"]["delivered"] == PROFILE
+    assert sum(s.count for s in otlp.load(tmp_path / "otlp.json")) == PROFILE

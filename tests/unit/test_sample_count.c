@@ -115,16 +115,18 @@ static int add_filtered(const struct filter_rule *rule, const struct identity *i
 /* By what is known of the process, and by the service that counts. */
 Test(sample_count, filter)
 {
-	static char path[] = "/system.slice/db.service";
+	static char path[] = "/system.slice/db.service", id[] = "c0ffee01";
 	struct process_ctx pc = { .service_name = shop };
-	struct identity i = { .cgroup = path, .uid = 7 };
+	struct identity i = { .cgroup = path, .uid = 7, .known.value[PROFILE_CONTAINER_ID] = id };
 	const struct filter_rule name = { .process_name = "pro*", .uid = FILTER_ANY_UID },
 				 cgroup = { .cgroup = "/system.slice/*", .uid = FILTER_ANY_UID },
+				 container = { .container_id = "c0ffee*", .uid = FILTER_ANY_UID },
 				 uid = { .uid = 7 }, other = { .uid = 8 },
 				 service = { .service_name = "shop", .uid = FILTER_ANY_UID };
 
 	cr_expect(eq(int, add_filtered(&name, NULL), 1));
 	cr_expect(eq(int, add_filtered(&cgroup, &i), 1));
+	cr_expect(eq(int, add_filtered(&container, &i), 1));
 	cr_expect(eq(int, add_filtered(&uid, &i), 1));
 	finding.process_ctx = &pc;
 	cr_expect(eq(int, add_filtered(&service, &i), 1));
