@@ -284,14 +284,13 @@ static int table_replace(struct row_store *s, uint32_t k, uint32_t entries, bool
 	}
 	s->n_keys[k] = n;
 	table_publish(current, table);
-	if (!old.line)
-		return 0;
-	let_go(s, old.line, table_size(old));
-	return give_back(s);
+	if (old.line)
+		let_go(s, old.line, table_size(old));
+	return 0;
 }
 
 /*
- * A larger table; once it is as large as an arena, an empty one: whoever is still in use is asked
+ * A larger table; once it is as large as can be, an empty one: whoever is still in use is asked
  * for again, and files that were deleted long ago are not.
  */
 static int table_grow(struct row_store *s, uint32_t k)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The unwind tables that are loaded: packed pages, directories and the table of files in the arenas
- * that the kernel side reads (shared/unwind_arena.h). Kept within a budget; at it, the pages that
- * were not used for longest make room, then the directories of files of which none is left, whose
- * keys the kernel side has to ask for again.
+ * The unwind tables that are loaded: packed pages, directories and the tables of files in the
+ * arenas that the kernel side reads (shared/unwind_arena.h). Kept within a budget; at it, the pages
+ * that were not used for longest make room, then the directories of files of which none is left,
+ * whose keys the kernel side has to ask for again.
  */
 #ifndef UNWIND_ROW_STORE_H
 #define UNWIND_ROW_STORE_H
