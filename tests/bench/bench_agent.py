@@ -67,13 +67,18 @@ def family(pid):
 
 
 def pss(pids):
-    total = 0
+    """Without BPF maps that are mapped, which are counted as maps."""
+    total, counts = 0, True
     for pid in pids:
         try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            lines = Path(f"/proc/{pid}/smaps").read_text().splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+        for line in lines:
+            if line.startswith("Pss:"):
+                total += (int(line.split()[1]) << 10) * counts
+            elif not line.split(maxsplit=1)[0].endswith(":"):
+                counts = "bpf-map" not in line
     return total
 
 

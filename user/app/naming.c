@@ -108,7 +108,7 @@ static void tell_of_kernel(struct naming *n)
 	n->kernel_told = true;
 	log_warning(
 		"functions of the kernel have no names: /proc/kallsyms %s; kernel.kptr_restrict "
-		"must be 0, or 1 with CAP_SYSLOG, and ProtectKernelTunables= of systemd off",
+		"must be 0 or 1, with CAP_SYSLOG, and ProtectKernelTunables= of systemd off",
 		r == -EPERM ? "shows no addresses" : strerror(-r));
 }
 
