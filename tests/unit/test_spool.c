@@ -799,6 +799,49 @@ Test(spool, keeping_beside_what_is_kept)
 	command_remove_folder(dir);
 }
 
+/* What is kept makes room for its own profile, before what waits to be sent does. */
+Test(spool, what_is_kept_takes_no_room_from_its_profile)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	CLEANUP(freep) char *bytes = calloc(1, 500000);
+	struct spool_profile p = { bytes, 500000, SAMPLES, 7 };
+	char *dir = command_make_folder();
+	uint64_t kept;
+	struct spool *s;
+
+	cr_assert(zero(int, mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0700")));
+	s = open_spool(dir, stats, 0, 0);
+	cr_assert(zero(int, put_bytes(s, 'a', 100000)));
+	cr_assert(zero(int, spool_keep(s, &p, &kept)));
+	cr_assert(zero(int, spool_put(s, &p, kept)));
+	cr_assert(zero(u64, stats[0].expired));
+	cr_assert(eq(sz, files_in(dir, "queue/one"), 2));
+	cr_assert(eq(sz, files_in(dir, "kept"), 0));
+	spool_close(s);
+	cr_assert(zero(int, umount(dir)));
+	command_remove_folder(dir);
+}
+
+/* An agent that starts does not ask for it for ever. */
+Test(spool, what_cannot_be_set_aside_is_an_error)
+{
+	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
+	CLEANUP(freep) uint8_t *file = NULL;
+	char *dir = command_make_folder();
+	struct spool_profile p;
+	struct spool *s;
+
+	cr_assert(zero(int, mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0700")));
+	s = open_spool(dir, stats, 0, 0);
+	keep(s, "first", 7);
+	take_kept(s, "first", &p, &file);
+	cr_assert(zero(int, mount(NULL, dir, NULL, MS_REMOUNT | MS_RDONLY, "mode=0700")));
+	cr_assert(eq(int, no_more(s), -EROFS));
+	spool_close(s);
+	cr_assert(zero(int, umount(dir)));
+	command_remove_folder(dir);
+}
+
 Test(spool, without_any_queue_nothing_is_counted)
 {
 	char *dir = command_make_folder();

@@ -44,7 +44,8 @@ struct namer {
 	struct job_queue waiting, done;
 	const struct session_interval *keeping; /* by the keeper right now; NULL: none */
 	bool finish;
-	_Atomic uint64_t finish_ns; /* since then somebody waits for the end; 0: nobody does */
+	_Atomic uint64_t keeper_cpu_ns; /* that the budget has not paid */
+	_Atomic uint64_t finish_ns;	/* since then somebody waits for the end; 0: nobody does */
 
 	/* The thread's own. */
 	struct naming_budget budget;
@@ -143,6 +144,7 @@ static uint64_t claim(struct namer *n)
 
 	pthread_mutex_lock(&n->lock);
 	job->keep_no_more = true;
+	pthread_cond_broadcast(&n->changed); /* the keeper may be waiting for it to be late */
 	while (n->keeping == job->interval)
 		pthread_cond_wait(&n->changed, &n->lock);
 	kept = job->kept;
@@ -220,7 +222,7 @@ static void work_on(struct namer *n, const struct namer_job *job)
 	naming_tell_troubles(n->naming);
 	bound_memory(n);
 	forget_names(n);
-	used = cpu_since(n->naming, &mark);
+	used = cpu_since(n->naming, &mark) + atomic_exchange(&n->keeper_cpu_ns, 0);
 	agent_shared_add(n->shared, AGENT_NUMBER_WORKER_CPU, worker_cpu_since(n->naming, &mark));
 	naming_budget_spend(&n->budget, used + rows_cpu_since(n));
 	agent_shared_add(n->shared, AGENT_NUMBER_NAMING_CPU, used);
@@ -266,12 +268,13 @@ static void wait_until(struct namer *n, uint64_t ns)
 /* Called and returns with the lock held. */
 static void keep_one(struct namer *n, struct session_interval *i)
 {
-	uint64_t kept;
+	uint64_t kept, cpu_ns = thread_cpu_ns();
 
 	n->keeping = i;
 	pthread_mutex_unlock(&n->lock);
 	kept = outbox_keep(&n->outbox, i);
 	(void)malloc_trim(0);
+	atomic_fetch_add(&n->keeper_cpu_ns, thread_cpu_ns() - cpu_ns);
 	pthread_mutex_lock(&n->lock);
 	n->keeping = NULL;
 	for (unsigned k = 0; k < n->waiting.n; k++)

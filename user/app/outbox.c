@@ -136,42 +136,54 @@ void outbox_drop(const struct outbox *o, uint64_t kept)
 
 /* --- recovering ------------------------------------------------------------------------------- */
 
-static int recover(struct outbox *o, const struct outbox_rules *by, uint64_t *ret_samples)
+static void count_failed(struct outbox *o, uint64_t samples, int r)
 {
-	CLEANUP(freep) uint8_t *file = NULL;
-	CLEANUP(pprof_freep) struct pprof *p = NULL;
-	struct spool_profile profile;
-	uint64_t kept;
-	int r = spool_take_kept(o->spool, &profile, &file, &kept);
+	agent_shared_add(o->shared, AGENT_NUMBER_INTERVALS_FAILED, 1);
+	agent_shared_add(o->shared, AGENT_NUMBER_SAMPLES_FAILED, samples);
+	log_error_errno(r, "cannot send a profile of %llu samples that an earlier agent has kept",
+			(unsigned long long)samples);
+}
 
-	if (r < 0)
-		return r;
-	*ret_samples = profile.samples;
-	agent_shared_add(o->shared, AGENT_NUMBER_SAMPLES_RECOVERED, profile.samples);
-	r = pprof_decode(profile.pprof, profile.len, &p);
+/* Of one: its samples. What is wrong with it has been counted and logged. */
+static uint64_t recover(struct outbox *o, const struct outbox_rules *by,
+			const struct spool_profile *profile, uint64_t kept)
+{
+	CLEANUP(pprof_freep) struct pprof *p = NULL;
+	uint64_t dropped = agent_shared_get(o->shared, AGENT_NUMBER_SAMPLES_DROPPED);
+	int r = pprof_decode(profile->pprof, profile->len, &p);
+
+	agent_shared_add(o->shared, AGENT_NUMBER_SAMPLES_RECOVERED, profile->samples);
 	if (r == 0)
-		return outbox_put(o, by, p, kept);
-	outbox_drop(o, kept);
-	return r;
+		r = outbox_put(o, by, p, kept);
+	else
+		outbox_drop(o, kept);
+	dropped = agent_shared_get(o->shared, AGENT_NUMBER_SAMPLES_DROPPED) - dropped;
+	if (r < 0)
+		count_failed(o, profile->samples - dropped, r);
+	return profile->samples;
 }
 
 void outbox_recover(struct outbox *o, const struct outbox_rules *by)
 {
-	uint64_t sum = 0, samples = 0;
+	uint64_t sum = 0, kept;
 	unsigned n = 0;
 	int r;
 
-	while ((r = recover(o, by, &samples)) == 0 || r == -EBADMSG) {
-		if (r == -EBADMSG) {
+	do {
+		CLEANUP(freep) uint8_t *file = NULL;
+		struct spool_profile profile;
+
+		r = spool_take_kept(o->spool, &profile, &file, &kept);
+		if (r == -EBADMSG)
 			log_warning("spool.directory: a profile that an earlier agent had kept is "
-				    "damaged, or ended its reader; it was moved to 'damaged'");
-			continue;
+				    "damaged, or the agent ended by it: it is in 'damaged' now");
+		if (r == 0) {
+			sum += recover(o, by, &profile, kept);
+			n++;
 		}
-		sum += samples;
-		n++;
-	}
+	} while (r == 0 || r == -EBADMSG);
 	if (r != -ENODATA)
-		log_error_errno(r, "spool.directory: cannot read what an earlier agent has kept");
+		log_error_errno(r, "spool.directory: cannot take what an earlier agent has kept");
 	if (n)
 		log_info("an earlier agent was killed before %u profile%s of %llu samples had "
 			 "names: addresses are in place of them",

@@ -34,8 +34,8 @@ struct outbox_rules {
 int outbox_put(struct outbox *o, const struct outbox_rules *by, struct pprof *p, uint64_t kept);
 
 /*
- * Number of what is kept of @i; 0: it could not be kept, which is counted. May be called while
- * another thread is in any other function, or names @i.
+ * Number of what is kept of @i; 0: it has no samples, or could not be kept, which is counted. May
+ * be called while another thread is in outbox_put() or outbox_drop(), or names @i.
  */
 uint64_t outbox_keep(const struct outbox *o, const struct session_interval *i);
 

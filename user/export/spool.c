@@ -21,7 +21,7 @@ struct queue {
 	int fd;			      /* -1: it cannot be made, which is tried with each profile */
 	struct delivery_stats *stats; /* NULL: nobody counts, or no longer configured */
 	bool configured;
-	bool linked; /* the profile that is being put is in it */
+	int linked; /* negative errno: the profile that is being put could not be */
 };
 
 struct queues {
@@ -312,7 +312,9 @@ int spool_open(const struct spool_options *opt, struct spool **ret)
 	if (flock(s->dir.root, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
 	remove_temporaries(s);
-	r = spool_kept_last(&s->dir, &s->next_kept);
+	r = spool_dir_open_kept(&s->dir);
+	if (r >= 0)
+		r = spool_kept_last(&s->dir, &s->next_kept);
 	s->next_kept++;
 	if (r >= 0)
 		r = find_queues(s);
@@ -434,23 +436,10 @@ static int link_into(struct spool *s, struct queue *q, const char *file, uint64_
 	if (r < 0)
 		return r;
 	delivery_stats_add(q->stats, put, samples);
-	if (linkat(s->dir.tmp, file, q->fd, file, 0) == 0) {
-		q->linked = true;
+	if (linkat(s->dir.tmp, file, q->fd, file, 0) == 0)
 		return 0;
-	}
 	r = -errno;
 	delivery_stats_add(q->stats, put, -samples);
-	return r;
-}
-
-static int put_into(struct spool *s, struct queue *q, const char *file,
-		    const struct spool_name *name)
-{
-	int r;
-
-	do
-		r = link_into(s, q, file, name->samples);
-	while (is_full(r) && make_room(s, name->seq));
 	return r;
 }
 
@@ -475,11 +464,19 @@ static void count_unspooled(struct spool *s, uint64_t samples)
 			delivery_stats_add(s->queues.all.data[i].stats, unspooled, samples);
 }
 
-static int note(struct queue *q, int r, uint64_t samples, int first)
+/* What remains to be done once it was linked, with that result. */
+static int finish_put(struct spool *s, struct queue *q, const char *file,
+		      const struct spool_name *name)
 {
+	int r = q->linked;
+
+	while (is_full(r) && make_room(s, name->seq))
+		r = link_into(s, q, file, name->samples);
+	if (r == 0)
+		r = sync_queue(q, file, name->samples);
 	if (r < 0)
-		delivery_stats_add(q->stats, unspooled, samples);
-	return first < 0 ? first : r;
+		delivery_stats_add(q->stats, unspooled, name->samples);
+	return r;
 }
 
 /*
@@ -494,16 +491,15 @@ static int put_into_all(struct spool *s, const char *file, const struct spool_na
 	for (size_t i = 0; i < s->queues.all.n; i++) {
 		struct queue *q = &s->queues.all.data[i];
 
-		q->linked = false;
-		if (q->configured)
-			first = note(q, put_into(s, q, file, name), name->samples, first);
+		q->linked = q->configured ? link_into(s, q, file, name->samples) : 0;
 	}
-	spool_kept_remove(&s->dir, kept);
+	(void)spool_kept_remove(&s->dir, kept);
 	for (size_t i = 0; i < s->queues.all.n; i++) {
 		struct queue *q = &s->queues.all.data[i];
+		int r = q->configured ? finish_put(s, q, file, name) : 0;
 
-		if (q->linked)
-			first = note(q, sync_queue(q, file, name->samples), name->samples, first);
+		if (first == 0)
+			first = r;
 	}
 	return first;
 }
@@ -514,6 +510,16 @@ static bool has_queues(const struct spool *s)
 		if (s->queues.all.data[i].configured)
 			return true;
 	return false;
+}
+
+/* Where the disk is full, what is kept of a profile takes the room of the profile itself. */
+static bool make_room_for(struct spool *s, uint64_t seq, uint64_t *kept)
+{
+	if (!*kept)
+		return make_room(s, seq);
+	(void)spool_kept_remove(&s->dir, *kept);
+	*kept = 0;
+	return true;
 }
 
 static int put_file(struct spool *s, const struct spool_profile *p, uint64_t kept)
@@ -531,7 +537,7 @@ static int put_file(struct spool *s, const struct spool_profile *p, uint64_t kep
 	spool_name_format(&name, file);
 	do
 		r = write_temporary(s, file, p, true);
-	while (is_full(r) && make_room(s, name.seq));
+	while (is_full(r) && make_room_for(s, name.seq, &kept));
 	if (r < 0) {
 		count_unspooled(s, p->samples);
 		return r;
@@ -557,7 +563,7 @@ int spool_put(struct spool *s, const struct spool_profile *p, uint64_t kept)
 {
 	int r = has_queues(s) ? put(s, p, kept) : -EDESTADDRREQ;
 
-	spool_kept_remove(&s->dir, kept);
+	(void)spool_kept_remove(&s->dir, kept);
 	return r;
 }
 
@@ -585,7 +591,7 @@ int spool_keep(struct spool *s, const struct spool_profile *p, uint64_t *ret)
 
 void spool_drop_kept(struct spool *s, uint64_t kept)
 {
-	spool_kept_remove(&s->dir, kept);
+	(void)spool_kept_remove(&s->dir, kept);
 }
 
 int spool_take_kept(struct spool *s, struct spool_profile *ret, uint8_t **ret_file,

@@ -78,8 +78,8 @@ void spool_drop_kept(struct spool *s, uint64_t kept);
  * Before the first spool_keep(): what processes before this one have kept and not put, the oldest
  * first. Whatever comes of it, spool_put() or spool_drop_kept() with *ret_kept. *ret is of
  * *ret_file, which the caller frees. -ENODATA: there is no more. -EBADMSG: one is damaged, or a
- * process has died of it: it was set aside, the next call gives the next one. -ENOMEM; what open(2)
- * says.
+ * process ended while it put it: it was set aside, the next call gives the next one. -ENOMEM; what
+ * opendir(3), rename(2) and unlink(2) say.
  */
 int spool_take_kept(struct spool *s, struct spool_profile *ret, uint8_t **ret_file,
 		    uint64_t *ret_kept);

@@ -51,8 +51,6 @@ int spool_dir_open(const char *path, struct spool_dir *ret)
 	if (r >= 0)
 		r = make_folder(d.root, "tmp", &d.tmp);
 	if (r >= 0)
-		r = make_folder(d.root, "kept", &d.kept);
-	if (r >= 0)
 		r = make_folder(d.root, "queue", &d.queues);
 	if (r >= 0)
 		r = make_folder(d.root, "damaged", &d.damaged);
@@ -61,6 +59,11 @@ int spool_dir_open(const char *path, struct spool_dir *ret)
 	*ret = d;
 	d = (struct spool_dir)SPOOL_DIR_CLOSED;
 	return 0;
+}
+
+int spool_dir_open_kept(struct spool_dir *d)
+{
+	return make_folder(d->root, "kept", &d->kept);
 }
 
 void spool_dir_close(struct spool_dir *d)

@@ -36,6 +36,10 @@ struct spool_dir {
  * write to it; otherwise what mkdir(2) and open(2) say.
  */
 int spool_dir_open(const char *path, struct spool_dir *ret);
+
+/* The folder of what is kept, for who writes. The same errors. */
+int spool_dir_open_kept(struct spool_dir *d);
+
 void spool_dir_close(struct spool_dir *d); /* its fields become -1 */
 
 /* The folder of a queue, which is made. The same errors; -EINVAL: @name cannot be one. */

@@ -3,9 +3,9 @@
  * The bytes and names of the spool's files. Nothing here reads or writes files. Numbers are in the
  * machine's byte order: a spool does not travel.
  *
- *   profile   struct spool_header, then the gzip'd pprof. Its name says what a walk needs to know.
- *   progress  struct spool_progress_header, then records: which samples of the profile need not be
- *             sent any more. Only appended to; what does not check at the end is not there.
+ *   profile   struct spool_header, then the pprof, gzip'd if it is in a queue. Its name says what a
+ * walk needs to know. progress  struct spool_progress_header, then records: which samples of the
+ * profile need not be sent any more. Only appended to; what does not check at the end is not there.
  */
 #ifndef EXPORT_SPOOL_FILE_H
 #define EXPORT_SPOOL_FILE_H

@@ -73,9 +73,11 @@ int spool_kept_last(const struct spool_dir *d, uint64_t *ret)
 /* What cannot be set aside is removed: it would be in the way of those behind it. */
 static int set_aside(const struct spool_dir *d, uint64_t number, const char *file)
 {
-	if (spool_dir_set_aside(d, d->kept, QUEUE, file) < 0)
-		spool_kept_remove(d, number);
-	return -EBADMSG;
+	int r = spool_dir_set_aside(d, d->kept, QUEUE, file);
+
+	if (r < 0)
+		r = spool_kept_remove(d, number);
+	return r < 0 ? r : -EBADMSG;
 }
 
 static int load(const struct spool_dir *d, const char *file, struct spool_header *ret,
@@ -108,20 +110,24 @@ int spool_kept_take(const struct spool_dir *d, struct spool_header *ret, uint8_t
 	if (renameat(d->kept, kept, d->kept, tried) < 0)
 		return -errno;
 	r = load(d, tried, ret, ret_file);
-	if (r == -EBADMSG)
+	if (r == -ENOMEM && renameat(d->kept, tried, d->kept, kept) == 0)
+		return r;
+	if (r < 0)
 		return set_aside(d, found.first, tried);
 	*ret_number = found.first;
-	return r;
+	return 0;
 }
 
-void spool_kept_remove(const struct spool_dir *d, uint64_t number)
+int spool_kept_remove(const struct spool_dir *d, uint64_t number)
 {
+	static const char *const suffixes[] = { "kept", "tried" };
 	char file[SPOOL_FILE_NAME];
+	int r = 0;
 
-	if (!number)
-		return;
-	format(number, "kept", file);
-	(void)unlinkat(d->kept, file, 0);
-	format(number, "tried", file);
-	(void)unlinkat(d->kept, file, 0);
+	for (size_t i = 0; number && i < 2; i++) {
+		format(number, suffixes[i], file);
+		if (unlinkat(d->kept, file, 0) < 0 && errno != ENOENT)
+			r = -errno;
+	}
+	return r;
 }

@@ -20,13 +20,14 @@ int spool_kept_last(const struct spool_dir *d, uint64_t *ret);
 
 /*
  * The whole file of the lowest number, which is tried from now on; the caller frees it. -ENODATA:
- * there is none. -EBADMSG: this one was tried before, or is not whole: it has been set aside, and
- * the next call gives the next one. -ENOMEM; what opendir(3), open(2) and rename(2) say.
+ * there is none. -EBADMSG: this one was tried before, cannot be read, or is not whole: it has been
+ * set aside, and the next call gives the next one. -ENOMEM: it was not tried. What opendir(3),
+ * rename(2) and unlink(2) say: the folder cannot be changed.
  */
 int spool_kept_take(const struct spool_dir *d, struct spool_header *ret, uint8_t **ret_file,
 		    uint64_t *ret_number);
 
-/* It is gone, tried or not; 0: nothing. */
-void spool_kept_remove(const struct spool_dir *d, uint64_t number);
+/* It is gone, tried or not; 0: nothing. What unlink(2) says. */
+int spool_kept_remove(const struct spool_dir *d, uint64_t number);
 
 #endif
