@@ -67,6 +67,21 @@ static int put_bytes(struct spool *s, char fill, size_t len)
 	return r;
 }
 
+/* A folder of 1 MiB. */
+static char *make_small_disk(void)
+{
+	char *dir = command_make_folder();
+
+	cr_assert(zero(int, mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0700")));
+	return dir;
+}
+
+static void remove_small_disk(char *dir)
+{
+	cr_assert(zero(int, umount(dir)));
+	command_remove_folder(dir);
+}
+
 static struct spool_queue *open_queue(const char *dir, const char *name,
 				      struct delivery_stats *stats)
 {
@@ -492,11 +507,10 @@ Test(spool, one_process_each_and_no_stranger_may_write)
 Test(spool, full_disk_puts_the_oldest_out)
 {
 	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
-	char *dir = command_make_folder();
+	char *dir = make_small_disk();
 	struct spool_queue *q;
 	struct spool *s;
 
-	cr_assert(zero(int, mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0700")));
 	s = open_spool(dir, stats, 0, 0);
 	for (int i = 0; i < 40; i++)
 		cr_assert(zero(int, put_bytes(s, 'a', 100000)));
@@ -510,8 +524,7 @@ Test(spool, full_disk_puts_the_oldest_out)
 		spool_queue_close(q);
 	}
 	spool_close(s);
-	cr_assert(zero(int, umount(dir)));
-	command_remove_folder(dir);
+	remove_small_disk(dir);
 }
 
 /* --- a queue that cannot be made -------------------------------------------------------------- */
@@ -573,8 +586,7 @@ Test(spool, a_queue_that_the_disk_has_no_room_for_comes_when_it_has)
 	cr_assert(zero(int, mount("tmpfs", dir, "tmpfs", MS_REMOUNT, "nr_inodes=20,mode=0700")));
 	assert_both_put(s, stats, SAMPLES);
 	spool_close(s);
-	cr_assert(zero(int, umount(dir)));
-	command_remove_folder(dir);
+	remove_small_disk(dir);
 }
 
 /* The numbers of profiles that it has are not given out again. */
@@ -780,11 +792,10 @@ Test(spool, keeping_beside_what_is_kept)
 	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
 	CLEANUP(freep) char *large = calloc(1, 2000000);
 	struct spool_profile p = { large, 2000000, SAMPLES, 7 };
-	char *dir = command_make_folder();
+	char *dir = make_small_disk();
 	uint64_t before, after;
 	struct spool *s;
 
-	cr_assert(zero(int, mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0700")));
 	s = open_spool(dir, stats, 0, 0);
 	before = keep(s, "first", 7);
 	spool_close(s);
@@ -795,8 +806,7 @@ Test(spool, keeping_beside_what_is_kept)
 	cr_assert(eq(sz, files_in(dir, "kept"), 2));
 	cr_assert(eq(sz, files_in(dir, "tmp"), 0));
 	spool_close(s);
-	cr_assert(zero(int, umount(dir)));
-	command_remove_folder(dir);
+	remove_small_disk(dir);
 }
 
 /* What is kept makes room for its own profile, before what waits to be sent does. */
@@ -805,11 +815,10 @@ Test(spool, what_is_kept_takes_no_room_from_its_profile)
 	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
 	CLEANUP(freep) char *bytes = calloc(1, 500000);
 	struct spool_profile p = { bytes, 500000, SAMPLES, 7 };
-	char *dir = command_make_folder();
+	char *dir = make_small_disk();
 	uint64_t kept;
 	struct spool *s;
 
-	cr_assert(zero(int, mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0700")));
 	s = open_spool(dir, stats, 0, 0);
 	cr_assert(zero(int, put_bytes(s, 'a', 100000)));
 	cr_assert(zero(int, spool_keep(s, &p, &kept)));
@@ -818,8 +827,7 @@ Test(spool, what_is_kept_takes_no_room_from_its_profile)
 	cr_assert(eq(sz, files_in(dir, "queue/one"), 2));
 	cr_assert(eq(sz, files_in(dir, "kept"), 0));
 	spool_close(s);
-	cr_assert(zero(int, umount(dir)));
-	command_remove_folder(dir);
+	remove_small_disk(dir);
 }
 
 /* An agent that starts does not ask for it for ever. */
@@ -827,19 +835,17 @@ Test(spool, what_cannot_be_set_aside_is_an_error)
 {
 	CLEANUP(freep) struct delivery_stats *stats = calloc(2, sizeof(*stats));
 	CLEANUP(freep) uint8_t *file = NULL;
-	char *dir = command_make_folder();
+	char *dir = make_small_disk();
 	struct spool_profile p;
 	struct spool *s;
 
-	cr_assert(zero(int, mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=0700")));
 	s = open_spool(dir, stats, 0, 0);
 	keep(s, "first", 7);
 	take_kept(s, "first", &p, &file);
 	cr_assert(zero(int, mount(NULL, dir, NULL, MS_REMOUNT | MS_RDONLY, "mode=0700")));
 	cr_assert(eq(int, no_more(s), -EROFS));
 	spool_close(s);
-	cr_assert(zero(int, umount(dir)));
-	command_remove_folder(dir);
+	remove_small_disk(dir);
 }
 
 Test(spool, without_any_queue_nothing_is_counted)

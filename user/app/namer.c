@@ -157,8 +157,8 @@ static int name(struct namer *n, const struct namer_job *job)
 	CLEANUP(pprof_freep) struct pprof *p = NULL;
 	const struct outbox_rules by = { job->config, job->number };
 	struct session_interval *i = job->interval;
-	uint64_t kept;
 	const struct name_sources from = { &i->files, n->naming->sym, n->naming->servers, i->jit };
+	uint64_t kept;
 	int r;
 
 	r = profile_to_pprof(i->profile, &from, i->counters, &p);

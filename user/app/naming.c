@@ -117,7 +117,6 @@ void naming_tell_troubles(struct naming *n)
 	const struct bad_file *bad;
 
 	tell_of_kernel(n);
-
 	for (; (bad = symbolizer_bad_file(n->sym, n->n_bad_told)); n->n_bad_told++) {
 		if (n->n_bad_told < BAD_FILES_SHOWN)
 			log_warning("cannot read '%s': %s; its functions %s", bad->path,

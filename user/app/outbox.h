@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From a profile to the spool: labels and rules of the configuration, a queue for each endpoint.
- * Until an interval has its names it is kept there without them, for the case that the agent is
- * killed.
+ * An interval that waits long for its names is kept there without them, for the case that the agent
+ * is killed.
  */
 #ifndef APP_OUTBOX_H
 #define APP_OUTBOX_H
