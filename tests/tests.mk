@@ -49,6 +49,11 @@ $(TB)/unit/%: tests/unit/%.c $(ASAN_LIB)
 	$(Q)$(CC) -Itests/unit -Itests/bpfhost $(ALL_CPPFLAGS) $(SANITIZE_FLAGS) $(TEST_WARN) $(FLOW_WARN) \
 		-MMD -MP -MF $@.d $< $(ASAN_LIB) $(LDFLAGS) -lcriterion $(LIBS) -o $@
 
+# glibc's own allocator is what it looks at.
+$(TB)/unit/test_memory: private SANITIZE_FLAGS := $(LANGUAGE) -O1 -g
+$(TB)/unit/test_memory: private ASAN_LIB := $(BUILDDIR)/libspanprof.a
+$(TB)/unit/test_memory: $(BUILDDIR)/libspanprof.a
+
 # They start the program as it is.
 $(TB)/unit/test_worker $(TB)/unit/test_rows_client $(TB)/unit/test_unwind_source: $(BUILDDIR)/spanprof
 

@@ -41,8 +41,8 @@ MIXED = [
 ]
 SPANS = "1000,20000"  # microseconds
 SETTLE = 30  # seconds until programs have their names
-STEP = 5  # seconds between two looks at the memory
-TELL = 12  # looks between two lines of progress
+STEP = 1  # seconds between two looks at the memory
+TELL = 60  # looks between two lines of progress
 
 # Of the agent. The memory is that at its most, CPU time with that in BPF.
 PLAIN_MB = 40

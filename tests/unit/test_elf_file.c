@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 
 #include "base/parse.h"
+#include "elf/elf_image.h"
 #include "elf/elf_symtab.h"
 #include "elf_samples.h"
 #include "leak_check.h"
+#include "resident.h"
 
 #define LIBC  "/lib/x86_64-linux-gnu/libc.so.6"
 #define VAR   "otel_thread_ctx_v1"
@@ -539,6 +541,29 @@ Test(elf_file, memory_and_file_say_the_same)
 	close(fd);
 	cr_assert_eq(elf_file_find_tls_symbol(b, VAR, true, &y), 0);
 	cr_assert_eq(x.value, y.value);
+}
+
+Test(elf_file, a_mapped_file_does_not_stay_in_memory)
+{
+	const size_t size = 64 << 20, step = 32 << 10;
+	CLEANUP(elf_file_closep) struct elf_file *ef = NULL;
+	static char buf[32 << 10];
+	size_t before, most = 0;
+	int fd;
+
+	write_tls_sources();
+	sh("gcc -shared -fPIC tls.c -o lib.so && truncate -s 64M lib.so");
+	fd = sample_open("lib.so");
+	cr_assert_eq(elf_file_open_mapped(fd, &ef), 0);
+	close(fd);
+	before = resident();
+	for (size_t at = 0; at < size; at += step) {
+		cr_assert_eq(elf_image_read(ef, at, buf, step), 0);
+		most = resident() > most ? resident() : most;
+	}
+	cr_assert_lt(most, before + size / 8);
+	cr_assert_eq(elf_image_read(ef, 1, buf, 3), 0);
+	cr_assert_eq(memcmp(buf, "ELF", 3), 0);
 }
 
 Test(elf_file, only_elf_files_are_mapped)

@@ -11,6 +11,7 @@
 #include "app/host_limits.h"
 #include "base/core_dump.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 #define EXIT_USAGE 2
 
@@ -45,6 +46,7 @@ int cmd_agent(int argc, char **argv)
 		return fflush(stdout) == 0 || errno == EPIPE ? EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	core_dump_refuse(); /* before there is what the configuration and strangers' memory hold */
+	memory_stay_small();
 	if (load(&opt, &config) < 0)
 		return EXIT_FAILURE;
 	if (opt.print)

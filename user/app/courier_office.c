@@ -15,6 +15,7 @@
 #include "app/listener.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "export/delivery.h"
 #include "worker/message.h"
 
@@ -219,6 +220,7 @@ void courier_main(char *const *arguments)
 	if (!is_socket(COURIER_SOCKET))
 		return;
 	(void)prctl(PR_SET_NAME, "spanprof-send");
+	memory_stay_small();
 	ignore_signals();
 	if (courier_sandbox_enter() < 0 || open_office(&o, arguments[0]) < 0)
 		_exit(EXIT_FAILURE);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "app/namer.h"
 
-#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -15,6 +14,7 @@
 #include "app/outbox.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "export/profile_pprof.h"
 #include "sym/debuginfod_files.h"
 #include "sym/symbol_cache.h"
@@ -222,6 +222,7 @@ static void work_on(struct namer *n, const struct namer_job *job)
 	naming_tell_troubles(n->naming);
 	bound_memory(n);
 	forget_names(n);
+	memory_give_back();
 	used = cpu_since(n->naming, &mark) + atomic_exchange(&n->keeper_cpu_ns, 0);
 	agent_shared_add(n->shared, AGENT_NUMBER_WORKER_CPU, worker_cpu_since(n->naming, &mark));
 	naming_budget_spend(&n->budget, used + rows_cpu_since(n));
@@ -273,7 +274,7 @@ static void keep_one(struct namer *n, struct session_interval *i)
 	n->keeping = i;
 	pthread_mutex_unlock(&n->lock);
 	kept = outbox_keep(&n->outbox, i);
-	(void)malloc_trim(0);
+	memory_give_back();
 	atomic_fetch_add(&n->keeper_cpu_ns, thread_cpu_ns() - cpu_ns);
 	pthread_mutex_lock(&n->lock);
 	n->keeping = NULL;

@@ -16,6 +16,10 @@
 #define NAME_MAX_LEN 64	       /* of a section that we ask for */
 #define PAGE_MAX     65536     /* of arm64 kernels */
 
+/* Of a mapped file that may be in our memory; a table of symbols is read once, from end to end. */
+#define TOUCHED_MAX (1 << 20)
+#define TOUCHED_MIN 4096 /* by a read */
+
 void elf_file_close(struct elf_file *ef)
 {
 	if (!ef)
@@ -29,6 +33,18 @@ void elf_file_close(struct elf_file *ef)
 	free(ef);
 }
 
+/* Pages that were read become free; they come back from the file when they are needed. */
+static void stay_small(struct elf_file *ef, size_t len)
+{
+	if (!ef->mapped)
+		return;
+	ef->touched += len < TOUCHED_MIN ? TOUCHED_MIN : len;
+	if (ef->touched <= TOUCHED_MAX)
+		return;
+	(void)madvise((void *)ef->mem, ef->size, MADV_DONTNEED);
+	ef->touched = 0;
+}
+
 int elf_image_read(struct elf_file *ef, uint64_t off, void *buf, size_t len)
 {
 	size_t done = 0;
@@ -37,6 +53,7 @@ int elf_image_read(struct elf_file *ef, uint64_t off, void *buf, size_t len)
 		return -EBADMSG;
 	if (ef->mem) {
 		memcpy(buf, ef->mem + off, len);
+		stay_small(ef, len);
 		return 0;
 	}
 

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/vec.h"
 #include "export/endpoint.h"
 #include "export/endpoint_copy.h"
@@ -226,6 +227,14 @@ static bool is_stubborn(struct courier *c, uint64_t seq)
 	return seq <= c->postponed;
 }
 
+/* Until there is something to send again, a profile's memory is nobody's. */
+static void rest(struct courier *c, struct spool_queue *q, uint64_t ms, bool for_news)
+{
+	atomic_store(&c->idle, true);
+	memory_give_back();
+	wait_ms(c, q, ms, for_news);
+}
+
 /* The entry is given back, whatever happens. Returns how long to wait before the next; 0: not. */
 static uint64_t send_entry(struct courier *c, struct endpoint *e, struct spool_queue *q,
 			   struct spool_entry *entry)
@@ -264,10 +273,8 @@ static void serve(struct courier *c, struct endpoint *e, struct spool_queue *q)
 			note_recovery(c);
 		else if (r < 0)
 			note_failure(c, strerror(-r));
-		if (wait) {
-			atomic_store(&c->idle, true);
-			wait_ms(c, q, wait, r != 0);
-		}
+		if (wait)
+			rest(c, q, wait, r != 0);
 		atomic_store(&c->idle, false);
 	}
 }

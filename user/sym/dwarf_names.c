@@ -27,7 +27,7 @@
 #define HELD_MAX (64ULL << 20)
 
 /* Pages that were read of what is mapped; the kernel maps 16 for each that is missing. */
-#define TOUCHED_MAX (64ULL << 20)
+#define TOUCHED_MAX (4ULL << 20)
 #define TOUCH	    (64ULL << 10)
 
 /* A name as it lies in the image, and the frame that was made of it. */

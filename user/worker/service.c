@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/service.h"
 
-#include <malloc.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/memory.h"
 #include "base/parse.h"
 #include "worker/sandbox.h"
 
@@ -62,7 +62,7 @@ static int receive_request(struct worker_link *link, const struct worker_service
 
 	for (int ms = IDLE_MS; more && poll(&pfd, 1, ms) == 0; ms = TIDY_MS) {
 		more = tidy(services);
-		malloc_trim(0);
+		memory_give_back();
 	}
 	return worker_link_receive(link);
 }
@@ -97,6 +97,7 @@ static void set_up_and_serve(const struct worker_sandbox *sandbox, const char *n
 	int r;
 
 	(void)prctl(PR_SET_NAME, name);
+	memory_stay_small();
 	(void)atexit(on_exit_of_library);
 	r = worker_sandbox_enter(sandbox);
 	if (r < 0)
