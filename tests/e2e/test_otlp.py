@@ -4,6 +4,7 @@ OTLP profiles to the OpenTelemetry Collector: what it writes of them is what is 
 the same agent wrote. It validates no references; otlp.py does.
 """
 
+import hashlib
 import json
 import re
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 import otlp
 from conftest import BUILD, open_shop
 from program import run
-from test_agent import Agent, directory, free_port, profiles
+from test_agent import Agent, directory, free_port, profiles, programs
 from test_delivery import PROFILE, Authority, Deliver
 from test_delivery import otlp as endpoint
 
@@ -61,7 +62,10 @@ def collector(folder, signal="profiles", processors=None, tls=None):
 def received(request, spanprof, workloads, tmp_path_factory):
     """(samples of the Collector, pprof files, pid of the shop)"""
     folder = tmp_path_factory.mktemp("otlp")
-    with open_shop(workloads, folder / "truth") as shop, collector(folder) as urls:
+    bare = folder / "without-build-id"
+    run("objcopy", "--remove-section=.note.gnu.build-id", workloads / "split-le", bare)
+    with (open_shop(workloads, folder / "truth") as shop, collector(folder) as urls,
+          programs([bare, "--cpu-seconds", "1000"])):  # fmt: skip
         server = {"name": "server", "type": request.param, "url": urls[request.param]}
         with Agent(spanprof, folder, [directory(folder / "out"), server]) as agent:
             time.sleep(4)
@@ -125,6 +129,15 @@ def test_a_program_s_frames(received, workloads):
     assert own
     for l in own:
         assert l.attributes == {TYPE: "native"} and l.file_attributes == {BUILD_ID: build_id}, l
+
+
+def test_a_program_without_a_build_id(received):
+    """It is told by its begin, end and length, as OpenTelemetry's specification of profiles has it."""
+    found = [l for s in received[0] for l in s.locations if l.file.endswith("/without-build-id")]
+    whole = Path(found[0].file).read_bytes()
+    digest = hashlib.sha256(whole[:4096] + whole[-4096:] + len(whole).to_bytes(8, "big")).hexdigest()
+    for l in found:
+        assert l.file_attributes == {"process.executable.build_id.htlhash": digest[:32]}, l
 
 
 def test_the_kernel_s_frames(received):

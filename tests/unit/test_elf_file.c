@@ -73,6 +73,25 @@ Test(elf_file, build_id_is_what_readelf_says)
 	}
 }
 
+/* Of files that are longer than both pieces, than one, and shorter. */
+Test(elf_file, htlhash_is_what_coreutils_say)
+{
+	const char *const files[] = { LIBC, "middle", "short" };
+
+	sh("head -c 6000 " LIBC " > middle; head -c 200 " LIBC " > short");
+	for (size_t i = 0; i < 3; i++) {
+		CLEANUP(elf_file_closep) struct elf_file *ef = open_sample(files[i]);
+		const char *f = sample(files[i]);
+		char hex[ELF_HTLHASH_SIZE];
+
+		cr_assert_eq(elf_file_htlhash(ef, hex), 0);
+		cr_assert_str_eq(hex, first_line("(head -c 4096 %s; tail -c 4096 %s; "
+						 "perl -e 'print pack(\"Q>\", -s shift)' %s) | "
+						 "sha256sum | cut -c-32",
+						 f, f, f));
+	}
+}
+
 Test(elf_file, build_id_is_found_without_sections_and_may_be_absent)
 {
 	CLEANUP(elf_file_closep) struct elf_file *bare = NULL;

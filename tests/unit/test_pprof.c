@@ -139,6 +139,22 @@ Test(pprof, mapping_gets_the_flags_of_all_its_adders)
 	pprof_builder_free(b);
 }
 
+Test(pprof, files_without_a_build_id_are_told_apart)
+{
+	struct pprof_builder *b = new_builder();
+	struct pprof_mapping m = { .filename = "a", .htlhash = "0f" };
+	const struct pprof_mapping *one, *two, *three;
+
+	cr_assert(zero(int, pprof_builder_mapping(b, &m, &one)));
+	m.htlhash = "10";
+	cr_assert(zero(int, pprof_builder_mapping(b, &m, &two)));
+	m.htlhash = "0f";
+	cr_assert(zero(int, pprof_builder_mapping(b, &m, &three)));
+	cr_assert(ne(ptr, (void *)one, (void *)two));
+	cr_assert(eq(ptr, (void *)one, (void *)three));
+	pprof_builder_free(b);
+}
+
 Test(pprof, samples_that_differ_in_span_only_stay_two)
 {
 	struct fixture fx = fixture_new(100);

@@ -240,7 +240,7 @@ Test(pyroscope, unusual_profile_is_made_acceptable)
 				   .limit = 0x9000,
 				   .offset = 0x400,
 				   .filename = "/usr/lib/lib\xff.so",
-				   .build_id = "" };
+				   .htlhash = "0f" };
 	struct pprof_function f = { .name = "bad\xc3(\xff", .system_name = name, .filename = "" };
 	struct pprof_line line = { .line = 1 };
 	struct pprof_location named = { .lines = &line, .n_lines = 1 };
@@ -270,6 +270,7 @@ Test(pyroscope, unusual_profile_is_made_acceptable)
 	cr_assert(eq(u64, res.samples_sent, 1));
 	got = received(&s, 1);
 	cr_assert(eq(sz, got->samples[0].n_locations, 1000));
+	cr_assert(eq(str, (char *)got->samples[0].locations[0]->mapping->htlhash, ""));
 	cr_assert(eq(str, (char *)got->samples[0].locations[0]->lines[0].function->name,
 		     "[lib?.so+0x634]"));
 	cr_assert(eq(str, (char *)got->samples[0].locations[1]->lines[0].function->name, "bad?(?"));

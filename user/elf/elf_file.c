@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "elf/elf_file.h"
 
+#include <endian.h>
 #include <fcntl.h>
+#include <sha2.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/parse.h"
 #include "elf/elf_image.h"
 
 /* Linked files have tens of sections and about a dozen segments. */
@@ -15,6 +18,8 @@
 #define DYNAMIC_MAX  4096      /* entries */
 #define NAME_MAX_LEN 64	       /* of a section that we ask for */
 #define PAGE_MAX     65536     /* of arm64 kernels */
+
+#define HTLHASH_PIECE 4096
 
 /* Of a mapped file that may be in our memory; a table of symbols is read once, from end to end. */
 #define TOUCHED_MAX (1 << 20)
@@ -337,6 +342,36 @@ int elf_file_build_id(struct elf_file *ef, const uint8_t **ret_id, size_t *ret_l
 
 	*ret_id = ef->build_id;
 	*ret_len = ef->build_id_len;
+	return 0;
+}
+
+static int hash_piece(struct elf_file *ef, SHA2_CTX *ctx, uint64_t off, size_t len)
+{
+	uint8_t buf[HTLHASH_PIECE];
+	int r = elf_image_read(ef, off, buf, len);
+
+	if (r == 0)
+		SHA256Update(ctx, buf, len);
+	return r;
+}
+
+int elf_file_htlhash(struct elf_file *ef, char ret[ELF_HTLHASH_SIZE])
+{
+	const size_t piece = ef->size < HTLHASH_PIECE ? ef->size : HTLHASH_PIECE;
+	const uint64_t size = htobe64(ef->size);
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+	SHA2_CTX ctx;
+	int r;
+
+	SHA256Init(&ctx);
+	r = hash_piece(ef, &ctx, 0, piece);
+	if (r == 0)
+		r = hash_piece(ef, &ctx, ef->size - piece, piece);
+	if (r < 0)
+		return r;
+	SHA256Update(&ctx, (const uint8_t *)&size, sizeof(size));
+	SHA256Final(digest, &ctx);
+	format_hex(digest, (ELF_HTLHASH_SIZE - 1) / 2, ret);
 	return 0;
 }
 

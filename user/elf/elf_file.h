@@ -31,6 +31,14 @@ DEFINE_CLEANUP(struct elf_file *, elf_file_close)
 int elf_file_build_id(struct elf_file *ef, const uint8_t **ret_id, size_t *ret_len);
 
 /*
+ * What OpenTelemetry tells files without a build id apart by (profiles/mappings.md: htlhash): the
+ * first 16 bytes of SHA-256 over the file's first 4 KiB, its last 4 KiB, and its length in big
+ * endian. Written as hex. -EBADMSG: it became shorter meanwhile; other errors of pread(2).
+ */
+#define ELF_HTLHASH_SIZE 33
+int elf_file_htlhash(struct elf_file *ef, char ret[ELF_HTLHASH_SIZE]);
+
+/*
  * ELF virtual address of a file offset in an executable mapping, through PT_LOAD: bytes that
  * segments share are the executable one's, and what its first page holds before it, too. -ENOENT if
  * no segment holds it.

@@ -18,8 +18,9 @@ struct batch {
 	uint32_t *codes;
 	struct sym_result *results;
 	char build_id[129]; /* hex */
-	uint64_t entry;	    /* e_entry; 0: not known */
-	int error;	    /* negative errno: nothing of the file could be used */
+	char htlhash[ELF_HTLHASH_SIZE];
+	uint64_t entry; /* e_entry; 0: not known */
+	int error;	/* negative errno: nothing of the file could be used */
 };
 
 static void batch_clear(struct batch *b)
@@ -98,8 +99,10 @@ static void read_elf_facts(struct batch *b, bool has_names)
 	b->entry = elf_file_entry(ef);
 	for (size_t i = 0; !has_names && i < b->names.n; i++)
 		(void)elf_file_offset_to_vaddr(ef, b->offsets[i], &b->results[i].vaddr);
-	if (elf_file_build_id(ef, &id, &len) < 0)
+	if (elf_file_build_id(ef, &id, &len) < 0) {
+		(void)elf_file_htlhash(ef, b->htlhash);
 		return;
+	}
 	for (size_t i = 0; i < len && 2 * i + 2 < sizeof(b->build_id); i++)
 		sprintf(b->build_id + 2 * i, "%02x", id[i]);
 }
@@ -227,7 +230,9 @@ static int add_location(struct pprof_builder *builder, const struct pprof_mappin
 static int add_mapping(struct pprof_builder *builder, const struct batch *b,
 		       const struct pprof_mapping **ret)
 {
-	struct pprof_mapping m = { .filename = b->dso->path, .build_id = b->build_id };
+	struct pprof_mapping m = { .filename = b->dso->path,
+				   .build_id = b->build_id,
+				   .htlhash = b->htlhash };
 
 	for (size_t i = 0; i < b->names.n; i++) {
 		const struct sym_result *res = &b->results[i];

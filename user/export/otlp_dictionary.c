@@ -134,6 +134,7 @@ static int add_text_attribute(struct otlp_dictionary *d, const char *key, const 
 
 static int add_mapping(struct otlp_dictionary *d, const struct pprof_mapping *m, int32_t *ret)
 {
+	const char *id = m->build_id, *key = otlp_build_id_key(id);
 	Otlp__Mapping msg = OTLP__MAPPING__INIT;
 	int32_t attribute;
 
@@ -141,9 +142,12 @@ static int add_mapping(struct otlp_dictionary *d, const struct pprof_mapping *m,
 	msg.memory_limit = m->limit;
 	msg.file_offset = m->offset;
 	msg.attribute_indices = &attribute;
+	if (!key) {
+		key = "process.executable.build_id.htlhash";
+		id = m->htlhash;
+	}
 	if (otlp_dictionary_string(d, m->filename, &msg.filename_strindex) < 0 ||
-	    add_text_attribute(d, otlp_build_id_key(m->build_id), m->build_id, &attribute,
-			       &msg.n_attribute_indices) < 0)
+	    add_text_attribute(d, key, id, &attribute, &msg.n_attribute_indices) < 0)
 		return -ENOMEM;
 	return add(d, OTLP_MAPPINGS, &msg.base, ret);
 }

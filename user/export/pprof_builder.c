@@ -162,7 +162,7 @@ static bool mapping_eq(const void *value, const void *key)
 	const struct pprof_mapping *x = value, *y = key;
 
 	return x->start == y->start && x->limit == y->limit && x->offset == y->offset &&
-	       x->filename == y->filename && x->build_id == y->build_id;
+	       x->filename == y->filename && x->build_id == y->build_id && x->htlhash == y->htlhash;
 }
 
 static uint64_t mapping_hash(uint64_t seed, const struct pprof_mapping *m)
@@ -170,7 +170,8 @@ static uint64_t mapping_hash(uint64_t seed, const struct pprof_mapping *m)
 	uint64_t h = hash_u64(seed, m->start);
 
 	h = hash_u64(hash_u64(h, m->limit), m->offset);
-	return hash_u64(hash_u64(h, (uintptr_t)m->filename), (uintptr_t)m->build_id);
+	h = hash_u64(hash_u64(h, (uintptr_t)m->filename), (uintptr_t)m->build_id);
+	return hash_u64(h, (uintptr_t)m->htlhash);
 }
 
 static void add_flags(struct pprof_mapping *to, const struct pprof_mapping *from)
@@ -187,7 +188,8 @@ int pprof_builder_mapping(struct pprof_builder *b, const struct pprof_mapping *m
 	struct pprof_mapping key = *m, *own;
 	uint64_t hash;
 
-	if (intern(b, &key.filename) < 0 || intern(b, &key.build_id) < 0)
+	if (intern(b, &key.filename) < 0 || intern(b, &key.build_id) < 0 ||
+	    intern(b, &key.htlhash) < 0)
 		return -ENOMEM;
 
 	hash = mapping_hash(b->seed, &key);

@@ -221,6 +221,8 @@ static int add_mapping(struct decoder *d, const mapping_msg *msg)
 	if (r >= 0)
 		r = get_string(d, msg->build_id, &m.build_id);
 	if (r >= 0)
+		r = get_string(d, msg->htlhash, &m.htlhash);
+	if (r >= 0)
 		r = pprof_builder_mapping(d->builder, &m, &own);
 	return r < 0 ? r : add_id(d, &d->mappings, msg->id, own);
 }

@@ -231,6 +231,7 @@ static void emit_mapping(struct encoder *e, uint64_t id, const struct pprof_mapp
 	msg.file_offset = m->offset;
 	msg.filename = string_id(e, m->filename);
 	msg.build_id = string_id(e, m->build_id);
+	msg.htlhash = string_id(e, m->htlhash);
 	msg.has_functions = m->has_functions;
 	msg.has_filenames = m->has_filenames;
 	msg.has_line_numbers = m->has_line_numbers;

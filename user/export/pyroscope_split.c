@@ -99,6 +99,7 @@ static int copy_mapping(struct copy *c, const struct pprof_mapping *from,
 
 	m.filename = clean_string(c, m.filename);
 	m.build_id = clean_string(c, m.build_id);
+	m.htlhash = ""; /* no field of pprof's */
 	if (!m.filename || !m.build_id)
 		return -ENOMEM;
 	return pprof_builder_mapping(c->builder, &m, ret);
