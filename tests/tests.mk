@@ -5,7 +5,7 @@
 #: test          test-unit, test-bpf and test-e2e
 #: test-unit     tests/unit under ASAN and UBSAN (TEST_FILTER=suite/test, a glob)
 #: test-bpf      tests/bpf, in the running kernel; needs root
-#: test-e2e      tests/e2e: the program on tests/workloads; needs root
+#: test-e2e      tests/e2e: the program on tests/workloads; needs root (PYTEST_ARGS: some, one by one)
 #: pythons       CPython on musl, and without its lock, for test-e2e to take; takes minutes
 #: bpf-insns     instructions of the BPF programs, beside bpf/instructions.txt; needs root
 #: cfi-diff      unwind tables against libdw, all ELF files in CFI_DIFF_PATHS (/usr, $HOME)
@@ -115,10 +115,17 @@ $(DELIVER): tests/delivery/deliver.c $(BUILDDIR)/libspanprof.a
 -include tests/tools/tools.mk
 workloads sink:
 
+PYTEST = SPANPROF_BUILD=$(abspath $(BUILDDIR)) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider
+
 test-e2e: $(BUILDDIR)/spanprof $(NAME_PLACES) $(DELIVER) workloads
 	@mkdir -p $(RESULTS)
-	$(Q)SPANPROF_BUILD=$(abspath $(BUILDDIR)) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m pytest -p no:cacheprovider \
-		--junitxml=$(RESULTS)/e2e.xml $(PYTEST_ARGS) tests/e2e
+	$(Q)rm -f $(RESULTS)/e2e.xml $(RESULTS)/e2e-waits.xml
+ifdef PYTEST_ARGS
+	$(Q)$(PYTEST) --junitxml=$(RESULTS)/e2e.xml $(PYTEST_ARGS) tests/e2e
+else
+	$(Q)$(PYTEST) --junitxml=$(RESULTS)/e2e-waits.xml -n 3 -m waits tests/e2e; waits=$$?; \
+		$(PYTEST) --junitxml=$(RESULTS)/e2e.xml -m 'not waits' tests/e2e && exit $$waits
+endif
 
 # --- against libdw -----------------------------------------------------------------------------
 # Not under ASAN: it goes through a hundred million rows.

@@ -22,6 +22,10 @@ BUILD = Path(os.environ.get("SPANPROF_BUILD", ROOT / "build")).resolve()
 TIMEOUT = 90
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "waits: does little but wait; make runs several at a time")
+
+
 @pytest.fixture(scope="session")
 def spanprof():
     path = BUILD / "spanprof"

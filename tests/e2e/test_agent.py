@@ -427,6 +427,7 @@ def slow_server(folder):
         yield {"name": "server", "type": "pyroscope", "url": url}, in_the_middle
 
 
+@pytest.mark.waits
 def test_reload_and_stop_wait_for_an_answer(spanprof, only_mine, tmp_path):
     """Each sample arrives once, though the endpoint changes in the middle of a request."""
     got, out = tmp_path / "got", tmp_path / "out"
@@ -499,6 +500,7 @@ def take_all(s):
             return told
 
 
+@pytest.mark.waits
 def test_delivery_that_hangs_is_started_again(spanprof, busy, tmp_path):
     """And only that: whoever watches the agent is told all the time that it is alive."""
     with server(good) as (url, heads), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s, pytest.MonkeyPatch.context() as m:  # fmt: skip
@@ -522,6 +524,7 @@ def test_delivery_that_hangs_is_started_again(spanprof, busy, tmp_path):
             agent.stop()
 
 
+@pytest.mark.waits
 def test_health_sees_a_thread_that_hangs(spanprof, busy, tmp_path):
     """One that opens a pipe, for certificates, which nobody writes to; until they are in a file."""
     def answer(conn, head, n):
@@ -543,6 +546,7 @@ def test_health_sees_a_thread_that_hangs(spanprof, busy, tmp_path):
 # --- watching it ---------------------------------------------------------------------------------
 
 
+@pytest.mark.waits
 def test_health_sees_a_stopped_process(spanprof, tmp_path):
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
         assert agent.get("/healthz") == (200, "ok\n")
@@ -618,6 +622,7 @@ def drip(sockets, until):
     return len(closed)
 
 
+@pytest.mark.waits
 @pytest.mark.parametrize("addresses", [range(2, 8), [1] * 2])
 def test_slow_clients_keep_nobody_out(spanprof, tmp_path, addresses):
     """As many connections as there are places, and more; or not so many, of the address that all have."""
@@ -736,6 +741,7 @@ def kill_worker(agent):
     return None
 
 
+@pytest.mark.waits
 def test_bad_file_is_told_of_once(spanprof, busy, tmp_path):
     """As soon as its reader has failed, and not with each profile anew."""
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
@@ -755,6 +761,7 @@ def test_bad_file_is_told_of_once(spanprof, busy, tmp_path):
         agent.stop()
 
 
+@pytest.mark.waits
 def test_end_does_not_wait_for_a_server_of_debug_files(spanprof, busy, tmp_path, monkeypatch):
     """It hangs for 10 s a file and for 120 s in all; the last profile is there all the same."""
     monkeypatch.setenv("DEBUGINFOD_CACHE_PATH", str(tmp_path / "debug"))
@@ -773,6 +780,7 @@ def test_end_does_not_wait_for_a_server_of_debug_files(spanprof, busy, tmp_path,
     assert samples(tmp_path / "out", pid=busy) > 0
 
 
+@pytest.mark.waits
 def test_naming_that_cannot_keep_up(spanprof, busy, tmp_path):
     """Profiles wait, the next one is named by less, and it is told; then all is as before."""
     with Agent(spanprof, tmp_path, [directory(tmp_path / "out")]) as agent:
@@ -852,6 +860,7 @@ def test_endpoint_that_is_removed_is_not_down(spanprof, busy, tmp_path):
         agent.stop()
 
 
+@pytest.mark.waits
 def test_endpoint_that_is_removed_does_not_hang(spanprof, only_mine, tmp_path):
     """It has the time that it was given, though no other endpoint has so much."""
     never, quick = server(lambda conn, head, n: time.sleep(100)), server(good)
@@ -1199,6 +1208,7 @@ def test_alert_of_lost_samples(tmp_path, grows):
 PERL = "sub f { my $n = shift; $n ? f($n - 1) : sort { $a <=> $b } map { $_ * 7 % 13 } 1 .. 50 } f(3) while 1"
 
 
+@pytest.mark.waits
 def test_a_program_that_runs_again_after_a_while(spanprof, tmp_path):
     """Its files were forgotten meanwhile, with their unwind tables; Debian's perl has no frame pointers."""
     out = tmp_path / "out"
@@ -1213,6 +1223,7 @@ def test_a_program_that_runs_again_after_a_while(spanprof, tmp_path):
         agent.stop()
 
 
+@pytest.mark.waits
 def test_what_a_program_ran_from_can_be_unmounted(spanprof, workloads, tmp_path):
     """About a minute after its end: volumes come and go."""
     volume = tmp_path / "volume"

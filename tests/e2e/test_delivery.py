@@ -425,6 +425,7 @@ def test_retry_after_a_date(tmp_path):
     assert times[1] >= int(times[0]) + 4
 
 
+@pytest.mark.waits
 def test_storm_of_429(tmp_path):
     """Each sample arrives once, whether the server says when to come again or not."""
     storm = [http_answer(429, b"", *h) for h in (["Retry-After: 3"], [], ["Retry-After: 0"], ["Retry-After: soon"])]
@@ -653,6 +654,7 @@ def test_stop_waits_for_an_answer(tmp_path):
     assert received(tmp_path / "got") == PROFILE
 
 
+@pytest.mark.waits
 def test_change_waits_for_an_answer(tmp_path):
     """An endpoint that is set anew in the middle of a request."""
     with sink(tmp_path / "got", "-delay", "1s") as url:
