@@ -321,6 +321,22 @@ def stop_workers(agent):
     return found
 
 
+def test_a_kill_just_after_the_end_of_an_interval(spanprof, busy, tmp_path):
+    """Costs what came since then, though nobody has begun to name what came before."""
+    nobody = {"include": [{"process_name": "nobody-has-this-name"}]}
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")], interval="4s") as agent:
+        agent.wait(lambda: profiles(tmp_path / "out") and stop_workers(agent))
+        ended = agent.metric("intervals_total")
+        agent.wait(lambda: agent.metric("intervals_total") > ended)
+        time.sleep(0.5)
+        taken, named = agent.metric("samples_profiled_total"), samples(tmp_path / "out")
+        agent.program.kill()
+        agent.program.wait()
+    with Agent(spanprof, tmp_path, [directory(tmp_path / "out")], filters=nobody) as agent:
+        assert agent.metric("samples_recovered_total") == taken - named > HZ
+        agent.stop()
+
+
 def test_what_has_no_names_yet_outlives_a_kill(spanprof, workloads, busy, tmp_path):
     """What reads files hangs: all but the interval at hand arrives, once, with addresses."""
     out = directory(tmp_path / "out")

@@ -21,11 +21,10 @@
 #include "sym/symbolizer.h"
 #include "worker/worker.h"
 
-#define NICE	      10
-#define ROUND_NS      (60 * NSEC_PER_SEC) /* of the cache of names, which then is written */
-#define BEHIND_NS     (10 * NSEC_PER_SEC) /* so long a profile may wait in any case */
-#define KEEP_AFTER_NS NSEC_PER_SEC	  /* naming takes less in general, and keeping it costs */
-#define AWAITED_NS    (10 * NSEC_PER_SEC) /* so long the end may take, and the file at hand */
+#define NICE	   10
+#define ROUND_NS   (60 * NSEC_PER_SEC) /* of the cache of names, which then is written */
+#define BEHIND_NS  (10 * NSEC_PER_SEC) /* so long a profile may wait in any case */
+#define AWAITED_NS (10 * NSEC_PER_SEC) /* so long the end may take, and the file at hand */
 
 struct job_queue {
 	struct namer_job jobs[NAMER_WAITING_MAX + NAMER_LAST_MAX];
@@ -42,7 +41,6 @@ struct namer {
 	pthread_mutex_t lock; /* of those up to finish */
 	pthread_cond_t changed;
 	struct job_queue waiting, done;
-	const struct session_interval *keeping; /* by the keeper right now; NULL: none */
 	bool finish;
 	_Atomic uint64_t keeper_cpu_ns; /* that the budget has not paid */
 	_Atomic uint64_t finish_ns;	/* since then somebody waits for the end; 0: nobody does */
@@ -136,38 +134,20 @@ static void choose_detail(struct namer *n, const struct namer_job *job, uint64_t
 
 /* --- one interval ----------------------------------------------------------------------------- */
 
-/* What is kept of the job at hand; from now on nothing is. */
-static uint64_t claim(struct namer *n)
-{
-	struct namer_job *job = &n->waiting.jobs[0];
-	uint64_t kept;
-
-	pthread_mutex_lock(&n->lock);
-	job->keep_no_more = true;
-	pthread_cond_broadcast(&n->changed); /* the keeper may be waiting for it to be late */
-	while (n->keeping == job->interval)
-		pthread_cond_wait(&n->changed, &n->lock);
-	kept = job->kept;
-	pthread_mutex_unlock(&n->lock);
-	return kept;
-}
-
 static int name(struct namer *n, const struct namer_job *job)
 {
 	CLEANUP(pprof_freep) struct pprof *p = NULL;
 	const struct outbox_rules by = { job->config, job->number };
 	struct session_interval *i = job->interval;
 	const struct name_sources from = { &i->files, n->naming->sym, n->naming->servers, i->jit };
-	uint64_t kept;
 	int r;
 
 	r = profile_to_pprof(i->profile, &from, i->counters, &p);
 	if (r == 0)
 		r = naming_demangle(n->naming, p);
-	kept = claim(n);
 	if (r < 0)
-		outbox_drop(&n->outbox, kept);
-	return r < 0 ? r : outbox_put(&n->outbox, &by, p, kept);
+		outbox_drop(&n->outbox, job->kept);
+	return r < 0 ? r : outbox_put(&n->outbox, &by, p, job->kept);
 }
 
 /* Names cost most of the memory: what is not wanted for long goes, and comes back when it is. */
@@ -254,33 +234,26 @@ static void lower_priority(void)
 static struct namer_job *first_unkept(struct namer *n)
 {
 	for (unsigned i = 0; i < n->waiting.n; i++)
-		if (!n->waiting.jobs[i].keep_no_more)
+		if (!n->waiting.jobs[i].was_kept)
 			return &n->waiting.jobs[i];
 	return NULL;
 }
 
-static void wait_until(struct namer *n, uint64_t ns)
-{
-	const struct timespec at = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
-
-	(void)pthread_cond_timedwait(&n->changed, &n->lock, &at);
-}
-
-/* Called and returns with the lock held. */
-static void keep_one(struct namer *n, struct session_interval *i)
+/* Called and returns with the lock held. Jobs before it may be done meanwhile. */
+static void keep_one(struct namer *n, const struct session_interval *i)
 {
 	uint64_t kept, cpu_ns = thread_cpu_ns();
+	unsigned k = 0;
 
-	n->keeping = i;
 	pthread_mutex_unlock(&n->lock);
 	kept = outbox_keep(&n->outbox, i);
 	memory_give_back();
 	atomic_fetch_add(&n->keeper_cpu_ns, thread_cpu_ns() - cpu_ns);
 	pthread_mutex_lock(&n->lock);
-	n->keeping = NULL;
-	for (unsigned k = 0; k < n->waiting.n; k++)
-		if (n->waiting.jobs[k].interval == i)
-			n->waiting.jobs[k].kept = kept;
+	while (n->waiting.jobs[k].interval != i)
+		k++;
+	n->waiting.jobs[k].kept = kept;
+	n->waiting.jobs[k].was_kept = true;
 	pthread_cond_broadcast(&n->changed);
 }
 
@@ -292,14 +265,10 @@ static void *keep(void *arg)
 	lower_priority();
 	pthread_mutex_lock(&n->lock);
 	for (struct namer_job *next; (next = first_unkept(n)) || !n->finish;) {
-		if (!next)
-			pthread_cond_wait(&n->changed, &n->lock);
-		else if (monotonic_ns() < next->pushed_ns + KEEP_AFTER_NS)
-			wait_until(n, next->pushed_ns + KEEP_AFTER_NS);
-		else {
-			next->keep_no_more = true;
+		if (next)
 			keep_one(n, next->interval);
-		}
+		else
+			pthread_cond_wait(&n->changed, &n->lock);
 	}
 	pthread_mutex_unlock(&n->lock);
 	return NULL;
@@ -315,7 +284,8 @@ static void *run(void *arg)
 	while (n->waiting.n || !n->finish) {
 		struct namer_job job;
 
-		if (!n->waiting.n) {
+		/* One after the other, as both take memory. */
+		if (!n->waiting.n || !n->waiting.jobs[0].was_kept) {
 			pthread_cond_wait(&n->changed, &n->lock);
 			continue;
 		}
@@ -367,16 +337,6 @@ static int start_threads(struct namer *n)
 	return r;
 }
 
-static void init_cond(pthread_cond_t *c)
-{
-	pthread_condattr_t by;
-
-	pthread_condattr_init(&by);
-	pthread_condattr_setclock(&by, CLOCK_MONOTONIC);
-	pthread_cond_init(c, &by);
-	pthread_condattr_destroy(&by);
-}
-
 int namer_start(const struct agent_config *config, struct agent_shared *s, struct spool *spool,
 		struct namer **ret)
 {
@@ -398,7 +358,7 @@ int namer_start(const struct agent_config *config, struct agent_shared *s, struc
 	n->round_ns = monotonic_ns();
 	naming_budget_start(&n->budget, n->round_ns);
 	pthread_mutex_init(&n->lock, NULL);
-	init_cond(&n->changed);
+	pthread_cond_init(&n->changed, NULL);
 	r = naming_open(&opt, &n->naming);
 	if (r < 0)
 		return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names intervals of a session and puts them into the spool, in a thread of low priority, while
- * sampling goes on; a second one keeps those there that take long (app/outbox.h). The CPU
+ * sampling goes on; a second one keeps them there until they have names (app/outbox.h). The CPU
  * time of naming is bounded in the long run (app/naming_budget.h): beyond that there are names from
  * symbol tables only, then of what is known already.
  */
@@ -34,7 +34,7 @@ struct namer_job {
 	uint64_t pushed_ns;		   /* set by namer_push() */
 	/* The namer's own. */
 	uint64_t kept; /* outbox_keep() */
-	bool keep_no_more;
+	bool was_kept; /* or could not be */
 };
 
 /* True: it may be given one more interval. */

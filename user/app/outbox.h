@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From a profile to the spool: labels and rules of the configuration, a queue for each endpoint.
- * An interval that waits long for its names is kept there without them, for the case that the agent
- * is killed.
+ * Until an interval has names it is kept there without them, for the case that the agent is killed.
  */
 #ifndef APP_OUTBOX_H
 #define APP_OUTBOX_H
