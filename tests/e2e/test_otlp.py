@@ -63,7 +63,7 @@ def received(request, spanprof, workloads, tmp_path_factory):
     """(samples of the Collector, pprof files, pid of the shop)"""
     folder = tmp_path_factory.mktemp("otlp")
     bare = folder / "without-build-id"
-    run("objcopy", "--remove-section=.note.gnu.build-id", workloads / "split-le", bare)
+    subprocess.run(["objcopy", "--remove-section=.note.gnu.build-id", workloads / "split-le", bare], check=True)
     with (open_shop(workloads, folder / "truth") as shop, collector(folder) as urls,
           programs([bare, "--cpu-seconds", "1000"])):  # fmt: skip
         server = {"name": "server", "type": request.param, "url": urls[request.param]}
@@ -118,6 +118,13 @@ def test_threads(received):
 
 
 BUILD_ID, TYPE = "process.executable.build_id.gnu", "profile.frame.type"
+HTLHASH = "process.executable.build_id.htlhash"
+
+
+def htlhash(path):
+    """OpenTelemetry's specification of profiles: by a file's begin, end and length."""
+    whole = path.read_bytes()
+    return hashlib.sha256(whole[:4096] + whole[-4096:] + len(whole).to_bytes(8, "big")).hexdigest()[:32]
 
 
 def test_a_program_s_frames(received, workloads):
@@ -128,16 +135,15 @@ def test_a_program_s_frames(received, workloads):
     own = [l for s in got if s.labels["process.pid"] == shop for l in s.locations if l.file == str(program)]
     assert own
     for l in own:
-        assert l.attributes == {TYPE: "native"} and l.file_attributes == {BUILD_ID: build_id}, l
+        assert l.attributes == {TYPE: "native"}
+        assert l.file_attributes == {BUILD_ID: build_id, HTLHASH: htlhash(program)}, l
 
 
 def test_a_program_without_a_build_id(received):
-    """It is told by its begin, end and length, as OpenTelemetry's specification of profiles has it."""
     found = [l for s in received[0] for l in s.locations if l.file.endswith("/without-build-id")]
-    whole = Path(found[0].file).read_bytes()
-    digest = hashlib.sha256(whole[:4096] + whole[-4096:] + len(whole).to_bytes(8, "big")).hexdigest()
+    assert found
     for l in found:
-        assert l.file_attributes == {"process.executable.build_id.htlhash": digest[:32]}, l
+        assert l.file_attributes == {HTLHASH: htlhash(Path(l.file))}, l
 
 
 def test_the_kernel_s_frames(received):

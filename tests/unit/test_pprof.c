@@ -139,7 +139,7 @@ Test(pprof, mapping_gets_the_flags_of_all_its_adders)
 	pprof_builder_free(b);
 }
 
-Test(pprof, files_without_a_build_id_are_told_apart)
+Test(pprof, files_of_one_name_are_told_apart)
 {
 	struct pprof_builder *b = new_builder();
 	struct pprof_mapping m = { .filename = "a", .htlhash = "0f" };
@@ -185,6 +185,7 @@ Test(pprof, go_reads_every_field)
 				   .offset = 0x1000,
 				   .filename = "/bin/x",
 				   .build_id = "abcdef0123",
+				   .htlhash = "0123",
 				   .has_functions = true,
 				   .has_inline_frames = true };
 	struct pprof_function inner = { "inner", "_Z5innerv", "in.c", 10 };

@@ -21,7 +21,10 @@
 
 #define HTLHASH_PIECE 4096
 
-/* Of a mapped file that may be in our memory; a table of symbols is read once, from end to end. */
+/*
+ * Bytes of a mapped file that are read until they are forgotten: a table of symbols is read once,
+ * from end to end. Up to 16 times as much is in memory where reads are scattered.
+ */
 #define TOUCHED_MAX (1 << 20)
 #define TOUCHED_MIN 4096 /* by a read */
 

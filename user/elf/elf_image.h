@@ -17,8 +17,7 @@ struct elf_file {
 	int fd;		    /* -1: bytes in memory, of no file */
 	const uint8_t *mem; /* NULL: a file */
 	bool mapped;	    /* mem is ours to unmap; else it is borrowed */
-	uint64_t
-		touched; /* bytes of mem that were read since the last time that it was forgotten */
+	uint64_t touched;   /* bytes of it that were read since it was last forgotten */
 	uint64_t size;
 	Elf64_Ehdr ehdr;
 	Elf64_Phdr *phdrs;

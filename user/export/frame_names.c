@@ -99,10 +99,9 @@ static void read_elf_facts(struct batch *b, bool has_names)
 	b->entry = elf_file_entry(ef);
 	for (size_t i = 0; !has_names && i < b->names.n; i++)
 		(void)elf_file_offset_to_vaddr(ef, b->offsets[i], &b->results[i].vaddr);
-	if (elf_file_build_id(ef, &id, &len) < 0) {
-		(void)elf_file_htlhash(ef, b->htlhash);
+	(void)elf_file_htlhash(ef, b->htlhash);
+	if (elf_file_build_id(ef, &id, &len) < 0)
 		return;
-	}
 	for (size_t i = 0; i < len && 2 * i + 2 < sizeof(b->build_id); i++)
 		sprintf(b->build_id + 2 * i, "%02x", id[i]);
 }

@@ -11,8 +11,8 @@
  *   sample     thread.name, thread.id, labels of the program's own. A trace and a span id make a
  *              Link; one without the other makes none, and is the attribute trace_id or span_id
  *   location   profile.frame.type where it is known
- *   mapping    process.executable.build_id.gnu or .go where the profile has a build id, else
- *              .htlhash where it has that
+ *   mapping    process.executable.build_id.htlhash of each file, and .gnu or .go where the profile
+ *              has a build id
  */
 #ifndef EXPORT_OTLP_H
 #define EXPORT_OTLP_H

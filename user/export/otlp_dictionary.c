@@ -134,21 +134,21 @@ static int add_text_attribute(struct otlp_dictionary *d, const char *key, const 
 
 static int add_mapping(struct otlp_dictionary *d, const struct pprof_mapping *m, int32_t *ret)
 {
-	const char *id = m->build_id, *key = otlp_build_id_key(id);
 	Otlp__Mapping msg = OTLP__MAPPING__INIT;
-	int32_t attribute;
+	int32_t attributes[2];
+	size_t n, more;
 
 	msg.memory_start = m->start;
 	msg.memory_limit = m->limit;
 	msg.file_offset = m->offset;
-	msg.attribute_indices = &attribute;
-	if (!key) {
-		key = "process.executable.build_id.htlhash";
-		id = m->htlhash;
-	}
 	if (otlp_dictionary_string(d, m->filename, &msg.filename_strindex) < 0 ||
-	    add_text_attribute(d, key, id, &attribute, &msg.n_attribute_indices) < 0)
+	    add_text_attribute(d, otlp_build_id_key(m->build_id), m->build_id, attributes, &n) <
+		    0 ||
+	    add_text_attribute(d, "process.executable.build_id.htlhash", m->htlhash, &attributes[n],
+			       &more) < 0)
 		return -ENOMEM;
+	msg.attribute_indices = attributes;
+	msg.n_attribute_indices = n + more;
 	return add(d, OTLP_MAPPINGS, &msg.base, ret);
 }
 

@@ -49,7 +49,7 @@ struct pprof_mapping {
 	uint64_t start, limit, offset;
 	const char *filename;
 	const char *build_id; /* hex */
-	const char *htlhash;  /* hex, of a file without build id: ELF_HTLHASH_SIZE */
+	const char *htlhash;  /* hex: elf_file_htlhash() */
 	bool has_functions, has_filenames, has_line_numbers, has_inline_frames;
 };
 
