@@ -11,8 +11,8 @@
 void memory_stay_small(void);
 
 /*
- * Gives back the pages between blocks that hold nothing, too, which takes about a millisecond: after
- * a piece of work.
+ * Gives back the pages between blocks that hold nothing, too, which takes about a millisecond:
+ * after a piece of work.
  */
 void memory_give_back(void);
 
