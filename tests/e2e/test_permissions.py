@@ -204,6 +204,14 @@ def test_doctor_of_a_process_that_ends_meanwhile(spanprof, seconds):
     assert findings(done)["spans of its threads, in this second"][1].startswith("it has ended")
 
 
+def test_doctor_of_a_process_that_is_sampled_and_ends(spanprof):
+    burn = "import time; end = time.time() + 0.8\nwhile time.time() < end: pass"
+    with subprocess.Popen(["/usr/bin/python3", "-c", burn]) as process:
+        done = run(spanprof, "doctor", "-p", process.pid)
+    said = findings(done)["spans of its threads, in this second"][1]
+    assert re.match(r"it has ended; none in \d+ samples; ", said)
+
+
 def test_doctor_of_a_kernel_thread(spanprof):
     done = run(spanprof, "doctor", "-p", 2)
     assert done.returncode == 0

@@ -128,8 +128,8 @@ static void report_none(const struct watch *w, const uint64_t *counters, enum fi
 	for (size_t i = 0; w->n && i < sizeof(reasons) / sizeof(reasons[0]); i++) {
 		if (!counters[reasons[i].stat])
 			continue;
-		snprintf(detail, sizeof(detail), "none in %" PRIu64 " samples; %s", w->n,
-			 reasons[i].why);
+		snprintf(detail, sizeof(detail), "%snone in %" PRIu64 " samples; %s",
+			 w->ended ? "it has ended; " : "", w->n, reasons[i].why);
 		f.remedy = reasons[i].remedy;
 		break;
 	}
