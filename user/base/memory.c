@@ -3,13 +3,12 @@
 
 #include <malloc.h>
 
-/* glibc's first limits. Setting one ends that they grow. */
+/* What glibc begins with. That it is set ends that this limit, and the one for heaps, grow. */
 #define LARGE (128 * 1024)
 
 void memory_stay_small(void)
 {
 	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
-	(void)mallopt(M_TRIM_THRESHOLD, LARGE);
 }
 
 void memory_give_back(void)

@@ -31,9 +31,10 @@ DEFINE_CLEANUP(struct elf_file *, elf_file_close)
 int elf_file_build_id(struct elf_file *ef, const uint8_t **ret_id, size_t *ret_len);
 
 /*
- * What OpenTelemetry tells files without a build id apart by (profiles/mappings.md: htlhash): the
- * first 16 bytes of SHA-256 over the file's first 4 KiB, its last 4 KiB, and its length in big
- * endian. Written as hex. -EBADMSG: it became shorter meanwhile; other errors of pread(2).
+ * What OpenTelemetry tells files apart by, with or without a build id (profiles/mappings.md:
+ * htlhash): the first 16 bytes of SHA-256 over the file's first 4 KiB, its last 4 KiB, and its
+ * length in big endian. Written as hex. -EBADMSG: it became shorter meanwhile; other errors of
+ * pread(2).
  */
 #define ELF_HTLHASH_SIZE 33
 int elf_file_htlhash(struct elf_file *ef, char ret[ELF_HTLHASH_SIZE]);
