@@ -102,8 +102,9 @@ class Agent:
     def courier(self):
         """Its pid: the child that is not the reader of files."""
         for pid in children(self.program.pid):
-            if "spanprof-send" in open(f"/proc/{pid}/comm", encoding="utf-8").read():
-                return pid
+            with suppress(OSError):  # it has ended meanwhile
+                if "spanprof-send" in Path(f"/proc/{pid}/comm").read_text():
+                    return pid
         return None
 
     def numbers(self):

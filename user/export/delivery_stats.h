@@ -5,7 +5,7 @@
  *
  *   found + put = delivered + rejected + expired + damaged + uncertain + queue_samples
  *
- * in samples, to at most one interval if a process was killed meanwhile.
+ * in samples; to at most one interval if a process that put into it was killed meanwhile.
  */
 #ifndef EXPORT_DELIVERY_STATS_H
 #define EXPORT_DELIVERY_STATS_H
@@ -39,6 +39,17 @@ enum delivery_outcome {
 	DELIVERY_OUTCOMES,
 };
 
+/*
+ * What is being noted on disk. Should its process be killed before it is counted, the next one
+ * counts it if it has arrived there.
+ */
+struct delivery_note {
+	_Atomic uint32_t fate;	  /* enum spool_fate; SPOOL_BEGUN: there is none */
+	_Atomic uint64_t seq;	  /* of the profile */
+	_Atomic uint64_t settled; /* samples of the profile that are, once it is on disk */
+	_Atomic uint64_t counted; /* what the counter of this fate is then */
+};
+
 struct delivery_stats {
 	char name[DELIVERY_NAME_MAX];	   /* written before state leaves DELIVERY_UNUSED */
 	_Atomic uint32_t state;		   /* enum delivery_state */
@@ -55,6 +66,7 @@ struct delivery_stats {
 	_Atomic uint64_t expired;   /* beyond the spool's limits, or to make room on a full disk */
 	_Atomic uint64_t damaged;   /* as far as the files' names still tell */
 	_Atomic uint64_t uncertain; /* sent without an answer and not repeated */
+	struct delivery_note note;
 
 	_Atomic uint64_t requests[DELIVERY_OUTCOMES];
 	_Atomic uint64_t bytes_sent;	   /* bodies of requests */

@@ -15,7 +15,7 @@ struct spool_queue {
 	struct spool_dir dir;
 	char *name;
 	int fd;
-	struct delivery_stats *stats;
+	struct delivery_stats *stats, unasked;
 	struct spool_list next; /* the oldest ones, from pos on */
 	size_t pos;
 	uint64_t entries, bytes, samples; /* of all */
@@ -134,6 +134,77 @@ void spool_queue_look(struct spool_queue *q)
 	(void)look(q);
 }
 
+/* --- counting --------------------------------------------------------------------------------- */
+
+/* NULL: it is no end. */
+static _Atomic uint64_t *counter_of(struct delivery_stats *s, enum spool_fate fate)
+{
+	switch (fate) {
+	case SPOOL_TAKEN:
+		return &s->delivered;
+	case SPOOL_REJECTED:
+		return &s->rejected;
+	case SPOOL_UNCERTAIN:
+		return &s->uncertain;
+	default:
+		return NULL;
+	}
+}
+
+/* Before it is on disk; @e is as it will be. */
+static void announce(struct spool_queue *q, const struct spool_entry *e, enum spool_fate fate,
+		     uint64_t samples)
+{
+	_Atomic uint64_t *counter = counter_of(q->stats, fate);
+	struct delivery_note *n = &q->stats->note;
+
+	if (!counter)
+		return;
+	atomic_store(&n->seq, e->name.seq);
+	atomic_store(&n->settled, e->progress.samples);
+	atomic_store(&n->counted, atomic_load(counter) + samples);
+	atomic_store(&n->fate, fate);
+}
+
+static void count(struct spool_queue *q, enum spool_fate fate, uint64_t samples)
+{
+	_Atomic uint64_t *counter = counter_of(q->stats, fate);
+
+	if (!counter)
+		return;
+	atomic_fetch_add(counter, samples);
+	atomic_store(&q->stats->note.fate, SPOOL_BEGUN);
+	subtract(&q->samples, samples);
+	publish(q);
+}
+
+static bool has_arrived(struct spool_queue *q, const struct spool_list *list)
+{
+	CLEANUP(spool_progress_clear) struct spool_progress p = { 0 };
+	const struct delivery_note *n = &q->stats->note;
+
+	for (size_t i = 0; i < list->names.n; i++) {
+		const struct spool_name *name = &list->names.data[i];
+
+		if (name->kind != SPOOL_PROGRESS && name->seq == atomic_load(&n->seq))
+			return spool_progress_of(q->fd, name, &p) == 0 &&
+			       p.samples >= atomic_load(&n->settled);
+	}
+	return false;
+}
+
+/* Of a process that was killed between its disk and its counter, or just after. */
+static void count_announced(struct spool_queue *q, const struct spool_list *list)
+{
+	struct delivery_note *n = &q->stats->note;
+	_Atomic uint64_t *counter = counter_of(q->stats, atomic_load(&n->fate));
+	uint64_t counted = atomic_load(&n->counted);
+
+	if (counter && atomic_load(counter) < counted && has_arrived(q, list))
+		atomic_store(counter, counted);
+	atomic_store(&n->fate, SPOOL_BEGUN);
+}
+
 /* --- opening ---------------------------------------------------------------------------------- */
 
 /*
@@ -145,6 +216,7 @@ static void tidy(struct spool_queue *q)
 	CLEANUP(spool_list_clear) struct spool_list list = { 0 };
 
 	(void)spool_dir_list(&q->dir, q->fd, q->name, q->stats, &list);
+	count_announced(q, &list);
 	for (size_t i = 0; i < list.names.n; i++) {
 		struct spool_name *name = &list.names.data[i];
 		bool alone = i == 0 || list.names.data[i - 1].seq != name->seq;
@@ -167,7 +239,7 @@ int spool_queue_open(const char *dir, const char *name, struct delivery_stats *s
 		return -ENOMEM;
 	q->dir = (struct spool_dir)SPOOL_DIR_CLOSED;
 	q->fd = -1;
-	q->stats = stats;
+	q->stats = stats ? stats : &q->unasked;
 	q->name = strdup(name);
 	r = q->name ? spool_dir_open(dir, &q->dir) : -ENOMEM;
 	if (r >= 0)
@@ -419,25 +491,6 @@ static int save(struct spool_queue *q, struct spool_entry *e, const struct spool
 	return append(fd, e, rec, ranges);
 }
 
-static void count(struct spool_queue *q, enum spool_fate fate, uint64_t samples)
-{
-	switch (fate) {
-	case SPOOL_TAKEN:
-		delivery_stats_add(q->stats, delivered, samples);
-		break;
-	case SPOOL_REJECTED:
-		delivery_stats_add(q->stats, rejected, samples);
-		break;
-	case SPOOL_UNCERTAIN:
-		delivery_stats_add(q->stats, uncertain, samples);
-		break;
-	default:
-		return;
-	}
-	subtract(&q->samples, samples);
-	publish(q);
-}
-
 int spool_queue_note(struct spool_queue *q, struct spool_entry *e, struct spool_record *rec,
 		     const struct spool_range *ranges)
 {
@@ -449,6 +502,7 @@ int spool_queue_note(struct spool_queue *q, struct spool_entry *e, struct spool_
 	/* Once a record is missing, those that follow would be about something else. */
 	if (!e->unsaved) {
 		spool_record_fill(rec, ranges);
+		announce(q, e, rec->fate, samples);
 		e->unsaved = save(q, e, rec, ranges) < 0;
 		if (e->unsaved)
 			delivery_stats_add(q->stats, progress_unsaved, 1);
