@@ -27,6 +27,7 @@ struct identity_table {
 	struct identity_options opt;
 	struct hashmap by_pid; /* of struct identity */
 	char host[HOST_NAME_LEN_MAX + 1];
+	char text[ENVIRON_MAX]; /* what was read of /proc last; that is the longest */
 	char *cgroup_root; /* of our namespace, seen from the host's; "": not known, or the same */
 };
 
@@ -103,27 +104,24 @@ void identity_forget(struct identity_table *t, pid_t pid)
 
 /* --- /proc ------------------------------------------------------------------------------------ */
 
-/* At most @max bytes of /proc/@pid/@name into fresh memory. */
-static int read_proc(pid_t pid, const char *name, size_t max, char **ret, size_t *ret_len)
+/* At most @max bytes of /proc/@pid/@name, in t->text. */
+static int read_proc(struct identity_table *t, pid_t pid, const char *name, size_t max,
+		     size_t *ret_len)
 {
-	CLEANUP(freep) char *text = malloc(max);
 	CLEANUP(closep) int fd = -1;
 	char path[48];
 	size_t len = 0;
 	ssize_t n;
 
-	if (!text)
-		return -ENOMEM;
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	while (len < max && (n = read(fd, text + len, max - len)) != 0) {
+	while (len < max && (n = read(fd, t->text + len, max - len)) != 0) {
 		if (n < 0)
 			return -errno;
 		len += n;
 	}
-	*ret = TAKE_PTR(text);
 	*ret_len = len;
 	return 0;
 }
@@ -189,16 +187,15 @@ static int take_facts(const struct cgroup_facts *facts, struct identity *i)
 
 static int read_cgroup(struct identity_table *t, struct identity *i)
 {
-	CLEANUP(freep) char *text = NULL;
 	struct cgroup_facts facts;
 	size_t len;
-	int r = read_proc(i->pid, "cgroup", CGROUP_TEXT_MAX, &text, &len);
+	int r = read_proc(t, i->pid, "cgroup", CGROUP_TEXT_MAX, &len);
 
 	if (r < 0)
 		return r;
-	cgroup_identify(text, len, &facts);
+	cgroup_identify(t->text, len, &facts);
 	free(i->cgroup);
-	i->cgroup = cgroup_path(text, len, t->cgroup_root);
+	i->cgroup = cgroup_path(t->text, len, t->cgroup_root);
 	r = take_facts(&facts, i);
 	return r < 0 ? r : name_container(&t->opt, &i->known);
 }
@@ -206,31 +203,29 @@ static int read_cgroup(struct identity_table *t, struct identity *i)
 /* One that may not be read, or is that of a kernel thread, says nothing. */
 static int read_environ(struct identity_table *t, struct identity *i)
 {
-	CLEANUP(freep) char *text = NULL;
 	size_t len;
-	int r = read_proc(i->pid, "environ", ENVIRON_MAX, &text, &len);
+	int r = read_proc(t, i->pid, "environ", ENVIRON_MAX, &len);
 
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	r = environ_take(text, len, &i->known);
+	r = environ_take(t->text, len, &i->known);
 	if (r == -EBADMSG)
 		t->opt.counters[STAT_RESOURCE_MALFORMED]++;
 	return r == -ENOMEM ? r : 0;
 }
 
-static int read_script(const struct process *p, struct identity *i)
+static int read_script(struct identity_table *t, const struct process *p, struct identity *i)
 {
-	CLEANUP(freep) char *text = NULL;
 	char name[SCRIPT_NAME_MAX + 1];
 	size_t len;
 	int r;
 
 	if (!script_has_interpreter(process_name(p)))
 		return 0;
-	r = read_proc(p->pid, "cmdline", COMMAND_LINE_MAX, &text, &len);
+	r = read_proc(t, p->pid, "cmdline", COMMAND_LINE_MAX, &len);
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
-	script_name(process_name(p), text, len, name);
+	script_name(process_name(p), t->text, len, name);
 	if (!*name)
 		return 0;
 	i->script = strdup(name);
@@ -238,19 +233,18 @@ static int read_script(const struct process *p, struct identity *i)
 }
 
 /* "Uid:" and four numbers: the real, the effective, the saved one, and that for files. */
-static int read_uid(struct identity *i)
+static int read_uid(struct identity_table *t, struct identity *i)
 {
-	CLEANUP(freep) char *text = NULL;
 	const char *line;
 	size_t len;
-	int r = read_proc(i->pid, "status", STATUS_MAX, &text, &len);
+	int r = read_proc(t, i->pid, "status", STATUS_MAX, &len);
 
 	if (r < 0)
 		return r;
 	if (!len)
 		return -ESRCH;
-	text[len - 1] = '\0';
-	line = strstr(text, "\nUid:");
+	t->text[len - 1] = '\0';
+	line = strstr(t->text, "\nUid:");
 	if (line)
 		i->uid = strtoll(line + strlen("\nUid:"), NULL, 10);
 	return 0;
@@ -265,11 +259,11 @@ static int read_all(struct identity_table *t, const struct process *p, struct id
 		return -ESRCH;
 	r = read_cgroup(t, i);
 	if (r == 0)
-		r = read_uid(i);
+		r = read_uid(t, i);
 	if (r == 0)
 		r = read_environ(t, i);
 	if (r == 0)
-		r = read_script(p, i);
+		r = read_script(t, p, i);
 	if (r == 0 && !runs_the_same(p))
 		return -ESRCH;
 	return r == 0 || r == -ENOMEM ? r : -ESRCH;
@@ -361,7 +355,7 @@ static void look_again(struct identity_table *t, const struct process *p, struct
 	i->is_looked_at = true;
 	if (p->exited_ns || !runs_the_same(p))
 		return;
-	(void)read_uid(i);
+	(void)read_uid(t, i);
 	(void)read_cgroup(t, i);
 }
 
