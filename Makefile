@@ -148,7 +148,7 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@sed -n 's/^#: //p' Makefile tests/tests.mk tests/sink/sink.mk tests/relabel/relabel.mk tests/otelcol/otelcol.mk tests/tools/tools.mk
+	@sed -n 's/^#: //p' Makefile tests/tests.mk tests/sink/sink.mk tests/relabel/relabel.mk tests/otelcol/otelcol.mk tests/jaeger/jaeger.mk tests/tools/tools.mk
 
 #: all           build/spanprof (ARCH=aarch64: a cross build in build/aarch64)
 #: install       into $(DESTDIR)$(PREFIX)

@@ -112,6 +112,7 @@ $(DELIVER): tests/delivery/deliver.c $(BUILDDIR)/libspanprof.a
 -include tests/sink/sink.mk
 -include tests/relabel/relabel.mk
 -include tests/otelcol/otelcol.mk
+-include tests/jaeger/jaeger.mk
 -include tests/tools/tools.mk
 workloads sink:
 

@@ -28,10 +28,14 @@ def of_local_roots():
     return config
 
 
-def send(url, spans, **more):
-    spans = [{"traceId": TRACE, "spanId": s, "name": "checkout", "kind": 2, "startTimeUnixNano": "1",
-              "endTimeUnixNano": "2", **more} for s in spans]  # fmt: skip
-    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}).encode()
+def like(span_id, **more):
+    return {"traceId": TRACE, "spanId": span_id, "name": "checkout", "kind": 2, "startTimeUnixNano": "1",
+            "endTimeUnixNano": "2", **more}  # fmt: skip
+
+
+def send(url, spans, service="any"):
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
+    body = json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]}).encode()
     request = urllib.request.Request(f"{url}/v1/traces", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.status == 200
@@ -50,7 +54,7 @@ def test_collector_gives_spans_their_profile_id(tmp_path):
     config = recipe()
     assert config["service"]["pipelines"]["traces"]["processors"] == list(config["processors"])
     with collector(tmp_path, "traces", config["processors"]) as urls:
-        send(urls["otlp_http"], SPANS)
+        send(urls["otlp_http"], [like(s) for s in SPANS])
     assert attributes(tmp_path / "otlp.json") == {s: {"pyroscope.profile.id": s} for s in SPANS}
 
 
@@ -59,8 +63,8 @@ def test_collector_gives_local_roots_their_profile_id(tmp_path):
     kinds = range(1, 6)  # internal, server, client, producer, consumer
     with collector(tmp_path, "traces", of_local_roots()["processors"]) as urls:
         for kind in kinds:
-            send(urls["otlp_http"], [f"a{kind:015}"], kind=kind)
-            send(urls["otlp_http"], [f"b{kind:015}"], kind=kind, parentSpanId=SPANS[0])
+            send(urls["otlp_http"], [like(f"a{kind:015}", kind=kind)])
+            send(urls["otlp_http"], [like(f"b{kind:015}", kind=kind, parentSpanId=SPANS[0])])
     got = attributes(tmp_path / "otlp.json")
     assert len(got) == 10
     assert {s for s in got if got[s]} == {*(f"a{kind:015}" for kind in kinds), "b" + "2".zfill(15), "b" + "5".zfill(15)}
