@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -558,6 +559,55 @@ def test_health_sees_a_thread_that_hangs(spanprof, busy, tmp_path):
             agent.wait(lambda: agent.get("/healthz") == (200, "ok\n") and heads)
             assert agent.metric("courier_stuck_total") == 1
             agent.stop()
+
+
+@pytest.fixture
+def calendar(tmp_path, monkeypatch):
+    """Sets the clock that people set, of agents: to so many hours from what it is."""
+    [library] = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    hours = tmp_path / "hours"
+
+    def set_to(n):
+        (tmp_path / "next").write_text(f"{n * 3600:+d}\n")
+        (tmp_path / "next").rename(hours)
+
+    set_to(0)
+    monkeypatch.setenv("LD_PRELOAD", str(library))
+    monkeypatch.setenv("FAKETIME_TIMESTAMP_FILE", str(hours))
+    monkeypatch.setenv("FAKETIME_NO_CACHE", "1")
+    monkeypatch.setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    return set_to
+
+
+@pytest.mark.waits
+def test_clock_that_steps(spanprof, busy, calendar, tmp_path):
+    """Hours ahead and back, while a server is down and after it: what is a minute old stays so."""
+    is_down = threading.Event()
+
+    def answer(conn, head, n):
+        conn.sendall(http_answer(503 if is_down.is_set() else 200))
+
+    spool = {"directory": f"{tmp_path}/spool", "max_age": "10m"}
+    with server(answer) as (url, heads):
+        e = {"name": "server", "type": "otlp_http", "url": url}
+        with Agent(spanprof, tmp_path, [directory(tmp_path / "out"), e], spool=spool) as agent:
+            is_down.set()
+            for hours in 2, -3, 0, 1:
+                queued = agent.metric('endpoint_queue_profiles{endpoint="server"}')
+                agent.wait(lambda: agent.metric('endpoint_queue_profiles{endpoint="server"}') > queued + 1)
+                calendar(hours)
+            is_down.clear()
+            agent.wait(lambda: agent.metric('endpoint_queue_profiles{endpoint="server"}') == 0)
+            calendar(-1)
+            before = agent.metric("intervals_total")
+            agent.wait(lambda: agent.metric("intervals_total") > before + 2)
+            assert agent.get("/healthz") == (200, "ok\n")
+            assert agent.metric('endpoint_samples_delivered_total{endpoint="server"}') > 4 * HZ
+            for fate in "expired", "rejected", "damaged":
+                assert agent.metric(f'endpoint_samples_{fate}_total{{endpoint="server"}}') == 0
+            agent.stop()
+    times = [p.time_ns / 3600e9 for p in profiles(tmp_path / "out")]
+    assert max(times) - min(times) > 4.5
 
 
 # --- watching it ---------------------------------------------------------------------------------
