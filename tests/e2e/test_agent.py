@@ -1019,6 +1019,20 @@ def test_filter_by_user(spanprof, busy, tmp_path):
     assert samples(tmp_path / "out") == 0
 
 
+def test_filter_by_user_is_given_later(spanprof, busy, tmp_path):
+    """Whose processes those are that it knows already was nobody's question before."""
+    out = tmp_path / "out"
+    with Agent(spanprof, tmp_path, [directory(out)]) as agent:
+        agent.wait(lambda: of_process(profiles(out), busy))
+        agent.config["filters"] = {"include": [{"uid": 0}]}
+        agent.reload()
+        before = agent.metric("intervals_total")
+        agent.wait(lambda: agent.metric("intervals_total") > before + 1)
+        known = samples(out, pid=busy)
+        agent.wait(lambda: samples(out, pid=busy) > known + HZ)
+        agent.stop()
+
+
 @contextmanager
 def cgroups(*names):
     """Folders of the hierarchy of v2, which are empty in the end."""

@@ -103,7 +103,10 @@ Test(filter, what_is_not_known_matches_no_rule)
 	struct filter f = { .include = &rule, .n_include = 1 };
 
 	cr_expect(zero(int, filter_wants(&f, &nginx)));
+	cr_expect(zero(int, filter_asks_for_users(NULL)));
+	cr_expect(zero(int, filter_asks_for_users(&f)));
 	rule = (struct filter_rule){ .uid = 0 };
+	cr_expect(filter_asks_for_users(&f));
 	cr_expect(zero(int, filter_wants(&f, &(struct filter_facts){ .uid = -1 })));
 }
 

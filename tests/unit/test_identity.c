@@ -29,7 +29,8 @@ static void set_up(void)
 {
 	struct identity_options opt = { .processes = &processes,
 					.container_name = container_name,
-					.counters = counters };
+					.counters = counters,
+					.users = true };
 
 	cr_assert(zero(int, process_table_init(&processes)));
 	cr_assert(zero(int, identity_table_new(&opt, &identities)));
@@ -172,6 +173,19 @@ Test(identity, user_is_that_of_later)
 	cr_assert(eq(ptr, (void *)get(p), (void *)i));
 	close(socks[0]);
 	cr_assert(eq(int, waitpid(pid, NULL, 0), pid));
+}
+
+/* A filter may ask for them later. */
+Test(identity, users_are_read_when_they_are_wanted)
+{
+	pid_t pid = start(sleep_argv, no_env);
+	struct process *p = known(pid, "sleep");
+
+	identity_set_users(identities, false);
+	cr_assert(eq(i64, get(p)->uid, -1));
+	identity_set_users(identities, true);
+	cr_assert(eq(i64, get(p)->uid, 0));
+	stop(pid);
 }
 
 /* It ended before it was looked at: its parent's parent has what is known. */

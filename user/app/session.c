@@ -175,6 +175,7 @@ static int copy_targets(struct session *s, const struct session_options *opt)
 static int allocate(const struct session_options *opt, struct session **ret)
 {
 	CLEANUP(session_closep) struct session *s = calloc(1, sizeof(*s));
+	const bool users = filter_asks_for_users(opt->filter);
 	int r;
 
 	if (!s)
@@ -188,7 +189,8 @@ static int allocate(const struct session_options *opt, struct session **ret)
 					&s->contexts);
 	if (r == 0)
 		r = identity_table_new(&(struct identity_options){ .processes = &s->procs,
-								   .counters = s->counters },
+								   .counters = s->counters,
+								   .users = users },
 				       &s->identities);
 	if (r == 0)
 		r = profile_new(&s->profile);
@@ -364,6 +366,7 @@ int session_stats(const struct session *s, uint64_t *ret)
 void session_set_filter(struct session *s, const struct filter *f)
 {
 	s->opt.filter = f;
+	identity_set_users(s->identities, filter_asks_for_users(f));
 	session_take_in_all(s);
 }
 

@@ -40,6 +40,19 @@ static bool any_service(const struct filter_rule *rules, size_t n)
 	return false;
 }
 
+static bool any_user(const struct filter_rule *rules, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rules[i].uid != FILTER_ANY_UID)
+			return true;
+	return false;
+}
+
+bool filter_asks_for_users(const struct filter *f)
+{
+	return f && (any_user(f->include, f->n_include) || any_user(f->exclude, f->n_exclude));
+}
+
 bool filter_is_set(const struct filter *f)
 {
 	return f && (f->n_include || f->n_exclude);

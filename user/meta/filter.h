@@ -33,6 +33,8 @@ struct filter_facts {
 
 bool filter_is_set(const struct filter *f); /* NULL: it is not */
 
+bool filter_asks_for_users(const struct filter *f); /* NULL: it does not */
+
 bool filter_wants(const struct filter *f, const struct filter_facts *facts);
 
 /* Does what it says of a process hold until that executes something or changes its name? Services

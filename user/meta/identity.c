@@ -97,6 +97,16 @@ void identity_table_free(struct identity_table *t)
 	free(t);
 }
 
+void identity_set_users(struct identity_table *t, bool users)
+{
+	struct identity *i;
+	size_t pos = 0;
+
+	t->opt.users = users;
+	while (users && (i = hashmap_next(&t->by_pid, &pos)))
+		i->again_ns = 0;
+}
+
 void identity_forget(struct identity_table *t, pid_t pid)
 {
 	identity_free(hashmap_remove(&t->by_pid, hash_u64(0, pid), pid_eq, &pid));
@@ -258,7 +268,7 @@ static int read_all(struct identity_table *t, const struct process *p, struct id
 	if (p->exited_ns)
 		return -ESRCH;
 	r = read_cgroup(t, i);
-	if (r == 0)
+	if (r == 0 && t->opt.users)
 		r = read_uid(t, i);
 	if (r == 0)
 		r = read_environ(t, i);
@@ -355,7 +365,8 @@ static void look_again(struct identity_table *t, const struct process *p, struct
 	i->is_looked_at = true;
 	if (p->exited_ns || !runs_the_same(p))
 		return;
-	(void)read_uid(t, i);
+	if (t->opt.users)
+		(void)read_uid(t, i);
 	(void)read_cgroup(t, i);
 }
 

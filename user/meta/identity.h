@@ -36,7 +36,7 @@ struct identity {
 	struct attributes known;     /* a service's name: of the environment */
 	char *unit_service, *script; /* that would name the service; NULL: none */
 	char *cgroup;		     /* path in the hierarchy of v2, printable; NULL: not known */
-	int64_t uid;		     /* real user id; -1: not known */
+	int64_t uid;		     /* real user id; -1: not known, or not read */
 	uint64_t again_ns;	     /* when user and cgroup are read again; UINT64_MAX: never */
 	bool is_looked_at;	     /* again */
 	const char *host;
@@ -50,6 +50,7 @@ struct identity_options {
 	const char *(*container_name)(void *ctx, const char *container_id);
 	void *ctx;
 	uint64_t *counters; /* [STAT_COUNT]: what could not be read */
+	bool users;	    /* read users, too, which cost one more file of each process */
 };
 
 int identity_table_new(const struct identity_options *opt, struct identity_table **ret);
@@ -62,6 +63,9 @@ DEFINE_CLEANUP(struct identity_table *, identity_table_free)
  * are read again 1 s and 10 s later. *@ret is valid until the next call of any of these. -ENOMEM.
  */
 int identity_get(struct identity_table *t, const struct process *p, const struct identity **ret);
+
+/* As in the options, from now on; also those of processes that are known already. */
+void identity_set_users(struct identity_table *t, bool users);
 
 /* The process ended. */
 void identity_forget(struct identity_table *t, pid_t pid);
