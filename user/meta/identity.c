@@ -219,6 +219,7 @@ static int read_environ(struct identity_table *t, struct identity *i)
 	if (r < 0)
 		return r == -ENOMEM ? r : 0;
 	r = environ_take(t->text, len, &i->known);
+	explicit_bzero(t->text, len); /* passwords are in there */
 	if (r == -EBADMSG)
 		t->opt.counters[STAT_RESOURCE_MALFORMED]++;
 	return r == -ENOMEM ? r : 0;
