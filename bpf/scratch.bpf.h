@@ -57,4 +57,23 @@ __noinline int user_vma(__u64 addr)
 		 : VMA_NONE;
 }
 
+/*
+ * A function makes room for its frame before the stack grows, and much at once if it has a large
+ * array: looked for as far up as a copy of the stack goes.
+ */
+__noinline int user_stack_vma(__u64 sp)
+{
+	__u64 addr = sp;
+	int found = VMA_NONE;
+
+	NO_UNROLL
+	for (__u32 i = 0; i < REST_STACK_MAX / UNWIND_PAGE_SIZE; i++) {
+		found = user_vma(addr);
+		if (found)
+			break;
+		addr = (addr | (UNWIND_PAGE_SIZE - 1)) + 1;
+	}
+	return found;
+}
+
 #endif

@@ -51,6 +51,9 @@ struct unwind_memory {
  */
 int user_vma(__u64 addr);
 
+/* That of the stack whose pointer is @sp, likewise: it may begin above the pointer. */
+int user_stack_vma(__u64 sp);
+
 /* --- arenas --------------------------------------------------------------------------------- */
 
 static __always_inline const void *arena_of(__u32 line)
@@ -294,9 +297,9 @@ static __always_inline int unwind_is_stack(struct unwind_memory *mem, __u64 sp, 
 	if (sp < mem->room->stack_start || sp >= mem->room->stack_end) {
 		struct vma *vma = &mem->room->vma;
 
-		if (!user_vma(sp))
+		if (!user_stack_vma(sp))
 			return 0;
-		mem->room->stack_start = vma->start;
+		mem->room->stack_start = sp < vma->start ? sp : vma->start;
 		mem->room->stack_end = vma->end;
 	}
 	return end <= mem->room->stack_end;

@@ -78,15 +78,14 @@ static __always_inline void user_stack_pc_only(struct scratch *s, enum user_end 
 
 #define RED_ZONE 128 /* bytes below the stack pointer that x86_64 code may use */
 
-/* How much stack there is from @start on, at most REST_STACK_MAX. */
+/* From @start on, which is a little below the stack pointer; REST_STACK_MAX at most. */
 static __always_inline __u32 rest_stack_len(struct scratch *s, __u64 start)
 {
-	struct vma *vma = &s->room.vma;
 	__u64 len;
 
-	if (!user_vma(start))
+	if (!user_stack_vma(s->walk.regs.reg[UNWIND_SP]))
 		return 0;
-	len = vma->end - start;
+	len = s->room.vma.end - start;
 	return len < REST_STACK_MAX ? len : REST_STACK_MAX;
 }
 
@@ -119,15 +118,12 @@ static __always_inline void rest_copy_stack(struct sample_rest *rest, __u64 star
 	}
 }
 
-RARELY __u32 rest_copy(struct scratch *s, struct sample_rest *rest, __u64 start)
+RARELY __u32 rest_copy(struct scratch *s, struct sample_rest *rest)
 {
-	__u32 len = rest_stack_len(s, start);
+	__u32 len = rest_stack_len(s, rest->stack_addr);
 
-	rest->stack_addr = start;
-	rest->stack_len = 0;
-	rest->absent = 0;
 	if (len)
-		rest_copy_stack(rest, start, len);
+		rest_copy_stack(rest, rest->stack_addr, len);
 	return rest->stack_len;
 }
 
@@ -136,12 +132,11 @@ RARELY __u32 rest_add(struct scratch *s, __u32 n_labels)
 {
 	__u32 n = (s->rec.n_kernel + s->rec.n_user + n_labels) & SCRATCH_FRAMES_MASK;
 	struct sample_rest *rest = (struct sample_rest *)&s->frames[n];
-	__u64 start = (s->walk.regs.reg[UNWIND_SP] - RED_ZONE) & ~7ULL;
 	struct unwind_file_key key = s->room.key;
 
 	rest->key = key;
 	rest->backing = s->room.backing;
-	rest->stack_addr = start;
+	rest->stack_addr = (s->walk.regs.reg[UNWIND_SP] - RED_ZONE) & ~7ULL;
 	rest->stack_len = 0;
 	rest->absent = 0;
 	rest->regs = s->walk.regs;
@@ -149,9 +144,7 @@ RARELY __u32 rest_add(struct scratch *s, __u32 n_labels)
 		stat_inc(STAT_REST_LEFT_OUT); /* samples come first */
 		return sizeof(*rest);
 	}
-	if (!rest_copy(s, rest, start)) /* what is below is not of the mapping */
-		rest_copy(s, rest, start + RED_ZONE);
-	return sizeof(*rest) + rest->stack_len;
+	return sizeof(*rest) + rest_copy(s, rest);
 }
 
 #endif

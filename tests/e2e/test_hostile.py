@@ -124,7 +124,7 @@ def test_deep_recursion_is_marked_as_cut(record, workloads):
     deep = [s for s in r.profile.samples if s.has("deep")]
     assert sum(s.values[0] for s in deep) > 500
     cut = [s for s in deep if s.names[-1] == "[truncated]"]
-    assert all(len(s.frames) > 100 for s in cut)
+    assert not [s.names for s in cut if len(s.frames) <= 100]
     # The others were taken on the way down.
     assert all(s.names[-1] == "_start" for s in deep if s not in cut)
     assert sum(s.values[0] for s in cut) >= 0.98 * sum(s.values[0] for s in deep)

@@ -286,6 +286,18 @@ def test_borrowed_stacks(burn):
     check(burn("stacks", "borrowed"), "stacks", [*prefixes(chain, 2), "main;mode_borrowed;stack_top;..."])
 
 
+def test_stack_pointer_below_the_mapping(burn):
+    """
+    A function has made room for its frame, and the stack has not grown yet: also where the walk is finished
+    from a copy of the stack, as is the first one in each page of code.
+    """
+    r = burn("stacks", "below")
+    check(r, "stacks", ["near_the_end;spin_below", "near_the_end", "near_the_end;...;~.*clock.*|\\[.*\\]"], start=THREAD)
+    in_profile, in_dump = of_program(r, "stacks")
+    assert sum(s["finished"] for s in in_dump) > 10
+    assert not [s.names for s in in_profile if s.has("spin_below") and s.has("[truncated]")]
+
+
 # --- code without CFI ---------------------------------------------------------------------------
 
 NOCFI = {

@@ -837,11 +837,29 @@ Test(oncpu, chain_that_leads_out_of_memory)
 	}
 }
 
+/* The stack has not grown yet, by up to as much as a copy of it has. */
+Test(oncpu, stack_pointer_below_its_mapping)
+{
+	const __u64 below[] = { 8, 64, 4096, 3 * 4096 + 8, 15 * 4096 };
+
+	for (size_t i = 0; i < sizeof(below) / sizeof(below[0]); i++) {
+		set_up();
+		set_user_regs(&k.regs, CODE, STACK_BASE - below[i], at(4));
+		set_frame(4, 0, CODE + 1);
+		assert_walk(walk, 2, USER_END_ZERO, STAT_USTACK_END_ZERO);
+	}
+}
+
 Test(oncpu, stack_pointer_in_no_mapping)
 {
-	set_user_regs(&k.regs, CODE, STACK_BASE - 64, at(4));
-	set_frame(4, 0, CODE + 1);
-	assert_walk(walk, 1, USER_END_NO_RULE, STAT_USTACK_NO_RULE);
+	const __u64 bad[] = { STACK_BASE - 16 * 4096, 8, 0 };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		set_up();
+		set_user_regs(&k.regs, CODE, bad[i], at(4));
+		set_frame(4, 0, CODE + 1);
+		assert_walk(walk, 1, USER_END_NO_RULE, STAT_USTACK_NO_RULE);
+	}
 }
 
 Test(oncpu, return_address_that_is_none)
@@ -1686,9 +1704,6 @@ Test(oncpu, copy_of_the_stack)
 	fill_stack();
 	row_store();
 	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
-	/* From the mapping's first byte on, and from where only a part of the red zone is in it. */
-	assert_copy(rest_at(STACK_BASE), STACK_BASE, REST_STACK_MAX);
-	assert_copy(rest_at(STACK_BASE + 120), STACK_BASE + 120, REST_STACK_MAX);
 	assert_copy(rest_at(STACK_BASE + 128), STACK_BASE, REST_STACK_MAX);
 	/* Pages begin anywhere in it. */
 	for (int i = 120; i < 700; i++)
@@ -1704,10 +1719,10 @@ Test(oncpu, copy_is_left_out_when_the_ring_is_three_quarters_full)
 	row_store();
 	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
 	k.waiting = 3ULL * cfg_ring_wakeup - 1;
-	assert_copy(rest_at(STACK_BASE), STACK_BASE, REST_STACK_MAX);
+	assert_copy(rest_at(at(16)), STACK_BASE, REST_STACK_MAX);
 	cr_assert(zero(u64, counts[STAT_REST_LEFT_OUT]));
 	k.waiting++;
-	cr_assert(zero(u32, rest_at(STACK_BASE)->stack_len));
+	cr_assert(zero(u32, rest_at(at(16))->stack_len));
 	cr_assert(eq(u64, counts[STAT_REST_LEFT_OUT], 1));
 }
 
@@ -1753,14 +1768,27 @@ Test(oncpu, copy_begins_with_an_absent_page)
 	cr_assert(zero(u32, rest_at(STACK_BASE + 0x1080)->absent));
 }
 
-/* The mapping has not grown down to the red zone. */
-Test(oncpu, copy_begins_with_its_mapping)
+/* It has not grown down to the red zone, or to the stack pointer. */
+Test(oncpu, copy_of_what_its_mapping_has)
 {
+	const __u64 sps[] = { STACK_BASE + 120,	 STACK_BASE + 64,	STACK_BASE,
+			      STACK_BASE - 8,	 STACK_BASE - 4096,	STACK_BASE - 3 * 4096 - 8,
+			      STACK_BASE - 3968, STACK_BASE - 15 * 4096 };
+
 	fill_stack();
 	row_store();
 	add_vma(LIB_A, LIB_A + LIB_SIZE, VM_EXEC, make_file(3));
-	assert_copy(rest_at(STACK_BASE), STACK_BASE, REST_STACK_MAX);
-	assert_copy(rest_at(STACK_BASE + 64), STACK_BASE + 64, REST_STACK_MAX);
+	for (size_t i = 0; i < sizeof(sps) / sizeof(sps[0]); i++) {
+		const struct sample_rest *rest = rest_at(sps[i]);
+		__u64 before = STACK_BASE - (sps[i] - 128);
+
+		cr_assert(eq(u64, rest->stack_addr, STACK_BASE - before));
+		cr_assert(eq(u32, rest->stack_len, REST_STACK_MAX));
+		cr_assert(eq(u32, rest->absent, (1U << (before + 4095) / 4096) - 1));
+		cr_assert(zero(int, memcmp((const char *)(rest + 1) + before, k.stack,
+					   REST_STACK_MAX - before)));
+	}
+	cr_assert(zero(u32, rest_at(STACK_BASE - 16 * 4096)->stack_len));
 }
 
 /* A large array lies between two frames, of which the program has used little. */

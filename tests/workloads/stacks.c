@@ -8,7 +8,11 @@
  *   stacks borrowed   a function called on another stack, and from there one on a third, which lies
  *                     above the second:
  *                     main → mode_borrowed → call_on → on_low → call_on → on_high → leaf
+ *   stacks below      a thread at the end of its stack calls functions whose frames end where
+ * nothing is mapped, as they do on a stack that is about to grow; each is in a page of code of its
+ * own: start_thread → near_the_end → spin_below
  */
+#include <pthread.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -121,12 +125,55 @@ WORK_FUNCTION static void mode_borrowed(void)
 	BURN_NO_TAIL_CALL();
 }
 
+/* --- below the mapping ---------------------------------------------------------------------- */
+
+#define SMALL_STACK (32 * 1024) /* a copy of a stack has all of it */
+#define NEAR	    1024
+#define BELOW_STEPS 8000000 /* 3 to 8 ms */
+
+WORK_FUNCTION static void *near_the_end(void *end)
+{
+	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+	BURN_KEEP(__builtin_alloca(here - (uintptr_t)end - NEAR));
+	for (int i = 0; i < SPIN_BELOW_N && burn_goes_on(); i++)
+		spin_below(i, BELOW_STEPS);
+	return NULL;
+}
+
+/* The end of a stack below which nothing is mapped. */
+static char *small_stack(void)
+{
+	char *room = mmap(NULL, 3 * SMALL_STACK, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (room == MAP_FAILED || munmap(room, SMALL_STACK) < 0 ||
+	    munmap(room + 2 * SMALL_STACK, SMALL_STACK) < 0)
+		exit(1);
+	return room + SMALL_STACK;
+}
+
+WORK_FUNCTION static void mode_below(void)
+{
+	char *end = small_stack();
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	if (pthread_attr_init(&attr) != 0 || pthread_attr_setstack(&attr, end, SMALL_STACK) != 0 ||
+	    pthread_create(&thread, &attr, near_the_end, end) != 0)
+		exit(1);
+	pthread_join(thread, NULL);
+	pthread_attr_destroy(&attr);
+	munmap(end, SMALL_STACK);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct burn_mode modes[] = {
 		{ "context", mode_context },
 		{ "fibers", mode_fibers },
 		{ "borrowed", mode_borrowed },
+		{ "below", mode_below },
 		{ NULL, NULL },
 	};
 

@@ -66,5 +66,31 @@ fiber_begin:
 	.cfi_endproc
 	.size fiber_begin, . - fiber_begin
 
+/* Each in a page of code of its own, behind the one that leads there. */
+	.p2align 12
+	.globl spin_below
+	.type spin_below, @function
+spin_below:
+	.cfi_startproc
+	inc	%rdi
+	shl	$12, %rdi
+	lea	spin_below(%rip), %rax
+	add	%rdi, %rax
+	jmp	*%rax
+	.cfi_endproc
+	.rept	32
+	.p2align 12
+	.cfi_startproc
+	sub	$0x3000, %rsp
+	.cfi_def_cfa_offset 0x3008
+1:	dec	%rsi
+	jnz	1b
+	add	$0x3000, %rsp
+	.cfi_def_cfa_offset 8
+	ret
+	.cfi_endproc
+	.endr
+	.size spin_below, . - spin_below
+
 	.section .note.GNU-stack, "", @progbits
 #endif

@@ -16,4 +16,9 @@ void *fiber_prepare(void *top, uint64_t id);
 
 void fiber_main(uint64_t id);
 
+/* The @ith of these functions: spins for @steps with a frame of three pages that it does not touch.
+ */
+void spin_below(uint64_t i, uint64_t steps);
+#define SPIN_BELOW_N 32
+
 #endif
