@@ -118,8 +118,8 @@ struct py_dict {
 };
 
 /* The value of the dict @d whose key is the very object @key. */
-static inline enum ctx_found py_dict_get(struct ctx_memory *mem, const struct python_info *py,
-					 const struct py_dict *d, __u64 key, __u64 *ret)
+OUT_OF_LINE enum ctx_found py_dict_get(struct ctx_memory *mem, const struct python_info *py,
+				       const struct py_dict *d, __u64 key, __u64 *ret)
 {
 	__u64 pair[2] = { 0 }, w[PY_KEYS_NEAR] = { 0 };
 	enum ctx_found found;
