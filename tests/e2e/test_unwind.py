@@ -439,7 +439,7 @@ def test_exceptions(burn):
         assert levels[:-1] == expected[:-1], names
         seen["right" if levels == expected else "twice"] += s.values[0]
     assert seen["right"] > 0.3 * CPU_SECONDS * FREQUENCY
-    assert seen["twice"] <= 0.05 * seen["right"], seen
+    assert seen["twice"] <= 0.1 * seen["right"], seen  # 2 to 19 of 380 in 20 runs
 
 
 def test_rust(burn):
