@@ -117,7 +117,10 @@ struct py_dict {
 	__u64 version, keys, values;
 };
 
-/* The value of the dict @d whose key is the very object @key. */
+/*
+ * The value of the dict @d whose key is the very object @key. Not in line: its words would be on
+ * the stack of all that is called after it, and kernels before 6.13 have 512 bytes for everything.
+ */
 OUT_OF_LINE enum ctx_found py_dict_get(struct ctx_memory *mem, const struct python_info *py,
 				       const struct py_dict *d, __u64 key, __u64 *ret)
 {
